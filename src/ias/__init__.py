@@ -1,0 +1,1 @@
+"""Inference-as-a-Service: the modular monolith behind the gateway."""

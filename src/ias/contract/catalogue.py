@@ -1,0 +1,29 @@
+"""A model route: what the gateway has to know to serve a model by its public name."""
+
+import msgspec
+
+
+class ModelRoute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model as an organisation may call it. Lengths and limits are tokens.
+
+    Attributes:
+        name: the public name, as callers write it in `model`.
+        model_id: the catalogue's id of the model, for ledger lines.
+        upstream_name: the name that the engine serves it under.
+        replicas: base URLs of the engines, such as `http://llama.inference:8000`.
+        context_length: the engine's `max_model_len`; prompt and output together.
+        max_output_tokens: output limit injected where the caller gives none.
+        tenant_salt: whether the engine's prefix cache is separated by organisation (`cache_salt`).
+    """
+
+    name: str
+    model_id: str
+    upstream_name: str
+    replicas: tuple[str, ...]
+    context_length: int = 8192
+    max_output_tokens: int = 1024
+    tenant_salt: bool = True
+
+
+encode_route = msgspec.json.Encoder().encode
+decode_route = msgspec.json.Decoder(ModelRoute).decode

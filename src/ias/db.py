@@ -1,0 +1,122 @@
+"""PostgreSQL: one pool per process, and the transaction that tells row-level security whose rows these are."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+from uuid import UUID
+
+import asyncpg
+from piccolo.engine.postgres import PostgresEngine
+from uuid_utils.compat import uuid7 as _uuid7
+
+ROLE = "ias_app"
+STATEMENT_TIMEOUT_MS = 30_000
+
+_SCOPE = "SELECT set_config('app.org_id', $1, true), set_config('app.everywhere', $2, true)"
+
+ENGINE = PostgresEngine(config={})
+"""Every table is bound to this engine; `open_pool` tells it where the database is."""
+
+
+class DatabaseDown(Exception):
+    """PostgreSQL cannot be reached."""
+
+
+class Scope(Protocol):
+    """Whose rows a transaction may see: one organisation's, or everybody's."""
+
+    @property
+    def org_id(self) -> UUID | None:
+        """The organisation, None for one who belongs to none."""
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether rows of every organisation may be seen."""
+
+
+class Everywhere:
+    """The scope of the platform itself: the worker, login, bootstrap."""
+
+    org_id: UUID | None = None
+    everywhere: bool = True
+
+
+EVERYWHERE = Everywhere()
+
+
+class Within:
+    """The scope of one organisation, for work done in its name."""
+
+    everywhere: bool = False
+
+    def __init__(self, org_id: UUID) -> None:
+        self.org_id: UUID | None = org_id
+
+
+def uuid7() -> UUID:
+    """A fresh UUIDv7: ids are made in the application and sort by time."""
+    return _uuid7()
+
+
+async def open_pool(url: str, size: int, process: str) -> None:
+    """Open the process's pool. Connections act as `ias_app`, which owns nothing and bypasses no policy.
+
+    Raises:
+        DatabaseDown: PostgreSQL does not answer; the message says where it was looked for.
+    """
+    ENGINE.config = {
+        "dsn": url,
+        "timeout": 5.0,
+        "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
+        "server_settings": {
+            "application_name": f"ias-{process}",
+            "role": ROLE,
+            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            "timezone": "UTC",
+        },
+    }
+    try:
+        await ENGINE.start_connection_pool(min_size=2, max_size=size)
+    except (OSError, asyncpg.PostgresError) as error:
+        raise DatabaseDown(f"PostgreSQL does not answer: {error}") from error
+
+
+async def close_pool() -> None:
+    """Close the pool; a second call does nothing."""
+    if ENGINE.pool is not None:
+        await ENGINE.close_connection_pool()
+
+
+@asynccontextmanager
+async def transaction(scope: Scope) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """One transaction in which row-level security shows what `scope` may see. Do not nest, do not gather inside.
+
+    Piccolo queries inside it take part by themselves; the connection is for SQL that Piccolo cannot say.
+
+    Raises:
+        DatabaseDown: the pool is not open, or no connection could be had.
+    """
+    if ENGINE.pool is None:
+        raise DatabaseDown("PostgreSQL's pool is not open")
+    try:
+        whole = ENGINE.transaction(allow_nested=False)
+        await whole.__aenter__()
+    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
+        raise DatabaseDown(f"PostgreSQL does not answer: {error}") from error
+    try:
+        await whole.connection.execute(_SCOPE, str(scope.org_id or ""), "on" if scope.everywhere else "")
+        yield whole.connection
+    except BaseException as error:
+        await whole.__aexit__(type(error), error, error.__traceback__)
+        raise
+    await whole.__aexit__(None, None, None)
+
+
+async def ping() -> None:
+    """One round trip.
+
+    Raises:
+        DatabaseDown: there is no answer.
+    """
+    async with transaction(EVERYWHERE):
+        pass

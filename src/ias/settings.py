@@ -1,0 +1,64 @@
+"""The environment, read once into one frozen object; a bad value names itself at start."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class BadSettings(SystemExit):
+    """Ends the process with one line per bad value."""
+
+
+class Settings(BaseSettings):
+    """What api, worker and the operating commands are told by `IAS_*` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="IAS_", frozen=True, extra="ignore")
+
+    database_url: str
+    """PostgreSQL for the processes; they drop to the role `ias_app` on each connection."""
+    migration_database_url: str = ""
+    """PostgreSQL as the owner of the schemas; `database_url` where empty."""
+    database_pool: int = Field(default=10, ge=2, le=200)
+    redis_url: str
+    amqp_url: str = ""
+    """RabbitMQ; where empty the worker's relay calls the ingest functions itself."""
+    jwt_secret: SecretStr = Field(min_length=32)
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8081, ge=1, le=65535)
+    worker_host: str = "127.0.0.1"
+    worker_port: int = Field(default=8082, ge=1, le=65535)
+    public_url: str = ""
+    """Where people reach the API, for invite links; its own address where empty."""
+    allow_private_backends: bool = False
+    """Whether a model may be registered at a loopback, link-local or private address."""
+    bcrypt_cost: int = Field(default=12, ge=4, le=16)
+    log_level: str = "INFO"
+    migrations_dir: Path = Path(__file__).resolve().parents[2] / "migrations"
+    otlp_endpoint: str = ""
+    """OpenTelemetry collector (HTTP); no traces are sent where empty."""
+
+    @property
+    def api_url(self) -> str:
+        """Where people reach the API."""
+        return self.public_url or f"http://{self.api_host}:{self.api_port}"
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        BadSettings: a variable is missing or bad; the message names each of them.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise BadSettings(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """One line per bad variable: its name and what is wrong with it, never its value."""
+    lines = (f"IAS_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors())
+    return "settings:\n  " + "\n  ".join(lines)

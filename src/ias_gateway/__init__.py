@@ -1,0 +1,1 @@
+"""The edge process: authenticate, admit, proxy to vLLM, settle."""
