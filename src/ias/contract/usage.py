@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     """How a request ended, as far as accounting is concerned."""
 
     COMPLETED = "completed"
+    REJECTED = "rejected"
     CLIENT_ABORTED = "client_aborted"
     UPSTREAM_FAILED = "upstream_failed"
     UPSTREAM_TIMEOUT = "upstream_timeout"

@@ -1,0 +1,220 @@
+"""One request, start to finish: who calls, what is asked, may it run, dispatch, settle."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic, time
+
+import msgspec
+from uuid_utils import uuid7
+
+from ias.contract.admission import Admitted, Ask
+from ias.contract.catalogue import ModelRoute
+from ias.contract.usage import Facts, Outcome
+from ias_gateway import admission, body, errors
+from ias_gateway.door import Door
+from ias_gateway.errors import ApiError
+from ias_gateway.exchange import Exchange
+from ias_gateway.fields import Body
+from ias_gateway.ledger import Open
+from ias_gateway.redis import RedisDown
+from ias_gateway.reply import Reply
+from ias_gateway.routing import Replica
+from ias_gateway.sse import Usage, UsageScanner
+
+ATTEMPTS = 2
+BYTES_PER_TOKEN = 4
+"""For requests of which the engine reported nothing; such lines are marked as estimated."""
+_OK = 200
+_FAILURES: dict[Outcome, Callable[[], ApiError]] = {
+    Outcome.UPSTREAM_FAILED: errors.upstream_broke,
+    Outcome.UPSTREAM_TIMEOUT: errors.upstream_timed_out,
+    Outcome.CUT: lambda: ApiError(403, "Your access was withdrawn.", kind="permission_error", code="access_withdrawn"),
+    Outcome.DRAINED: lambda: errors.server_error(503, "The gateway is restarting.", "server_restarting", retry_after=1),
+}
+
+
+class _Answer(msgspec.Struct):
+    usage: Usage | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+class Work:
+    """What is known of a request under way."""
+
+    __slots__ = ("ask", "body", "endpoint", "exchange", "head", "open", "route")
+
+    def __init__(self, exchange: Exchange, endpoint: str) -> None:
+        self.exchange = exchange
+        self.endpoint = endpoint
+        self.head = b""
+        self.body: Body
+        self.ask: Ask
+        self.open: Open
+        self.route: ModelRoute
+
+
+async def complete(door: Door, exchange: Exchange) -> None:
+    """Answer a completion or embeddings request."""
+    request_id = str(uuid7())
+    work = Work(exchange, exchange.path.decode())
+    work.head = b"x-request-id: %b\r\n" % request_id.encode()
+    try:
+        await _admit(door, work, request_id)
+        await _serve(door, work)
+    except ApiError as error:
+        exchange.refuse(error, work.head)
+    except RedisDown:
+        exchange.refuse(errors.not_ready(), work.head)
+    finally:
+        # What was not settled is left to the sweeper: its lease must not be extended.
+        door.ledger.open.pop(request_id, None)
+    door.note(exchange, request_id, work.endpoint)
+
+
+async def _admit(door: Door, work: Work, request_id: str) -> None:
+    """Everything that can refuse the request."""
+    caller = admission.identify(work.exchange.authorization)
+    try:
+        work.body = body.read(work.endpoint, work.exchange.body)
+        work.ask = body.ask(work.endpoint, work.body)
+    except body.BadBody as error:
+        raise ApiError(400, error.message, param=error.param) from None
+    work.exchange.body = b""
+    if len(door.ledger.open) >= door.settings.max_streams:
+        raise errors.overloaded()
+    admitted = await door.ledger.reserve(caller, request_id, work.ask)
+    if not isinstance(admitted, Admitted):
+        raise admission.refusal(admitted, work.ask.model)
+    work.open = door.ledger.open[request_id]
+    work.route = door.routing.route(admitted.route)
+    work.head += admission.limit_headers(admitted)
+
+
+async def _serve(door: Door, work: Work) -> None:
+    """Dispatch, settle, answer. Whatever happens, the request is settled once."""
+    try:
+        reply, outcome, replica = await _dispatch(door, work)
+    except BaseException:
+        _settle(door, work, None, (Outcome.UPSTREAM_FAILED, ""))
+        raise
+    if outcome is Outcome.COMPLETED and reply.status != _OK:
+        outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else Outcome.UPSTREAM_FAILED
+    _settle(door, work, reply, (outcome, replica.url))
+    # The settlement leaves with a flush that is already scheduled: Redis hears of it before the client does.
+    await asyncio.sleep(0)
+    _answer(work, reply, outcome)
+
+
+async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
+    """Send to a replica; to a second one where the first broke before its first byte or answered 503."""
+    include_usage, continuous = body.wants_usage(work.body)
+    salt = door.salt_of(work.open.admitted.org) if work.route.tenant_salt else None
+    payload = body.rebuild(work.body, work.route.upstream_name, work.open.admitted.output, salt)
+    tried: list[str] = []
+    while True:
+        replica = door.routing.choose(work.route, tried)
+        if replica is None:
+            raise errors.overloaded()
+        tried.append(replica.url)
+        streamed = work.ask.streamed
+        scanner = UsageScanner(include_usage=include_usage, continuous=continuous) if streamed else None
+        reply = Reply(work.exchange, work.head, scanner, door.limits)
+        outcome = await _attempt(replica, reply, work, payload)
+        last = len(tried) == ATTEMPTS or len(tried) == len(work.route.replicas)
+        if last or not _may_retry(reply, outcome):
+            return reply, outcome, replica
+
+
+async def _attempt(replica: Replica, reply: Reply, work: Work, payload: bytes) -> Outcome:
+    request = work.open
+    replica.outstanding += 1
+    try:
+        connection = await replica.pool.acquire()
+        if work.exchange.gone:
+            replica.pool.rest(connection)
+            return Outcome.CLIENT_ABORTED
+        request.meter = reply
+        message = replica.pool.message(work.exchange.path, request.request_id, payload)
+        outcome = await reply.through(connection, message)
+    except (OSError, TimeoutError):
+        outcome = Outcome.UPSTREAM_FAILED
+    finally:
+        replica.outstanding -= 1
+    if outcome is Outcome.UPSTREAM_FAILED or reply.status in errors.ENGINE_OVERLOADED:
+        replica.failed()
+    elif outcome is Outcome.COMPLETED:
+        replica.succeeded()
+    return outcome
+
+
+def _may_retry(reply: Reply, outcome: Outcome) -> bool:
+    unanswered = outcome is Outcome.UPSTREAM_FAILED and reply.status == 0
+    return unanswered or (outcome is Outcome.COMPLETED and reply.status in errors.ENGINE_OVERLOADED)
+
+
+def _answer(work: Work, reply: Reply, outcome: Outcome) -> None:
+    """The end of the answer, now that the request is settled."""
+    exchange = work.exchange
+    exchange.watcher = None
+    if outcome is Outcome.CLIENT_ABORTED:
+        exchange.close()
+    elif reply.begun:
+        failure = _FAILURES.get(outcome)
+        exchange.end_stream(failure().event if failure else b"")
+    elif outcome is Outcome.COMPLETED:
+        exchange.answer(_OK, reply.body, work.head)
+    else:
+        exchange.refuse(_failure(work, reply, outcome), work.head)
+
+
+def _failure(work: Work, reply: Reply, outcome: Outcome) -> ApiError:
+    if reply.status not in {0, _OK}:
+        return errors.translate(reply.status, reply.body, (work.route.upstream_name, work.route.name))
+    if reply.status == 0 and outcome is Outcome.UPSTREAM_FAILED and reply.first_at is None:
+        return errors.overloaded()
+    return _FAILURES[outcome]()
+
+
+def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, str]) -> None:
+    outcome, replica = ending
+    tokens, estimated = _tokens(work, reply, outcome)
+    admitted, started = work.open.admitted, work.exchange.started_at
+    facts = Facts(
+        organisation=admitted.org,
+        user=admitted.user,
+        key=admitted.key,
+        model=work.route.name,
+        model_id=work.route.model_id,
+        endpoint=work.endpoint,
+        started_at=round(time() - (monotonic() - started), 6),
+        streamed=work.ask.streamed,
+        gateway=door.settings.gateway_name,
+        replica=replica,
+        status=reply.status if reply else 0,
+        duration_ms=round((monotonic() - started) * 1000, 3),
+        first_token_ms=round((reply.first_at - started) * 1000, 3) if reply and reply.first_at is not None else None,
+    )
+    door.ledger.settle(work.open, tokens, (outcome, estimated), facts)
+    door.timed(facts)
+
+
+def _tokens(work: Work, reply: Reply | None, outcome: Outcome) -> tuple[tuple[int, int, int], bool]:
+    """What to charge, and whether it is estimated since the engine served tokens but reported none."""
+    if reply is None or reply.status != _OK:
+        return (0, 0, 0), False
+    scanner = reply.scanner
+    if scanner is not None:
+        if scanner.tokens is not None or scanner.error is not None or scanner.events == 0:
+            return scanner.tokens or (0, 0, 0), False
+        return (work.ask.prompt // BYTES_PER_TOKEN, scanner.events - int(scanner.done), 0), True
+    if outcome is not Outcome.COMPLETED:
+        return (0, 0, 0), False
+    try:
+        usage = _decode_answer(reply.body).usage
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        usage = None
+    if usage is None:
+        return (work.ask.prompt // BYTES_PER_TOKEN, len(reply.body) // BYTES_PER_TOKEN, 0), True
+    return usage.tokens, False

@@ -1,0 +1,244 @@
+"""One client's HTTP/1.1 connection: strict about what comes in, one exchange at a time."""
+
+import asyncio
+from collections import deque
+from time import monotonic
+from typing import Protocol
+
+import httptools
+
+from ias_gateway.errors import ApiError
+from ias_gateway.exchange import Exchange
+
+MAX_HEAD_BYTES = 16 * 1024
+MAX_FIELDS = 100
+HEAD_TIMEOUT_S = 10.0
+BODY_TIMEOUT_S = 30.0
+IDLE_TIMEOUT_S = 75.0
+MAX_PIPELINED = 16
+WRITE_BUFFER = 256 * 1024
+_READ = frozenset((b"authorization", b"content-type", b"content-encoding", b"content-length", b"host", b"expect"))
+_LONGEST_LENGTH = 15
+_NEVER = float("inf")
+
+
+class Owner(Protocol):
+    """The server that a connection belongs to."""
+
+    connections: set["Connection"]
+    draining: bool
+    max_body_bytes: int
+
+    def run(self, exchange: Exchange) -> None:
+        """Start to answer a request."""
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection: parses requests, runs the handler on them one after another."""
+
+    __slots__ = (
+        "__weakref__",
+        "_active",
+        "_body",
+        "_deadline",
+        "_fields",
+        "_head_bytes",
+        "_headed",
+        "_headers",
+        "_length",
+        "_next",
+        "_parser",
+        "_queue",
+        "_refusal",
+        "_server",
+        "_transport",
+        "_url",
+    )
+
+    def __init__(self, server: Owner) -> None:
+        self._server = server
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._queue: deque[Exchange] = deque()
+        self._active: Exchange | None = None
+        self._deadline = monotonic() + HEAD_TIMEOUT_S
+        self._next: Exchange | None = None
+        self._refusal: ApiError | None = None
+        self.on_message_begin()
+
+    # -- asyncio -----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+            transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        self._server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._transport = None
+        self._server.connections.discard(self)
+        self._queue.clear()
+        exchange, self._active = self._active, None
+        if exchange is not None:
+            exchange.gone = True
+            if exchange.watcher is not None:
+                exchange.watcher.client_gone()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._headed:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(ApiError(400, "This server does not switch protocols."))
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or ApiError(400, "The request is not HTTP/1.1."))
+        else:
+            if not self._headed and self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(ApiError(431, f"The request's head is larger than {MAX_HEAD_BYTES} bytes."))
+
+    def pause_writing(self) -> None:
+        if self._active is not None and self._active.watcher is not None:
+            self._active.watcher.pause()
+
+    def resume_writing(self) -> None:
+        if self._active is not None and self._active.watcher is not None:
+            self._active.watcher.resume()
+
+    # -- httptools ---------------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._fields = 0
+        self._head_bytes = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._headed = False
+        self._length = 0
+        self._body: list[bytes] = []
+        self._next = None
+        self._deadline = monotonic() + HEAD_TIMEOUT_S
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            raise self._fault(ApiError(431, f"The request has more than {MAX_FIELDS} header fields."))
+        name = name.lower()
+        if name in _READ:
+            if name in self._headers:
+                raise self._fault(ApiError(400, f"The request has more than one {name.decode()} header."))
+            self._headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        self._headed = True
+        headers = self._headers
+        exchange = Exchange(self, self._parser.get_method(), self._url.partition(b"?")[0])
+        exchange.authorization = headers.get(b"authorization", b"")
+        exchange.keep_alive = self._parser.should_keep_alive() and not self._server.draining
+        self._next = exchange
+        fault = _fault_of(self._url, headers, self._server.max_body_bytes)
+        if fault is not None:
+            raise self._fault(fault)
+        if headers.get(b"expect", b"").lower() == b"100-continue":
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._deadline = monotonic() + BODY_TIMEOUT_S
+
+    def on_body(self, body: bytes) -> None:
+        self._length += len(body)
+        if self._length > self._server.max_body_bytes:
+            raise self._fault(_too_large(self._server.max_body_bytes))
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        exchange = self._next
+        if exchange is None:
+            return
+        exchange.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._next, self._body = None, []
+        self._deadline = _NEVER
+        if self._active is None:
+            self._start(exchange)
+            return
+        self._queue.append(exchange)
+        if len(self._queue) >= MAX_PIPELINED and self._transport is not None:
+            self._transport.pause_reading()
+
+    # -- the exchange ------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Write out at once."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def finished(self, exchange: Exchange) -> None:
+        """The answer of the active exchange is complete: go on with the next one."""
+        self._active = None
+        transport = self._transport
+        if transport is None:
+            return
+        if not exchange.keep_alive or self._server.draining:
+            transport.close()
+        elif self._queue:
+            self._start(self._queue.popleft())
+            transport.resume_reading()
+        else:
+            self._deadline = monotonic() + IDLE_TIMEOUT_S
+
+    def abort(self) -> None:
+        """Close without more ado."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def overdue(self, now: float) -> None:
+        """Close where a request does not come to its end in time, and where nothing comes."""
+        if now <= self._deadline or self._active is not None:
+            return
+        if (self._head_bytes and not self._headed) or self._next is not None:
+            self._refuse(ApiError(408, "The request did not arrive in time."))
+        elif self._transport is not None:
+            self._transport.close()
+
+    def close_idle(self) -> None:
+        """Close where no exchange is open."""
+        if self._active is None and self._next is None and self._transport is not None:
+            self._transport.close()
+
+    def _start(self, exchange: Exchange) -> None:
+        self._active = exchange
+        self._server.run(exchange)
+
+    def _fault(self, error: ApiError) -> ApiError:
+        self._refusal = error
+        return error
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer what cannot be read, and close: nothing behind it can be trusted."""
+        self._deadline = _NEVER
+        if self._active is not None:
+            self._active.keep_alive = False
+            self._queue.clear()
+            return
+        exchange = self._next or Exchange(self, b"", b"")
+        self._next = None
+        exchange.keep_alive = False
+        exchange.refuse(error)
+
+
+def _fault_of(url: bytes, headers: dict[bytes, bytes], max_body_bytes: int) -> ApiError | None:
+    """What is wrong with a head, None where nothing is."""
+    if not url.startswith(b"/"):
+        return ApiError(400, "The request target must be a path.")
+    if not headers.get(b"host"):
+        return ApiError(400, "The request has no Host header.")
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        return ApiError(415, "Send the body without Content-Encoding.")
+    length = headers.get(b"content-length", b"0")
+    if len(length) > _LONGEST_LENGTH or int(length) > max_body_bytes:
+        return _too_large(max_body_bytes)
+    return None
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(413, f"The body is larger than {limit} bytes.")

@@ -1,0 +1,60 @@
+"""What every request of this process shares."""
+
+import hmac
+from time import monotonic
+
+from ias.contract.usage import Facts
+from ias_gateway.exchange import Exchange
+from ias_gateway.ledger import Ledger
+from ias_gateway.redis import Redis
+from ias_gateway.reply import Limits
+from ias_gateway.routing import Routing
+from ias_gateway.settings import GatewaySettings
+from ias_gateway.telemetry import Log, Metrics
+
+_REMEMBERED_SALTS = 65_536
+
+
+class Door:
+    """The process's parts, made once."""
+
+    def __init__(self, settings: GatewaySettings, log: Log) -> None:
+        self.settings = settings
+        self.log = log
+        self.metrics = Metrics()
+        self.limits = Limits(settings.first_token_timeout, settings.idle_timeout, settings.total_timeout)
+        self.routing = Routing()
+        self.redis = Redis(settings.redis_url, settings.redis_timeout_ms / 1000, self._redis_is_back)
+        self.ledger = Ledger(self.redis, (settings.gateway_name, settings.lease), self.metrics, log)
+        self._secret = settings.cache_salt_secret.get_secret_value().encode()
+        self._salts: dict[str, str] = {}
+
+    def salt_of(self, org: str) -> str:
+        """The organisation's `cache_salt`: HMAC-SHA256 of its id, so that no tenant can guess another's."""
+        salt = self._salts.get(org)
+        if salt is None:
+            if len(self._salts) >= _REMEMBERED_SALTS:
+                self._salts.clear()
+            salt = self._salts[org] = hmac.digest(self._secret, org.encode(), "sha256").hex()
+        return salt
+
+    def timed(self, facts: Facts) -> None:
+        """Note how long an admitted request took."""
+        key = (facts.model,)
+        if facts.duration_ms is not None:
+            self.metrics.duration.observe(key, facts.duration_ms / 1000)
+        if facts.first_token_ms is not None:
+            self.metrics.first_token.observe(key, facts.first_token_ms / 1000)
+
+    def note(self, exchange: Exchange, request_id: str, endpoint: str) -> None:
+        """Count a request, and log it where that is wanted. Never a prompt, an answer or a key."""
+        self.metrics.requests.values[(endpoint, str(exchange.status))] += 1
+        if self.settings.access_log:
+            took = round((monotonic() - exchange.started_at) * 1000, 3)
+            self.log.line(
+                "info", "request", request_id=request_id, endpoint=endpoint, status=exchange.status, duration_ms=took
+            )
+
+    def _redis_is_back(self) -> None:
+        self.log.line("info", "connected to Redis")
+        self.ledger.resend()

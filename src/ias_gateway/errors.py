@@ -1,0 +1,137 @@
+"""Errors as OpenAI's clients read them: one object with message, type, param, code; and the engine's, translated."""
+
+import re
+
+import msgspec
+
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    415: b"Unsupported Media Type",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}
+ENGINE_OVERLOADED = frozenset((429, 503))
+ENGINE_REFUSES = frozenset((400, 413, 422))
+_CONTEXT = re.compile(r"maximum (?:context|model) length|max_model_len|context length", re.IGNORECASE)
+
+
+class ApiError(Exception):
+    """What a caller is told instead of an answer.
+
+    Args:
+        status: HTTP status.
+        message: one or two sentences that say what to do.
+        kind: OpenAI's `type`.
+        code: OpenAI's `code`, a string or None.
+        param: the field that is to blame.
+        headers: further response headers.
+    """
+
+    def __init__(  # noqa: PLR0913 - the four keys of the wire form, its status and its headers
+        self,
+        status: int,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+        self.detail = Detail(message=message, type=kind, param=param, code=code)
+
+    @property
+    def body(self) -> bytes:
+        """The wire form."""
+        return _encode(Envelope(error=self.detail))
+
+    @property
+    def event(self) -> bytes:
+        """The wire form as the last event of a stream; `[DONE]` never follows it."""
+        return b"data: " + self.body + b"\n\n"
+
+
+class Detail(msgspec.Struct):
+    """All four keys are always there."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Envelope(msgspec.Struct):
+    """`{"error": {…}}`."""
+
+    error: Detail
+
+
+class _EngineDetail(msgspec.Struct):
+    message: str = ""
+    param: str | None = None
+
+
+class _EngineEnvelope(msgspec.Struct):
+    error: _EngineDetail | None = None
+    message: str = ""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_engine = msgspec.json.Decoder(_EngineEnvelope).decode
+
+
+def server_error(status: int, message: str, code: str, *, retry_after: int | None = None) -> ApiError:
+    """A failure on this side of the door."""
+    headers = () if retry_after is None else (("retry-after", str(retry_after)),)
+    return ApiError(status, message, kind="server_error", code=code, headers=headers)
+
+
+def upstream_broke() -> ApiError:
+    """The engine went away or answered what cannot be understood."""
+    return server_error(502, "The model server failed while it answered. Please try again.", "upstream_error")
+
+
+def upstream_timed_out() -> ApiError:
+    """The engine took too long."""
+    return server_error(504, "The model server took too long to answer. Please try again.", "upstream_timeout")
+
+
+def overloaded(retry_after: int = 2) -> ApiError:
+    """No replica can take the request now."""
+    message = "The model is overloaded or starting. Please try again shortly."
+    return server_error(503, message, "server_overloaded", retry_after=retry_after)
+
+
+def not_ready() -> ApiError:
+    """Admission cannot be decided now."""
+    message = "The service cannot check your key and limits at the moment. Please try again shortly."
+    return server_error(503, message, "not_ready", retry_after=1)
+
+
+def translate(status: int, body: bytes, names: tuple[str, str]) -> ApiError:
+    """The engine's error in OpenAI's shape. `names` is the engine's name of the model and the public one."""
+    if status in ENGINE_OVERLOADED:
+        return overloaded()
+    if status not in ENGINE_REFUSES:
+        return upstream_broke()
+    try:
+        envelope = _decode_engine(body)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return upstream_broke()
+    detail = envelope.error or _EngineDetail(message=envelope.message)
+    message = detail.message.replace(names[0], names[1]) if names[0] != names[1] else detail.message
+    code = "context_length_exceeded" if _CONTEXT.search(message) else None
+    return ApiError(400, message or "The model server refused the request.", code=code, param=detail.param)

@@ -1,0 +1,115 @@
+"""One request of a client, and the writer of its answer."""
+
+from time import monotonic
+from typing import Protocol
+
+from ias_gateway.errors import REASONS, ApiError
+
+STREAM_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n"
+)
+
+
+class Watcher(Protocol):
+    """Who has to know what the client's connection does while an exchange is open."""
+
+    def client_gone(self) -> None:
+        """The client closed the connection."""
+
+    def pause(self) -> None:
+        """The client reads too slowly."""
+
+    def resume(self) -> None:
+        """The client has caught up."""
+
+
+class Wire(Protocol):
+    """The client's connection, as an exchange uses it."""
+
+    def write(self, data: bytes) -> None:
+        """Write out at once."""
+
+    def finished(self, exchange: "Exchange") -> None:
+        """The answer is complete."""
+
+    def abort(self) -> None:
+        """Close without more ado."""
+
+
+class Exchange:
+    """One request and the writer of its answer."""
+
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "authorization",
+        "body",
+        "gone",
+        "keep_alive",
+        "method",
+        "path",
+        "started_at",
+        "status",
+        "watcher",
+    )
+
+    def __init__(self, connection: Wire, method: bytes, path: bytes) -> None:
+        self.method = method
+        self.path = path
+        self.authorization = b""
+        self.body = b""
+        self.keep_alive = True
+        self.gone = False
+        self.status = 0
+        self.started_at = monotonic()
+        self.watcher: Watcher | None = None
+        self._connection = connection
+        self._chunked = False
+
+    def answer(self, status: int, body: bytes, headers: bytes = b"", content_type: bytes = b"application/json") -> None:
+        """The whole answer. `headers` are complete lines."""
+        self.status = status
+        if self.gone:
+            return
+        head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b%bcontent-length: %d\r\n\r\n" % (
+            status,
+            REASONS.get(status, b"Unknown"),
+            content_type,
+            headers,
+            b"" if self.keep_alive else b"connection: close\r\n",
+            len(body),
+        )
+        self._connection.write(head + body)
+        self._connection.finished(self)
+
+    def refuse(self, error: ApiError, headers: bytes = b"") -> None:
+        """Answer with an error."""
+        extra = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in error.headers)
+        self.answer(error.status, error.body, headers + extra)
+
+    def begin_stream(self, headers: bytes, first: bytes = b"") -> None:
+        """Send 200 and the head of an event stream, with what there is of it."""
+        self.status = 200
+        self._chunked = True
+        closing = b"" if self.keep_alive else b"connection: close\r\n"
+        chunk = b"%x\r\n%b\r\n" % (len(first), first) if first else b""
+        self._connection.write(b"%b%b%b\r\n%b" % (STREAM_HEAD, headers, closing, chunk))
+
+    def write(self, data: bytes) -> None:
+        """A piece of the stream, written out at once."""
+        if not self.gone:
+            self._connection.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end_stream(self, last: bytes = b"") -> None:
+        """The end of the stream, after a last piece."""
+        if self.gone:
+            return
+        chunk = b"%x\r\n%b\r\n" % (len(last), last) if last else b""
+        self._connection.write(chunk + b"0\r\n\r\n")
+        self._connection.finished(self)
+
+    def close(self) -> None:
+        """Give the client up."""
+        if not self.gone:
+            self._connection.abort()

@@ -1,0 +1,56 @@
+"""`/health`, `/ready`, `/metrics`: on a port of their own, never on the public one."""
+
+import asyncio
+
+import hiredis
+import msgspec
+
+from ias.contract.admission import LIBRARY_VERSION, LIBRARY_VERSION_CALL, PROJECTION_KEY
+from ias_gateway.door import Door
+from ias_gateway.exchange import Exchange
+from ias_gateway.ledger import MAX_SKEW_S
+from ias_gateway.redis import RedisDown
+
+OK = "ok"
+PROBE_TIMEOUT_S = 1.0
+_EXPOSITION = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+class Probes:
+    """Answers the probes of one gateway."""
+
+    def __init__(self, door: Door) -> None:
+        self.draining = False
+        self._door = door
+
+    async def answer(self, exchange: Exchange) -> None:
+        """One probe."""
+        if exchange.path == b"/health":
+            exchange.answer(200, b'{"status":"alive"}')
+        elif exchange.path == b"/ready":
+            states = await self.states()
+            ready = all(state == OK for state in states.values())
+            exchange.answer(200 if ready else 503, msgspec.json.encode({"ready": ready, "dependencies": states}))
+        elif exchange.path == b"/metrics":
+            exchange.answer(200, self._door.metrics.exposition(), content_type=_EXPOSITION)
+        else:
+            exchange.answer(404, b'{"error":"try /health, /ready or /metrics"}')
+
+    async def states(self) -> dict[str, str]:
+        """Each dependency and what is wrong with it, `ok` where nothing is."""
+        states = {"process": "draining" if self.draining else OK}
+        try:
+            version = await asyncio.wait_for(self._door.redis.call(*LIBRARY_VERSION_CALL), PROBE_TIMEOUT_S)
+            whole = await asyncio.wait_for(self._door.redis.call("GET", PROJECTION_KEY), PROBE_TIMEOUT_S)
+        except (RedisDown, TimeoutError):
+            return states | {"redis": "does not answer; check IAS_REDIS_URL and that Redis runs"}
+        except hiredis.ReplyError as error:
+            return states | {"redis": OK, "function library": f"{error}; run `ias migrate up`"}
+        current = version == LIBRARY_VERSION.encode()
+        skew = self._door.ledger.skew_s
+        return states | {
+            "redis": OK,
+            "function library": OK if current else "of another release; run `ias migrate up` with this one",
+            "projection": OK if whole == b"1" else "not rebuilt yet; a worker does it, or `ias projection rebuild`",
+            "clock": OK if skew <= MAX_SKEW_S else f"{skew:.0f} s away from Redis's; synchronise the clocks",
+        }

@@ -1,0 +1,197 @@
+"""Reserve, tick, settle: this process's side of the accounting protocol.
+
+A settlement is kept here until the outbox entry that it made has gone, which the janitor does only once the ledger has
+it. Whenever the connection to Redis is new, all that is kept is sent again: the first one wins, so that repeating
+changes nothing, and what a Redis that restarted has lost is put back.
+"""
+
+import asyncio
+from collections import deque
+from time import time
+from typing import Protocol, cast
+
+from ias.contract import admission
+from ias.contract.admission import Admitted, Ask, Command, Refused
+from ias.contract.usage import Facts, Outcome, encode_facts
+from ias_gateway.admission import Caller
+from ias_gateway.redis import Argument, Redis, Reply
+from ias_gateway.telemetry import Log, Metrics
+
+MAX_KEPT = 200_000
+"""Settlements kept at most; with more, the oldest live in Redis alone."""
+MAX_SKEW_S = 30
+
+
+class Meter(Protocol):
+    """The answer that an open request reads."""
+
+    @property
+    def tokens(self) -> tuple[int, int, int] | None:
+        """Prompt, completion and cached tokens so far."""
+
+    def cut(self, outcome: Outcome) -> None:
+        """End it now."""
+
+    def look(self, now: float) -> None:
+        """End it where it has taken too long; `now` is the loop's time."""
+
+
+class Open:
+    """An admitted request until it is settled."""
+
+    __slots__ = ("admitted", "meter", "request_id", "tag")
+
+    def __init__(self, tag: str, request_id: str, admitted: Admitted) -> None:
+        self.tag = tag
+        self.request_id = request_id
+        self.admitted = admitted
+        self.meter: Meter | None = None
+
+
+class Ledger:
+    """All that this process has open, and all that it has settled but not seen in the ledger."""
+
+    def __init__(self, redis: Redis, holder: tuple[str, int], metrics: Metrics, log: Log) -> None:
+        self.open: dict[str, Open] = {}
+        self.skew_s = 0.0
+        self.unsettled: dict[str, Command] = {}
+        self._redis = redis
+        self._gateway, self._lease = holder
+        self._metrics = metrics
+        self._log = log
+        self._kept: dict[str, deque[tuple[str, str, Command]]] = {}
+        self._kept_count = 0
+        self._loop = asyncio.get_running_loop()
+        self._progress = asyncio.Event()
+
+    async def reserve(self, caller: Caller, request_id: str, ask: Ask) -> Admitted | Refused:
+        """Ask Redis whether this request may run, and hold its tokens where it may.
+
+        Raises:
+            RedisDown: there is no answer.
+        """
+        command = admission.reserve(caller.tag, caller.fingerprint, request_id, ask, (self._gateway, self._lease))
+        answer = admission.read_reserve(cast("admission.Reply", await self._redis.call(*command)))
+        if isinstance(answer, Admitted):
+            self.open[request_id] = Open(caller.tag, request_id, answer)
+        elif isinstance(answer, admission.NotReady) and answer.unknown_org:
+            return await self.unknown_organisation()
+        return answer
+
+    async def unknown_organisation(self) -> Refused:
+        """Why Redis knows nothing of an organisation: there is none, or it has not been projected yet."""
+        whole = await self._redis.call("GET", admission.PROJECTION_KEY)
+        return admission.BadKey() if whole == b"1" else admission.NotReady(unknown_org=True)
+
+    def settle(self, request: Open, tokens: tuple[int, int, int], ending: tuple[Outcome, bool], facts: Facts) -> None:
+        """Close a request: sent to Redis before anything that is written to the client later in this turn of the loop.
+
+        `ending` is the outcome and whether the tokens are estimated.
+        """
+        self.open.pop(request.request_id, None)
+        command = (
+            *admission.settle(request.tag, request.request_id, tokens, ending, encode_facts(facts)),
+            *admission.holder_of(request.admitted, self._gateway),
+        )
+        self._metrics.outcomes.values[(ending[0],)] += 1
+        self._metrics.tokens.values[(facts.model, "input")] += tokens[0]
+        self._metrics.tokens.values[(facts.model, "output")] += tokens[1]
+        self._send(request.tag, request.request_id, command)
+
+    def tick(self) -> None:
+        """Extend leases, store tokens so far, learn what must be cut and what the ledger has."""
+        self._metrics.open.values[()] = len(self.open)
+        self._metrics.unsettled.values[()] = len(self.unsettled)
+        self._metrics.kept.values[()] = self._kept_count
+        self._metrics.redis_up.values[()] = int(self._redis.connected)
+        if not self._redis.connected:
+            return
+        now = self._loop.time()
+        checkpoints: dict[str, list[Argument]] = {tag: [] for tag in self._kept}
+        for request in tuple(self.open.values()):
+            if request.meter is not None:
+                request.meter.look(now)
+            tokens = (request.meter and request.meter.tokens) or (0, 0, 0)
+            checkpoints.setdefault(request.tag, []).extend((request.request_id, *tokens))
+        for tag, flat in checkpoints.items():
+            self._redis.send(lambda reply, tag=tag: self._ticked(tag, reply), *admission.tick(tag, self._lease, flat))  # type: ignore[misc]
+
+    def resend(self) -> None:
+        """Send again what Redis may not have, or no longer have; for a new connection."""
+        again = [(tag, rid, command) for tag, kept in self._kept.items() for _, rid, command in kept]
+        self._kept.clear()
+        self._kept_count = 0
+        again += [(admission_tag(command), rid, command) for rid, command in self.unsettled.items()]
+        for tag, rid, command in again:
+            self._send(tag, rid, command)
+
+    async def all_settled(self) -> None:
+        """Wait until Redis has confirmed every settlement."""
+        while self.unsettled:
+            await self._progress.wait()
+            self._progress.clear()
+
+    def cut_all(self, outcome: Outcome) -> None:
+        """End all that is open."""
+        for request in tuple(self.open.values()):
+            if request.meter is not None:
+                request.meter.cut(outcome)
+
+    def _send(self, tag: str, request_id: str, command: Command) -> None:
+        self.unsettled[request_id] = command
+        self._redis.send(lambda reply: self._settled(tag, request_id, command, reply), *command)
+
+    def _settled(self, tag: str, request_id: str, command: Command, reply: Reply) -> None:
+        if isinstance(reply, Exception):
+            if self._redis.connected:
+                self._log.line("error", "a settlement was refused", request_id=request_id, error=str(reply))
+                self._loop.call_later(1.0, self._try_again, tag, request_id)
+            return
+        self.unsettled.pop(request_id, None)
+        self._progress.set()
+        answer = cast("admission.Reply", reply)
+        if answer[0] != b"ok" or self._kept_count >= MAX_KEPT:
+            return
+        self._kept.setdefault(tag, deque()).append((admission.text(answer[2]), request_id, command))
+        self._kept_count += 1
+
+    def _try_again(self, tag: str, request_id: str) -> None:
+        command = self.unsettled.get(request_id)
+        if command is not None:
+            self._send(tag, request_id, command)
+
+    def _ticked(self, tag: str, reply: Reply) -> None:
+        if isinstance(reply, Exception):
+            if self._redis.connected:
+                self._log.line("error", "a tick was refused", error=str(reply))
+            return
+        now, first, *marks = (admission.text(part) for part in cast("admission.Reply", reply))
+        self.skew_s = abs(time() - int(now))
+        self._let_go(tag, first)
+        for request_id, reason in zip(marks[::2], marks[1::2], strict=True):
+            request = self.open.get(request_id)
+            if request is not None and request.meter is not None and reason != "unknown":
+                self._log.line("warning", "a request is cut", request_id=request_id, reason=reason)
+                request.meter.cut(Outcome.CUT)
+
+    def _let_go(self, tag: str, first: str) -> None:
+        """Forget what is older than the first entry that the outbox still has."""
+        kept = self._kept.get(tag)
+        if kept is None:
+            return
+        oldest = _entry(first) if first else None
+        while kept and (oldest is None or _entry(kept[0][0]) < oldest):
+            kept.popleft()
+            self._kept_count -= 1
+        if not kept:
+            del self._kept[tag]
+
+
+def admission_tag(command: Command) -> str:
+    """The organisation's tag, out of the slot that a command names."""
+    return str(command[3])[3:-1]
+
+
+def _entry(identity: str) -> tuple[int, int]:
+    milliseconds, _, sequence = identity.partition("-")
+    return int(milliseconds), int(sequence)

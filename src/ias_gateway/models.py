@@ -1,0 +1,74 @@
+"""`GET /v1/models` and `/v1/models/{id}`: only what this key may call."""
+
+from typing import cast
+
+import msgspec
+from uuid_utils import uuid7
+
+from ias.contract import admission as contract
+from ias.contract.catalogue import ModelRoute, decode_route
+from ias_gateway import admission, errors
+from ias_gateway.door import Door
+from ias_gateway.errors import ApiError
+from ias_gateway.exchange import Exchange
+from ias_gateway.redis import RedisDown
+
+PATH = b"/v1/models"
+
+
+class Model(msgspec.Struct):
+    """OpenAI's model object."""
+
+    id: str
+    max_model_len: int
+    object: str = "model"
+    created: int = 0
+    owned_by: str = "ias"
+
+
+class ModelList(msgspec.Struct):
+    """OpenAI's list."""
+
+    data: list[Model]
+    object: str = "list"
+
+
+async def models(door: Door, exchange: Exchange) -> None:
+    """Answer a request for the list or for one model."""
+    request_id = str(uuid7())
+    head = b"x-request-id: %b\r\n" % request_id.encode()
+    try:
+        routes = await _routes(door, exchange)
+        wanted = exchange.path[len(PATH) + 1 :].decode(errors="replace")
+        exchange.answer(200, msgspec.json.encode(_one(routes, wanted) if wanted else _all(routes)), head)
+    except ApiError as error:
+        exchange.refuse(error, head)
+    except RedisDown:
+        exchange.refuse(errors.not_ready(), head)
+    door.note(exchange, request_id, PATH.decode())
+
+
+async def _routes(door: Door, exchange: Exchange) -> dict[str, ModelRoute]:
+    caller = admission.identify(exchange.authorization)
+    reply = cast("contract.Reply", await door.redis.call(*contract.models(caller.tag, caller.fingerprint)))
+    if reply[0] != b"ok":
+        refused = contract.read_refusal(reply)
+        if isinstance(refused, contract.NotReady) and refused.unknown_org:
+            refused = await door.ledger.unknown_organisation()
+        raise admission.refusal(refused, "")
+    encoded = cast("list[bytes]", reply[2])
+    return {route.name: route for route in sorted(map(decode_route, encoded), key=lambda route: route.name)}
+
+
+def _all(routes: dict[str, ModelRoute]) -> ModelList:
+    return ModelList([_model(route) for route in routes.values()])
+
+
+def _one(routes: dict[str, ModelRoute], name: str) -> Model:
+    if name not in routes:
+        raise admission.unknown_model(name, tuple(routes))
+    return _model(routes[name])
+
+
+def _model(route: ModelRoute) -> Model:
+    return Model(id=route.name, max_model_len=route.context_length)

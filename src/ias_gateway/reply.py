@@ -1,0 +1,166 @@
+"""An engine's answer as it comes: a stream is pumped to the client by protocol callbacks, all else is collected."""
+
+import asyncio
+
+from ias.contract.usage import Outcome
+from ias_gateway.exchange import Exchange
+from ias_gateway.sse import EventTooLong, UsageScanner
+from ias_gateway.upstream import Connection
+
+MAX_COLLECTED_BYTES = 64 * 1024 * 1024
+STALLED_S = 30.0
+PING_S = 15.0
+_OK = 200
+
+
+class Limits:
+    """How long an answer may take, in seconds."""
+
+    __slots__ = ("first", "idle", "total")
+
+    def __init__(self, first: float, idle: float, total: float) -> None:
+        self.first = first
+        self.idle = idle
+        self.total = total
+
+
+class Reply:
+    """One attempt at an answer. `done` tells how it ended; the client has then had all but the end of the stream.
+
+    Args:
+        exchange: the client's request.
+        head: response header lines of a stream.
+        scanner: reads the stream; None where the answer is not a stream.
+        limits: how long it may take.
+    """
+
+    __slots__ = (
+        *("_connection", "_exchange", "_head", "_last", "_limits", "_loop", "_parts", "_paused_at", "_pinged", "_size"),
+        *("_started", "begun", "done", "first_at", "scanner", "status"),
+    )
+
+    def __init__(self, exchange: Exchange, head: bytes, scanner: UsageScanner | None, limits: Limits) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Outcome] = self._loop.create_future()
+        self.scanner = scanner
+        self.status = 0
+        self.begun = False
+        self.first_at: float | None = None
+        self._exchange = exchange
+        self._head = head
+        self._limits = limits
+        self._connection: Connection | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._started = self._last = self._pinged = self._loop.time()
+        self._paused_at: float | None = None
+
+    def through(self, connection: Connection, message: bytes) -> asyncio.Future[Outcome]:
+        """Send the request; how it ended is in the future."""
+        self._connection = connection
+        self._exchange.watcher = self
+        connection.send(self, message)
+        return self.done
+
+    @property
+    def body(self) -> bytes:
+        """What was collected."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    @property
+    def tokens(self) -> tuple[int, int, int] | None:
+        """Tokens reported so far on a stream."""
+        return self.scanner.tokens if self.scanner is not None else None
+
+    # -- the engine --------------------------------------------------------------------------------------------------
+
+    def head(self, status: int) -> None:
+        self.status = status
+        self._last = self._loop.time()
+        if status != _OK:
+            self.scanner = None
+        elif self.scanner is not None:
+            self._loop.call_soon(self._begin, b"")
+
+    def data(self, data: bytes) -> None:
+        now = self._last = self._loop.time()
+        if self.first_at is None:
+            self.first_at = now
+        if self.scanner is None:
+            self._collect(data)
+            return
+        try:
+            out = self.scanner.feed(data)
+        except EventTooLong:
+            self.cut(Outcome.UPSTREAM_FAILED)
+            return
+        if not self.begun:
+            self._begin(out)
+        elif out:
+            self._exchange.write(out)
+
+    def end(self) -> None:
+        self._connection = None
+        scanner = self.scanner
+        whole = scanner is None or (scanner.done and scanner.error is None)
+        self._finish(Outcome.COMPLETED if whole else Outcome.UPSTREAM_FAILED)
+
+    def failed(self, reason: str) -> None:  # noqa: ARG002 - what went wrong shows in the outcome
+        self._connection = None
+        self._finish(Outcome.UPSTREAM_FAILED)
+
+    # -- the client --------------------------------------------------------------------------------------------------
+
+    def client_gone(self) -> None:
+        self.cut(Outcome.CLIENT_ABORTED)
+
+    def pause(self) -> None:
+        self._paused_at = self._loop.time()
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        self._paused_at = None
+        self._last = self._loop.time()
+        if self._connection is not None:
+            self._connection.resume()
+
+    # -- the ledger --------------------------------------------------------------------------------------------------
+
+    def cut(self, outcome: Outcome) -> None:
+        """End it: the engine's connection is closed at once, so that it stops to generate."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abandon()
+        self._finish(outcome)
+
+    def look(self, now: float) -> None:
+        """End it where it has taken too long, and break a long silence for the client."""
+        limits = self._limits
+        if self._paused_at is not None:
+            if now - self._paused_at > STALLED_S:
+                self.cut(Outcome.CLIENT_ABORTED)
+            return
+        waited = now - self._last
+        first = limits.total if self.scanner is None else limits.first
+        if now - self._started > limits.total or waited > (first if self.first_at is None else limits.idle):
+            self.cut(Outcome.UPSTREAM_TIMEOUT)
+        elif self.begun and waited > PING_S and now - self._pinged > PING_S:
+            self._pinged = now
+            self._exchange.write(b": ping\n\n")
+
+    def _begin(self, first: bytes) -> None:
+        if self.begun or self.done.done():
+            return
+        self.begun = True
+        self._exchange.begin_stream(self._head, first)
+
+    def _collect(self, data: bytes) -> None:
+        self._size += len(data)
+        self._parts.append(data)
+        if self._size > MAX_COLLECTED_BYTES:
+            self.cut(Outcome.UPSTREAM_FAILED)
+
+    def _finish(self, outcome: Outcome) -> None:
+        if not self.done.done():
+            self.done.set_result(outcome)

@@ -1,0 +1,63 @@
+"""Listens for clients, and runs one task per request."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from time import monotonic
+
+from ias_gateway.connection import Connection
+from ias_gateway.exchange import Exchange
+
+Handler = Callable[[Exchange], Coroutine[None, None, None]]
+
+
+class Server:
+    """Listens, and runs `handler` as one task per request."""
+
+    def __init__(self, handler: Handler, max_body_bytes: int) -> None:
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.max_body_bytes = max_body_bytes
+        self.exchanges: set[asyncio.Task[None]] = set()
+        self._handler = handler
+        self._loop = asyncio.get_running_loop()
+        self._listener: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def listen(self, host: str, port: int) -> None:
+        """Begin to accept connections.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        self._listener = await self._loop.create_server(lambda: Connection(self), host, port, backlog=4096)
+        self._look()
+
+    def run(self, exchange: Exchange) -> None:
+        """Start the handler on a request."""
+        task = self._loop.create_task(self._handler(exchange))
+        self.exchanges.add(task)
+        task.add_done_callback(self.exchanges.discard)
+
+    async def drain(self, within: float) -> bool:
+        """Accept nothing more, and wait for what is open. Answers whether all of it ended in time."""
+        self.draining = True
+        if self._listener is not None:
+            self._listener.close()
+        for connection in tuple(self.connections):
+            connection.close_idle()
+        if self.exchanges:
+            await asyncio.wait(self.exchanges, timeout=within)
+        return not self.exchanges
+
+    def close(self) -> None:
+        """Close everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in tuple(self.connections):
+            connection.close_idle()
+
+    def _look(self) -> None:
+        now = monotonic()
+        for connection in tuple(self.connections):
+            connection.overdue(now)
+        self._timer = self._loop.call_later(1.0, self._look)

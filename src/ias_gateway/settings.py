@@ -1,0 +1,47 @@
+"""The gateway's environment, read once into one frozen object; a bad value names itself at start."""
+
+import secrets
+import socket
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class GatewaySettings(BaseSettings):
+    """What the gateway is told by `IAS_*` variables. Times are seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="IAS_", frozen=True, extra="ignore")
+
+    redis_url: str
+    gateway_host: str = "127.0.0.1"
+    gateway_port: int = Field(default=8080, ge=1, le=65535)
+    gateway_metrics_host: str = "127.0.0.1"
+    gateway_metrics_port: int = Field(default=9080, ge=1, le=65535)
+    gateway_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
+    """Names this process in reservations and ledger lines; unlike any other that runs."""
+    cache_salt_secret: SecretStr = Field(min_length=32)
+    """Derives each organisation's `cache_salt`, so that tenants share no prefix cache."""
+    max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    max_streams: int = Field(default=500, ge=1)
+    lease: int = Field(default=30, ge=2, le=300)
+    tick_ms: int = Field(default=250, ge=10, le=5000)
+    first_token_timeout: float = Field(default=120, gt=0)
+    idle_timeout: float = Field(default=60, gt=0)
+    total_timeout: float = Field(default=900, gt=0)
+    redis_timeout_ms: int = Field(default=250, ge=10, le=10_000)
+    drain_timeout: float = Field(default=30, ge=0)
+    access_log: bool = True
+    log_level: str = "INFO"
+
+
+def read_settings() -> GatewaySettings:
+    """The settings of this process.
+
+    Raises:
+        SystemExit: a variable is missing or bad; the message names each of them.
+    """
+    try:
+        return GatewaySettings()
+    except ValidationError as error:
+        lines = (f"IAS_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        raise SystemExit("settings:\n  " + "\n  ".join(lines)) from None

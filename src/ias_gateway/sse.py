@@ -1,0 +1,176 @@
+"""The event stream without I/O: takes running usage out of what the engine sends, and remembers it.
+
+vLLM puts `"usage":{…}` right behind `"choices":[…]`, unescaped, so that it can never be part of a string. It is removed
+on whole reads with one compiled pattern; JSON is decoded only where the pattern does not fit.
+"""
+
+import re
+
+import msgspec
+
+_USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
+_MARK = b'"usage":{'
+_REPORT = re.compile(_USAGE)
+_RUNNING = re.compile(rb"(?<=\])," + _USAGE)
+_FINAL = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
+_DONE = re.compile(rb"data: ?\[DONE\]\r?\n\r?\n")
+_ERROR = re.compile(rb'data: ?(\{"error":[^\r\n]*\})\r?\n\r?\n')
+_EVENT = re.compile(rb"data: ?(\{[^\r\n]*\})\r?\n\r?\n")
+
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+"""An event that is longer than this is refused: nothing an engine sends is."""
+
+
+class EventTooLong(Exception):
+    """The engine sent an event without end."""
+
+
+class Details(msgspec.Struct):
+    """`usage.prompt_tokens_details`."""
+
+    cached_tokens: int | None = 0
+
+
+class Usage(msgspec.Struct):
+    """What an engine reports: tokens of the prompt, of the completion, and of the prompt those found in its cache."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int | None = 0
+    prompt_tokens_details: Details | None = None
+
+    @property
+    def tokens(self) -> tuple[int, int, int]:
+        """Prompt, completion, cached."""
+        details = self.prompt_tokens_details
+        return self.prompt_tokens, self.completion_tokens or 0, (details.cached_tokens or 0) if details else 0
+
+
+class _Event(msgspec.Struct):
+    choices: list[object] = []
+    usage: Usage | None = None
+
+
+_decode_usage = msgspec.json.Decoder(Usage).decode
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_any = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class UsageScanner:
+    """Feed it the stream as it passes; read `tokens` at any time.
+
+    Args:
+        include_usage: the client asked for usage at the end, so the final event passes.
+        continuous: the client asked for running usage too, so nothing is removed.
+    """
+
+    __slots__ = ("_include", "_keep", "_last", "_rest", "_tokens", "done", "error", "events")
+
+    def __init__(self, *, include_usage: bool, continuous: bool) -> None:
+        self.done = False
+        """Whether `[DONE]` has passed."""
+        self.error: bytes | None = None
+        """The error that the engine put into its stream, as JSON; nothing passes after it."""
+        self.events = 0
+        self._include = include_usage
+        self._keep = include_usage and continuous
+        self._rest = b""
+        self._last: bytes | None = None
+        self._tokens: tuple[int, int, int] | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """What of the stream may go on to the client now: whole events, without usage that was not asked for.
+
+        Raises:
+            EventTooLong: an event passes `MAX_EVENT_BYTES`.
+        """
+        whole = self._whole(data)
+        if not whole or self.error is not None:
+            return b""
+        self.events += whole.count(b"data:")
+        if _MARK in whole:
+            self._last = whole
+            if not self._keep:
+                whole = self._strip(whole)
+        if b'{"error":' in whole:
+            whole = self._cut_at_error(whole)
+        if b"[DONE]" in whole and _DONE.search(whole) is not None:
+            self.done = True
+        return whole
+
+    @property
+    def tokens(self) -> tuple[int, int, int] | None:
+        """Prompt, completion and cached tokens reported so far (the greatest seen), None before the first report."""
+        if self._last is not None:
+            last, self._last = self._last, None
+            self._note(_reported(last))
+        return self._tokens
+
+    def _note(self, usage: Usage | None) -> None:
+        if usage is None:
+            return
+        before = self._tokens or (0, 0, 0)
+        prompt, completion, cached = usage.tokens
+        self._tokens = (max(before[0], prompt), max(before[1], completion), max(before[2], cached))
+
+    def _whole(self, data: bytes) -> bytes:
+        if self._rest:
+            data = self._rest + data
+            self._rest = b""
+        if data.endswith(b"\n\n"):
+            return data
+        end = _boundary(data)
+        self._rest = data[end:]
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise EventTooLong
+        return data[:end]
+
+    def _strip(self, whole: bytes) -> bytes:
+        final = _FINAL.search(whole) if b'"choices":[]' in whole else None
+        if final is None:
+            stripped = _RUNNING.sub(b"", whole)
+            return stripped if _MARK not in stripped else self._strip_slowly(stripped)
+        head = _RUNNING.sub(b"", whole[: final.start()])
+        tail = whole[final.start() if self._include else final.end() :]
+        return head + tail if _MARK not in head else self._strip_slowly(head) + tail
+
+    def _strip_slowly(self, whole: bytes) -> bytes:
+        """Event by event, where usage stands in a place that the pattern does not know."""
+        return _EVENT.sub(self._strip_event, whole)
+
+    def _strip_event(self, found: re.Match[bytes]) -> bytes:
+        if _MARK not in found[1]:
+            return found[0]
+        try:
+            event = _decode_any(found[1])
+        except msgspec.DecodeError:
+            return found[0]
+        if event.pop("usage", None) is None:
+            return found[0]
+        if not event.get("choices"):
+            return found[0] if self._include else b""
+        return b"data: " + msgspec.json.encode(event) + b"\n\n"
+
+    def _cut_at_error(self, whole: bytes) -> bytes:
+        found = _ERROR.search(whole)
+        if found is None:
+            return whole
+        self.error = found[1]
+        return whole[: found.start()]
+
+
+def _boundary(data: bytes) -> int:
+    """Where the last whole event ends; 0 where there is none."""
+    bare, crlf = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n")
+    return max(bare + 2 if bare >= 0 else 0, crlf + 4 if crlf >= 0 else 0)
+
+
+def _reported(whole: bytes) -> Usage | None:
+    """The last usage in these events."""
+    found = _REPORT.match(whole, whole.rfind(_MARK))
+    try:
+        if found is not None:
+            return _decode_usage(found[0][len(_MARK) - 1 :])
+        reports = [_decode_event(event).usage for event in _EVENT.findall(whole)]
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    return next((usage for usage in reversed(reports) if usage is not None), None)

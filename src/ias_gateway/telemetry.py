@@ -1,0 +1,126 @@
+"""What the gateway tells about itself: JSON log lines, and metrics that cost a dictionary look-up each."""
+
+import sys
+from bisect import bisect_left
+from collections import defaultdict
+from time import time
+
+import msgspec
+
+Labels = tuple[str, ...]
+
+LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+_LEVELS = ("debug", "info", "warning", "error")
+_FLUSH_AT = 200
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class Log:
+    """JSON lines on standard output; written on `flush`, when enough of them wait, and at once from warnings on."""
+
+    def __init__(self, process: str, level: str) -> None:
+        self._process = process
+        self._least = _LEVELS.index(level.lower()) if level.lower() in _LEVELS else 1
+        self._lines: list[bytes] = []
+
+    def line(self, level: str, event: str, **fields: object) -> None:
+        """Note an event."""
+        if _LEVELS.index(level) < self._least:
+            return
+        self._lines.append(
+            _encode({"time": time(), "level": level, "process": self._process, "event": event, **fields})
+        )
+        if level != "info" or len(self._lines) >= _FLUSH_AT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            sys.stdout.buffer.write(b"\n".join(lines) + b"\n")
+            sys.stdout.buffer.flush()
+
+
+class Counter:
+    """A Prometheus counter; `values` maps label values to the count."""
+
+    def __init__(self, name: str, text: str, labels: Labels = ()) -> None:
+        self.name, self.text, self.labels = name, text, labels
+        self.values: defaultdict[Labels, float] = defaultdict(float)
+
+    def lines(self) -> list[str]:
+        """The exposition lines."""
+        head = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} {self.kind}"]
+        return head + [
+            f"{self.name}{_labels(self.labels, key)} {value:g}" for key, value in sorted(self.values.items())
+        ]
+
+    kind = "counter"
+
+
+class Gauge(Counter):
+    """A Prometheus gauge."""
+
+    kind = "gauge"
+
+
+class Histogram:
+    """A Prometheus histogram of seconds."""
+
+    def __init__(self, name: str, text: str, labels: Labels = ()) -> None:
+        self.name, self.text, self.labels = name, text, labels
+        self._counts: dict[Labels, list[int]] = {}
+        self._sums: defaultdict[Labels, float] = defaultdict(float)
+
+    def observe(self, key: Labels, seconds: float) -> None:
+        """Note one observation."""
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        counts[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+        self._sums[key] += seconds
+
+    def lines(self) -> list[str]:
+        """The exposition lines."""
+        out = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} histogram"]
+        for key, counts in sorted(self._counts.items()):
+            total = 0
+            for bound, count in zip((*LATENCY_BUCKETS_S, float("inf")), counts, strict=True):
+                total += count
+                edge = "+Inf" if bound == float("inf") else f"{bound:g}"
+                out.append(f"{self.name}_bucket{_labels((*self.labels, 'le'), (*key, edge))} {total}")
+            out.append(f"{self.name}_sum{_labels(self.labels, key)} {self._sums[key]:g}")
+            out.append(f"{self.name}_count{_labels(self.labels, key)} {total}")
+        return out
+
+
+class Metrics:
+    """All that the gateway counts."""
+
+    def __init__(self) -> None:
+        by = ("endpoint", "status")
+        self.requests = Counter("ias_gateway_requests_total", "Requests answered, by endpoint and HTTP status.", by)
+        self.outcomes = Counter("ias_gateway_outcomes_total", "Admitted requests, by how they ended.", ("outcome",))
+        self.tokens = Counter("ias_gateway_tokens_total", "Tokens settled, by model and type.", ("model", "type"))
+        self.duration = Histogram("gen_ai_server_request_duration_seconds", "From head to last byte.", ("model",))
+        self.first_token = Histogram(
+            "gen_ai_server_time_to_first_token_seconds", "From head to first byte.", ("model",)
+        )
+        self.open = Gauge("ias_gateway_open_requests", "Admitted requests under way.")
+        self.unsettled = Gauge("ias_gateway_unsettled", "Settlements that Redis has not confirmed.")
+        self.kept = Gauge("ias_gateway_kept_settlements", "Settlements kept until the ledger has them.")
+        self.redis_up = Gauge("ias_gateway_redis_up", "1 while Redis answers.")
+        self.loop_lag = Gauge("ias_gateway_loop_lag_seconds", "How late the last tick was.")
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        families = [family for family in vars(self).values() if isinstance(family, (Counter, Histogram))]
+        return ("\n".join(line for family in families for line in family.lines()) + "\n").encode()
+
+
+def _labels(names: Labels, values: Labels) -> str:
+    if not names:
+        return ""
+    escaped = (value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for value in values)
+    return "{" + ",".join(f'{name}="{value}"' for name, value in zip(names, escaped, strict=True)) + "}"

@@ -1,0 +1,190 @@
+"""HTTP/1.1 towards the engines: one keep-alive pool per replica, the last used connection first.
+
+A connection tells its sink what comes, read by read: all chunks of one read are handed on together.
+"""
+
+import asyncio
+import ssl
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httptools
+
+READ_BUFFER = 256 * 1024
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Sink(Protocol):
+    """Who reads an answer. Exactly one of `end` and `failed` is called, last."""
+
+    def head(self, status: int) -> None:
+        """The status has come; the body follows."""
+
+    def data(self, data: bytes) -> None:
+        """A piece of the body."""
+
+    def end(self) -> None:
+        """The answer is complete."""
+
+    def failed(self, reason: str) -> None:
+        """The connection could not be had, or was lost before the answer was complete."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection to a replica; idle where it has no sink."""
+
+    __slots__ = (
+        "_complete",
+        "_headed",
+        "_keep_alive",
+        "_parser",
+        "_parts",
+        "_pool",
+        "_transport",
+        "closed",
+        "reused",
+        "sink",
+    )
+
+    def __init__(self, pool: "Pool") -> None:
+        self.sink: Sink | None = None
+        self.closed = False
+        self.reused = False
+        self._pool = pool
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._parts: list[bytes] = []
+        self._headed = False
+        self._complete = False
+        self._keep_alive = False
+
+    def send(self, sink: Sink, message: bytes) -> None:
+        """Send a request; its answer goes to the sink."""
+        self.sink = sink
+        self._headed = self._complete = False
+        if self._transport is not None:
+            self._transport.write(message)
+
+    def abandon(self) -> None:
+        """Close at once and tell nobody: the engine stops to generate when it sees that."""
+        self.sink = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        """Stop to read: the client is slower than the engine."""
+        if self._transport is not None and not self.closed:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._transport is not None and not self.closed:
+            self._transport.resume_reading()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._pool.forget(self)
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            sink.failed(f"the connection was lost{f': {exc}' if exc else ''}")
+
+    def data_received(self, data: bytes) -> None:
+        sink = self.sink
+        if sink is None:
+            self.abandon()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self.abandon()
+            sink.failed(f"the answer is not HTTP: {error}")
+            return
+        if self._headed:
+            self._headed = False
+            sink.head(self._parser.get_status_code())
+        parts = self._parts
+        if parts:
+            self._parts = []
+            sink.data(parts[0] if len(parts) == 1 else b"".join(parts))
+        if self._complete:
+            self._finish(sink)
+
+    def _finish(self, sink: Sink) -> None:
+        if self.sink is None:
+            return
+        self.sink = None
+        if self._keep_alive and not self.closed:
+            self.reused = True
+            self._pool.rest(self)
+        else:
+            self.abandon()
+        sink.end()
+
+    def on_headers_complete(self) -> None:
+        # Asked here: llhttp clears its flags once the message is complete, and then always answers no.
+        self._keep_alive = self._parser.should_keep_alive()
+        self._headed = True
+
+    def on_body(self, body: bytes) -> None:
+        self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        self._complete = True
+
+
+class Pool:
+    """The connections to one replica, `http://host:port` or `https://host:port`, with an optional path before `/v1`."""
+
+    def __init__(self, base_url: str) -> None:
+        address = urlsplit(base_url)
+        self._tls = ssl.create_default_context() if address.scheme == "https" else None
+        self._host = address.hostname or "127.0.0.1"
+        self._port = address.port or (443 if self._tls else 80)
+        self._prefix = address.path.rstrip("/").encode()
+        self._host_header = address.netloc.rpartition("@")[2].encode()
+        self._idle: list[Connection] = []
+        self._loop = asyncio.get_running_loop()
+        self.opened = 0
+
+    async def acquire(self) -> Connection:
+        """A connection that is ready to send on.
+
+        Raises:
+            OSError: the replica does not take connections.
+            TimeoutError: it did not answer in `CONNECT_TIMEOUT_S`.
+        """
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        self.opened += 1
+        opening = self._loop.create_connection(lambda: Connection(self), self._host, self._port, ssl=self._tls)
+        _, connection = await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
+        return connection
+
+    def message(self, path: bytes, request_id: str, body: bytes) -> bytes:
+        """A whole request. Nothing of the client's headers is in it."""
+        return b"POST %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\naccept-encoding: identity\r\n" % (
+            self._prefix,
+            path,
+            self._host_header,
+            request_id.encode(),
+        ) + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+    def rest(self, connection: Connection) -> None:
+        """Keep a connection for the next request."""
+        self._idle.append(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """A connection was closed."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        for connection in tuple(self._idle):
+            connection.abandon()
