@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import msgspec
 
 from ias.contract.admission import NO_OUTPUT, NOT_ASKED, Ask
-from ias_gateway.fields import Body, ChatBody, EmbeddingsBody, Message, StreamOptions, TextBody
+from ias_gateway.fields import Body, ChatBody, EmbeddingsBody, Message, Prompts, StreamOptions, TextBody
 
 MESSAGE_OVERHEAD = 8
 """Tokens a chat template may add to a message, in the strict bound of a prompt."""
@@ -141,15 +141,15 @@ def _extras_bound(message: Message) -> int:
     return bound + len(_encode(message.function_call)) if message.function_call else bound
 
 
-def _prompts(given: str | list[str] | list[int] | list[list[int]]) -> tuple[int, int]:
+def _prompts(given: Prompts) -> tuple[int, int]:
     """Upper bound of tokens, and how many prompts there are."""
     if isinstance(given, str):
         return _size(given), 1
     if not given:
         raise BadBody("prompt: give at least one prompt.", "prompt")
-    if isinstance(given[0], int):
-        return len(given), 1
-    return sum(map(_prompt_bound, given)), len(given)
+    if len({type(one) for one in given}) > 1:
+        raise BadBody("prompt: give texts, or tokens, or lists of tokens, not a mixture.", "prompt")
+    return sum(map(_prompt_bound, given)), 1 if isinstance(given[0], int) else len(given)
 
 
 def _prompt_bound(prompt: str | int | list[int]) -> int:

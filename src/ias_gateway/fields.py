@@ -8,6 +8,10 @@ JSON = object
 """Any JSON value (msgspec reads `object` so)."""
 
 
+Prompts = str | list[str | int | list[int]]
+"""One prompt as text or as tokens, or a list of prompts of one kind."""
+
+
 class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Base of what callers send: an unknown field is an error, an absent one is not sent on."""
 
@@ -124,7 +128,7 @@ class ChatBody(Sampling, kw_only=True):
 class TextBody(Sampling, kw_only=True):
     """`POST /v1/completions`."""
 
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: Prompts
     best_of: int | None = None
     echo: bool | None = None
     logprobs: int | None = None
@@ -136,7 +140,7 @@ class EmbeddingsBody(Strict, kw_only=True):
     """`POST /v1/embeddings`."""
 
     model: str
-    input: str | list[str] | list[int] | list[list[int]]
+    input: Prompts
     dimensions: int | None = None
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = None

@@ -6,6 +6,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
@@ -89,8 +90,8 @@ class Redis(asyncio.Protocol):
         self._waiting.append((monotonic(), callback))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)

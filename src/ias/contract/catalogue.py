@@ -3,7 +3,7 @@
 import msgspec
 
 
-class ModelRoute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ModelRoute(msgspec.Struct, frozen=True, kw_only=True):
     """One model as an organisation may call it. Lengths and limits are tokens.
 
     Attributes:
