@@ -11,10 +11,29 @@ from uuid_utils.compat import uuid7 as _uuid7
 
 ROLE = "ias_app"
 STATEMENT_TIMEOUT_MS = 30_000
+WAIT_FOR_CONNECTION_S = 5.0
 
 _SCOPE = "SELECT set_config('app.org_id', $1, true), set_config('app.everywhere', $2, true)"
 
-ENGINE = PostgresEngine(config={})
+_LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class Engine(PostgresEngine):
+    """Piccolo's engine without the connection that it makes when it is imported, to ask for the server's version."""
+
+    async def check_version(self) -> None:
+        """Nothing: the migrations say what they need."""
+
+
+ENGINE = Engine(config={})
 """Every table is bound to this engine; `open_pool` tells it where the database is."""
 
 
@@ -88,28 +107,52 @@ async def close_pool() -> None:
 
 
 @asynccontextmanager
-async def transaction(scope: Scope) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def transaction(scope: Scope) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """One transaction in which row-level security shows what `scope` may see. Do not nest, do not gather inside.
 
-    Piccolo queries inside it take part by themselves; the connection is for SQL that Piccolo cannot say.
+    Piccolo queries inside it take part by themselves; the connection is for SQL that Piccolo cannot say. The
+    connection is had and given back here: Piccolo's own transaction keeps one that breaks.
 
     Raises:
-        DatabaseDown: the pool is not open, or no connection could be had.
+        DatabaseDown: no connection could be had, or it broke; then the transaction may or may not have been committed.
     """
+    whole = ENGINE.transaction(allow_nested=False)
+    try:
+        async with _pool().acquire(timeout=WAIT_FOR_CONNECTION_S) as connection, connection.transaction():
+            whole.connection = connection
+            ours = ENGINE.current_transaction.set(whole)
+            try:
+                await connection.execute(_SCOPE, str(scope.org_id or ""), "on" if scope.everywhere else "")
+                yield connection
+            finally:
+                ENGINE.current_transaction.reset(ours)
+    except _LOST as error:
+        raise DatabaseDown(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def sole(name: str) -> AsyncIterator[bool]:
+    """Whether nobody else, in any process, is inside `sole` of the same name; for as long as the block lasts.
+
+    Raises:
+        DatabaseDown: no connection could be had.
+    """
+    try:
+        async with _pool().acquire(timeout=WAIT_FOR_CONNECTION_S) as connection:
+            got = await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", name)
+            try:
+                yield bool(got)
+            finally:
+                if got:
+                    await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", name)
+    except _LOST as error:
+        raise DatabaseDown(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
+
+
+def _pool() -> "asyncpg.Pool[asyncpg.Record]":
     if ENGINE.pool is None:
         raise DatabaseDown("PostgreSQL's pool is not open")
-    try:
-        whole = ENGINE.transaction(allow_nested=False)
-        await whole.__aenter__()
-    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-        raise DatabaseDown(f"PostgreSQL does not answer: {error}") from error
-    try:
-        await whole.connection.execute(_SCOPE, str(scope.org_id or ""), "on" if scope.everywhere else "")
-        yield whole.connection
-    except BaseException as error:
-        await whole.__aexit__(type(error), error, error.__traceback__)
-        raise
-    await whole.__aexit__(None, None, None)
+    return ENGINE.pool
 
 
 async def ping() -> None:

@@ -100,7 +100,7 @@ async def _run(parts: list[Callable[[], Awaitable[None] | None]]) -> None:
 
 
 @asynccontextmanager
-async def _alone() -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def _alone() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """The only runner on this database, as the owner of its schemas."""
     url = settings().migration_database_url or settings().database_url
     ENGINE.config = {"dsn": url, "timeout": 10.0, "server_settings": {"application_name": "ias-migrate"}}

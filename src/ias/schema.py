@@ -53,14 +53,14 @@ def discover(folder: Path) -> tuple[Step, ...]:
     )
 
 
-async def applied(connection: asyncpg.Connection[asyncpg.Record]) -> set[str]:
+async def applied(connection: "asyncpg.Connection[asyncpg.Record]") -> set[str]:
     """The names of the migrations that this database has."""
     if await connection.fetchval("SELECT to_regclass('public.migration')") is None:
         return set()
     return {row["name"] for row in await connection.fetch("SELECT name FROM public.migration")}
 
 
-async def pending(connection: asyncpg.Connection[asyncpg.Record], folder: Path) -> tuple[Step, ...]:
+async def pending(connection: "asyncpg.Connection[asyncpg.Record]", folder: Path) -> tuple[Step, ...]:
     """The migrations that this database still needs for this release."""
     done = await applied(connection)
     return tuple(step for step in discover(folder) if step.name not in done)

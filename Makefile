@@ -1,0 +1,38 @@
+# The thin front: the work is in scripts/bootstrap (the environment), `ias dev` (the stack) and noxfile.py (checks).
+.DEFAULT_GOAL := help
+.PHONY: help up down logs test unit lint lock clean
+MAKEFLAGS += --no-print-directory
+IAS := .venv/bin/ias
+NOX := .venv/bin/nox --session
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+
+up: ## from a fresh clone to everything running, and the main job done once
+	@scripts/bootstrap run
+	@$(IAS) dev up --detach
+
+down: ## end everything; the data stays
+	@if [ -x $(IAS) ]; then $(IAS) dev down; else echo "Nothing runs here."; fi
+
+logs: ## follow the logs (Ctrl-C ends the following only)
+	@$(IAS) dev logs --follow
+
+test: ## unit, architecture, integration and end-to-end tests
+	@scripts/bootstrap dev
+	@$(NOX) tests
+
+unit: ## the quick tests, with the coverage that pure modules must have
+	@scripts/bootstrap dev
+	@$(NOX) unit
+
+lint: ## ruff, mypy, import-linter
+	@scripts/bootstrap dev
+	@$(NOX) lint
+
+lock: ## resolve the locks in requirements/ anew from pyproject.toml
+	@scripts/bootstrap dev
+	@$(NOX) lock
+
+clean: down ## end everything and remove its data (.ias/)
+	@rm -rf .ias

@@ -1,0 +1,66 @@
+"""What `make` asks for: the checks and the locks, in the environment that scripts/bootstrap makes."""
+
+import logging
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+logging.getLogger("nox").setLevel(logging.WARNING)  # the runner's own closing line stays the last one
+
+LOCK = (
+    "--universal",
+    "--python-version=3.11",
+    "--generate-hashes",
+    "--no-emit-index-url",
+    "--no-header",
+    "--no-annotate",
+    "--quiet",
+    "--exclude-newer=7days",  # a release is left a week in which others find what is wrong with it
+)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    run(session, "ruff", "check")
+    run(session, "ruff", "format", "--check")
+    run(session, "mypy")
+    session.run(str(Path(sys.executable).with_name("lint-imports")), external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    folders = [f"tests/{name}" for name in ("unit", "architecture", "integration", "e2e")]
+    run(
+        session,
+        "pytest",
+        "-n",
+        "2",
+        "--dist=loadgroup",
+        *filter(lambda folder: Path(folder).is_dir(), folders),
+        *session.posargs,
+    )
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    run(session, "pytest", "-n", "2", "tests/unit", "--cov", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    everything = ("pyproject.toml", "--extra=dev", "--group=test", "--group=lint", "--group=tools")
+    run(session, "uv", "pip", "compile", *everything, *LOCK, "--output-file=requirements/dev.txt")
+    for name, packages, sources in (
+        ("run", "uv\nhatchling\neditables\n", ("pyproject.toml", "--extra=dev")),
+        ("uv", "uv\n", ()),
+    ):
+        asked = Path(session.create_tmp()) / f"{name}.in"
+        asked.write_text(packages)
+        within = ("--constraint=requirements/dev.txt", f"--output-file=requirements/{name}.txt")
+        run(session, "uv", "pip", "compile", *sources, str(asked), *LOCK, *within)
+
+
+def run(session: nox.Session, module: str, *arguments: str) -> None:
+    session.run(sys.executable, "-m", module, *arguments, external=True)

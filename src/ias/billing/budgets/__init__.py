@@ -1,0 +1,1 @@
+"""Budgets: tokens a month of organisations and members."""

@@ -1,0 +1,91 @@
+"""Changing budgets. What is used of a month is not touched by it; gateways go by it when these return."""
+
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ias.billing.policies.domain import Budget, Tokens
+from ias.billing.policies.projection import project_policy
+from ias.billing.policies.queries import budget_of, member_budgets
+from ias.billing.tables import Budgets, UserBudgets
+from ias.db import transaction
+from ias.edge import Edge
+from ias.identity import Principal, owe, paid, record, tenant
+from ias.problems import NotFound
+from ias.telemetry import now
+
+
+_AMOUNTS = {"monthly_tokens": Budgets.monthly_tokens, "user_monthly_tokens": Budgets.user_monthly_tokens}
+
+
+class BudgetChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Tokens a month; null is none, what is left out stays."""
+
+    monthly_tokens: Tokens | None | UnsetType = UNSET
+    user_monthly_tokens: Tokens | None | UnsetType = UNSET
+
+
+class MemberBudget(msgspec.Struct, forbid_unknown_fields=True):
+    """Tokens a month of one member; null is none."""
+
+    monthly_tokens: Tokens | None
+
+
+async def change(principal: Principal, org_id: UUID, changes: BudgetChanges, edge: Edge) -> Budget:
+    """Change an organisation's budget.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+        EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
+    """
+    by, org = principal.within(org_id), await tenant(org_id)
+    if org is None:
+        raise NotFound("no such organisation")
+    asked = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
+    async with transaction(by):
+        before = await budget_of(org_id)
+        budget = msgspec.structs.replace(before, **asked)
+        row = Budgets(
+            org_id=org_id,
+            monthly_tokens=budget.monthly_tokens,
+            user_monthly_tokens=budget.user_monthly_tokens,
+            updated_at=now(),
+        )
+        await Budgets.insert(row).on_conflict(
+            target=Budgets.org_id,
+            action="DO UPDATE",
+            values=[*(_AMOUNTS[name] for name in asked), Budgets.updated_at],
+        )
+        was = {name: value for name, value in msgspec.structs.asdict(before).items() if name in asked}
+        await record(by, "budget.changed", org_id, was, asked)
+        debt = await owe(org_id)
+    await project_policy(org, edge)
+    await paid(debt)
+    return budget
+
+
+async def change_member(principal: Principal, member: tuple[UUID, UUID], budget: MemberBudget, edge: Edge) -> None:
+    """Give a member, that is an organisation's id and a user's, a budget of their own.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+        EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
+    """
+    org_id, user_id = member
+    by, org = principal.within(org_id), await tenant(org_id)
+    if org is None:
+        raise NotFound("no such organisation")
+    async with transaction(by):
+        before = (await member_budgets(org_id)).get(user_id)
+        row = UserBudgets(org_id=org_id, user_id=user_id, monthly_tokens=budget.monthly_tokens, updated_at=now())
+        await UserBudgets.insert(row).on_conflict(
+            target=(UserBudgets.org_id, UserBudgets.user_id),
+            action="DO UPDATE",
+            values=[UserBudgets.monthly_tokens, UserBudgets.updated_at],
+        )
+        asked = {"monthly_tokens": budget.monthly_tokens}
+        await record(by, "user_budget.changed", user_id, {"monthly_tokens": before}, asked)
+        debt = await owe(org_id)
+    await project_policy(org, edge)
+    await paid(debt)

@@ -1,0 +1,1 @@
+"""The catalogue: models, where they are served, what they cost."""

@@ -1,0 +1,193 @@
+"""Registering, changing and removing models, and who may call which. Gateways know of it when these return."""
+
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+from asyncpg.exceptions import UniqueViolationError
+
+from ias.billing.catalogue.domain import Backend, Model, ModelAccess, ModelChanges, NewModel, check
+from ias.billing.catalogue.queries import allowed, registered
+from ias.billing.catalogue.routes import owe_routes, pay_routes, project_routes
+from ias.billing.tables import AllowedModels, ModelBackends, Models
+from ias.db import transaction, uuid7
+from ias.edge import Edge
+from ias.identity import Principal, owe, paid, record, tenant
+from ias.problems import Conflict, NotFound, Problem
+from ias.settings import settings
+from ias.telemetry import now
+
+_ADD_RATE = """
+INSERT INTO billing.rates (id, model_id, valid_from, input, output, cached_input)
+VALUES ($1, $2, clock_timestamp(), $3, $4, $5)
+"""
+
+
+class ModelNameTaken(Conflict):
+    """There is a model of this name."""
+
+    title = "Name is taken"
+
+
+class UnknownModels(Problem):
+    """Names that no model has."""
+
+    title = "Unknown models"
+
+
+async def register(principal: Principal, new: NewModel, edge: Edge) -> Model:
+    """Register a model; whoever may call every model can call it from this answer on.
+
+    Raises:
+        BadModel: names every field that is wrong.
+        ModelNameTaken: there is one of this name.
+        EdgeDown: it is registered, but Redis does not know all of it yet; the worker keeps trying.
+    """
+    model = check(_registered(new), private_allowed=settings().allow_private_backends)
+    async with transaction(principal) as connection:
+        try:
+            await Models.from_dict({"id": model.id, "created_at": model.created_at, **_columns(model)}).save()
+        except UniqueViolationError:
+            raise ModelNameTaken(f"there is a model called {model.name!r} already") from None
+        await _put_backends(model)
+        await connection.execute(_ADD_RATE, uuid7(), model.id, *_rates(model))
+        await record(principal, "model.registered", model.id, after=_audited(model))
+        debt = await owe_routes()
+    await pay_routes(edge, debt)
+    return model
+
+
+async def change(principal: Principal, model_id: UUID, changes: ModelChanges, edge: Edge) -> Model:
+    """Change a model; the answer comes once gateways go by it.
+
+    Raises:
+        NotFound: there is none.
+        BadModel: names every field that is wrong.
+        EdgeDown: the change holds, but Redis does not know all of it yet; the worker keeps trying.
+    """
+    async with transaction(principal) as connection:
+        await _lock(model_id)
+        before = await registered(connection, model_id)
+        model = check(_changed(before, changes), private_allowed=settings().allow_private_backends)
+        await Models.update({**_columns(model)}).where(Models.id == model_id)
+        if model.backends != before.backends:
+            await ModelBackends.delete().where(ModelBackends.model_id == model_id)
+            await _put_backends(model)
+        if _rates(model) != _rates(before):
+            await connection.execute(_ADD_RATE, uuid7(), model_id, *_rates(model))
+        was, is_now = _audited(before), _audited(model)
+        fields = [name for name in is_now if was[name] != is_now[name]]
+        await record(principal, "model.changed", model_id, {f: was[f] for f in fields}, {f: is_now[f] for f in fields})
+        debt = await owe_routes()
+    await pay_routes(edge, debt)
+    return model
+
+
+async def remove(principal: Principal, model_id: UUID, edge: Edge) -> None:
+    """Remove a model; its ledger lines stay, and its name is free again.
+
+    Raises:
+        NotFound: there is none.
+        EdgeDown: the change holds, but Redis does not know all of it yet; the worker keeps trying.
+    """
+    async with transaction(principal) as connection:
+        await _lock(model_id)
+        before = await registered(connection, model_id)
+        await Models.update({Models.removed_at: now(), Models.enabled: False}).where(Models.id == model_id)
+        await record(principal, "model.removed", model_id, before=_audited(before))
+        debt = await owe_routes()
+    await pay_routes(edge, debt)
+
+
+async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: Edge) -> ModelAccess:
+    """Say which models an organisation may call; null is every model.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+        UnknownModels: names that no model has.
+        EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
+    """
+    by = principal.within(org_id)
+    org = await tenant(org_id)
+    if org is None:
+        raise NotFound("no such organisation")
+    async with transaction(by):
+        ids = None if access.models is None else await _ids(access.models)
+        before = await allowed(org_id)
+        await AllowedModels.insert(AllowedModels(org_id=org_id, model_ids=ids, updated_at=now())).on_conflict(
+            target=AllowedModels.org_id, action="DO UPDATE", values=[AllowedModels.model_ids, AllowedModels.updated_at]
+        )
+        await record(by, "allowed_models.changed", org_id, {"model_ids": before}, {"model_ids": ids})
+        debt = await owe(org_id)
+    await project_routes([org], edge)
+    await paid(debt)
+    return access
+
+
+async def _ids(names: list[str]) -> list[UUID]:
+    rows = await Models.select(Models.id, Models.name).where(Models.name.is_in(names) & Models.removed_at.is_null())
+    known = {row["name"]: row["id"] for row in rows}
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise UnknownModels(f"no model is called {', '.join(map(repr, unknown))}; GET /api/v1/models lists them")
+    return list(known.values())
+
+
+async def _lock(model_id: UUID) -> None:
+    """Changes of one model come one after the other."""
+    await Models.select(Models.id).where(Models.id == model_id).lock_rows("UPDATE")
+
+
+async def _put_backends(model: Model) -> None:
+    backends = () if model.backends is msgspec.UNSET else model.backends
+    moment = now()
+    rows = [ModelBackends(model_id=model.id, url=backend.url, created_at=moment) for backend in backends]
+    await ModelBackends.insert(*rows)
+
+
+def _registered(new: NewModel) -> Model:
+    moment = now()
+    return Model(
+        id=uuid7(),
+        name=new.name,
+        upstream_name=new.upstream_name or new.name,
+        enabled=new.enabled,
+        context_length=new.context_length,
+        max_output_tokens=new.max_output_tokens,
+        tenant_salt=new.tenant_salt,
+        input_rate=new.input_rate,
+        output_rate=new.output_rate,
+        cached_input_rate=new.input_rate if new.cached_input_rate is None else new.cached_input_rate,
+        created_at=moment,
+        updated_at=moment,
+        backends=tuple(new.backends),
+    )
+
+
+def _changed(model: Model, changes: ModelChanges) -> Model:
+    asked = {field: value for field, value in msgspec.structs.asdict(changes).items() if value is not msgspec.UNSET}
+    if isinstance(changes.backends, list):
+        asked["backends"] = tuple(changes.backends)
+    return msgspec.structs.replace(model, **asked, updated_at=now())
+
+
+def _columns(model: Model) -> dict[str, object]:
+    return {
+        "name": model.name,
+        "upstream_name": model.upstream_name,
+        "enabled": model.enabled,
+        "context_length": model.context_length,
+        "max_output_tokens": model.max_output_tokens,
+        "tenant_salt": model.tenant_salt,
+        "updated_at": model.updated_at,
+    }
+
+
+def _rates(model: Model) -> tuple[Decimal, Decimal, Decimal]:
+    return model.input_rate, model.output_rate, model.cached_input_rate
+
+
+def _audited(model: Model) -> dict[str, object]:
+    fields = msgspec.structs.asdict(model)
+    backends: tuple[Backend, ...] = fields["backends"]
+    return {**fields, "backends": [backend.url for backend in backends]}

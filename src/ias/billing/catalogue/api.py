@@ -1,0 +1,67 @@
+"""The JSON door of the catalogue."""
+
+from uuid import UUID
+
+from litestar import Controller, delete, get, patch, post, put
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from ias.billing.catalogue import actions, queries
+from ias.billing.catalogue.domain import Model, ModelAccess, ModelChanges, NewModel
+from ias.edge import Edge
+from ias.identity import Permission, Principal, requires
+from ias.paging import DEFAULT_LIMIT, Limit, Page
+
+
+class ModelApi(Controller):
+    """Models: all, for those who may change them; else those that the caller's organisation may call."""
+
+    path = "/models"
+    tags = ("models",)
+
+    @post(guards=[requires(Permission.MODELS_WRITE)])
+    async def register(self, principal: Principal, data: JSONBody[NewModel], edge: Edge) -> Model:
+        """Register a model."""
+        return await actions.register(principal, data, edge)
+
+    @get(guards=[requires(Permission.MODELS_READ)])
+    async def listed(
+        self, principal: Principal, cursor: FromQuery[str | None] = None, limit: Limit = DEFAULT_LIMIT
+    ) -> Page[Model]:
+        """Models that the caller may see, newest first."""
+        return await queries.listed(principal, cursor, limit)
+
+    @get("/{model_id:uuid}", guards=[requires(Permission.MODELS_READ)])
+    async def one(self, principal: Principal, model_id: FromPath[UUID]) -> Model:
+        """One model."""
+        return await queries.one(principal, model_id)
+
+    @patch("/{model_id:uuid}", guards=[requires(Permission.MODELS_WRITE)])
+    async def change(
+        self, principal: Principal, model_id: FromPath[UUID], data: JSONBody[ModelChanges], edge: Edge
+    ) -> Model:
+        """Change a model; new rates hold for requests that start from now on."""
+        return await actions.change(principal, model_id, data, edge)
+
+    @delete("/{model_id:uuid}", guards=[requires(Permission.MODELS_WRITE)])
+    async def remove(self, principal: Principal, model_id: FromPath[UUID], edge: Edge) -> None:
+        """Remove a model; its ledger lines stay."""
+        await actions.remove(principal, model_id, edge)
+
+
+class ModelAccessApi(Controller):
+    """Which models an organisation may call."""
+
+    path = "/organizations/{org_id:uuid}/allowed-models"
+    tags = ("organizations",)
+
+    @get(guards=[requires(Permission.MODELS_READ)])
+    async def read(self, principal: Principal, org_id: FromPath[UUID]) -> ModelAccess:
+        """The names of the models; null is every model."""
+        return await queries.access(principal, org_id)
+
+    @put(guards=[requires(Permission.BUDGETS_WRITE)])
+    async def allow(
+        self, principal: Principal, org_id: FromPath[UUID], data: JSONBody[ModelAccess], edge: Edge
+    ) -> ModelAccess:
+        """Say which models an organisation may call; null is every model."""
+        return await actions.allow(principal, org_id, data, edge)

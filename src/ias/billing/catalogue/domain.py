@@ -1,0 +1,220 @@
+"""A model as it is registered and seen, and which backends it may have."""
+
+import ipaddress
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ias.contract.catalogue import ModelRoute
+from ias.problems import FieldError, Problem
+
+Tokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+Money = Decimal
+"""Money per 1,000 tokens, a string in JSON."""
+
+HIGHEST_RATE = Decimal(1_000_000)
+RATE_PLACES = 10
+MOST_BACKENDS = 64
+NOT_ENGINES = frozenset(
+    {21, 22, 23, 25, 53, 110, 143, 389, 1433, 1521, 2379, 2380, 3306, 4369, 5432, 5671, 5672, 6379, 9042, 9200, 11211}
+    | {15672, 25672, 26379, 27017}
+)
+"""Ports of databases, brokers, mail and shells: nothing that answers there is a model."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
+_HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+_NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_METADATA = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
+
+
+class BadModel(Problem):
+    """What was sent does not describe a model that can be served."""
+
+    title = "Bad model"
+
+
+class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An engine: its base URL, such as `http://llama.inference:8000`."""
+
+    url: str
+
+
+class NewModel(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is asked for. Lengths are tokens, rates money per 1,000 tokens."""
+
+    name: str
+    backends: list[Backend]
+    upstream_name: str | None = None
+    enabled: bool = True
+    context_length: Tokens = 8192
+    max_output_tokens: Tokens = 1024
+    tenant_salt: bool = True
+    input_rate: Money = Decimal(0)
+    output_rate: Money = Decimal(0)
+    cached_input_rate: Money | None = None
+    """Where it is left out, cached prompt tokens cost what others cost."""
+
+
+class ModelChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is to change; what is left out stays. New rates hold for requests that start from now on."""
+
+    backends: list[Backend] | UnsetType = UNSET
+    upstream_name: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    context_length: Tokens | UnsetType = UNSET
+    max_output_tokens: Tokens | UnsetType = UNSET
+    tenant_salt: bool | UnsetType = UNSET
+    input_rate: Money | UnsetType = UNSET
+    output_rate: Money | UnsetType = UNSET
+    cached_input_rate: Money | UnsetType = UNSET
+
+
+class Model(msgspec.Struct, kw_only=True, frozen=True):
+    """A model of the catalogue. `backends` is shown only to those who may change it."""
+
+    id: UUID
+    name: str
+    upstream_name: str
+    enabled: bool
+    context_length: int
+    max_output_tokens: int
+    tenant_salt: bool
+    input_rate: Money
+    output_rate: Money
+    cached_input_rate: Money
+    created_at: datetime
+    updated_at: datetime
+    backends: tuple[Backend, ...] | UnsetType = UNSET
+
+    def route(self) -> ModelRoute:
+        """What gateways have to know to serve it."""
+        backends = () if self.backends is UNSET else self.backends
+        return ModelRoute(
+            name=self.name,
+            model_id=str(self.id),
+            upstream_name=self.upstream_name,
+            replicas=tuple(backend.url for backend in backends),
+            context_length=self.context_length,
+            max_output_tokens=self.max_output_tokens,
+            tenant_salt=self.tenant_salt,
+        )
+
+
+class ModelAccess(msgspec.Struct, forbid_unknown_fields=True):
+    """The names of the models that an organisation may call; null is every model."""
+
+    models: list[str] | None
+
+
+def check(model: Model, *, private_allowed: bool) -> Model:
+    """The model with its backends written in one form.
+
+    Raises:
+        BadModel: names every field that is wrong.
+    """
+    errors = [*_names(model), *_lengths(model), *_rates(model)]
+    backends = []
+    for place, backend in enumerate(() if model.backends is UNSET else model.backends):
+        try:
+            backends.append(Backend(base_url(backend.url, private_allowed=private_allowed)))
+        except ValueError as error:
+            errors.append(FieldError(f"/backends/{place}/url", str(error)))
+    if not errors and not 1 <= len(set(backends)) <= MOST_BACKENDS:
+        errors.append(FieldError("/backends", f"must be 1 to {MOST_BACKENDS} engines"))
+    if errors:
+        raise BadModel(
+            "; ".join(f"{error.pointer.removeprefix('/')}: {error.detail}" for error in errors), tuple(errors)
+        )
+    return msgspec.structs.replace(model, backends=tuple(dict.fromkeys(backends)))
+
+
+def base_url(url: str, *, private_allowed: bool) -> str:
+    """An engine's base URL in one form: scheme, host and, where it was given, port.
+
+    Raises:
+        ValueError: gateways must not be sent there; the message says why.
+    """
+    if not url.isascii() or any(character <= " " or character in '\\\x7f"<>^`{|}' for character in url):
+        raise ValueError("must be a URL of printable ASCII characters, such as http://llama.inference:8000")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("must begin with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("must not have a user name or password in it")
+    if parts.path not in {"", "/"} or "?" in url or "#" in url:
+        raise ValueError("must be a base URL without path, query and fragment; the gateway adds /v1/…")
+    host, port = _host(parts, private_allowed=private_allowed), _port(parts)
+    return f"{parts.scheme}://{host}" if port is None else f"{parts.scheme}://{host}:{port}"
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("must have a port from 1 to 65535, or none") from None
+    if port == 0 or port in NOT_ENGINES:
+        raise ValueError(f"port {port} is not one that engines listen on")
+    return port
+
+
+def _host(parts: SplitResult, *, private_allowed: bool) -> str:
+    host = (parts.hostname or "").rstrip(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _host_name(host, private_allowed=private_allowed)
+    shown = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6
+    inner = getattr(address, "ipv4_mapped", None) or address
+    if inner.is_unspecified or inner.is_multicast or not (inner.is_global or private_allowed):
+        raise ValueError(
+            f"{shown} is a private, link-local or reserved address; use the engine's public address or name"
+        )
+    return shown
+
+
+def _host_name(host: str, *, private_allowed: bool) -> str:
+    labels = host.split(".")
+    if len(host) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):  # noqa: PLR2004 - RFC 1035
+        raise ValueError("must have a host name or an address")
+    if _NUMERIC.fullmatch(labels[-1]):
+        raise ValueError("must not have an address in an unusual spelling")
+    if not private_allowed and (labels[-1] == "localhost" or host in _METADATA):
+        raise ValueError(f"{host} is this machine or its cloud's metadata; use the engine's own name")
+    return host
+
+
+def _names(model: Model) -> list[FieldError]:
+    rule = "must be 1 to 128 letters, digits and . _ : / @ + - and begin with a letter or digit"
+    fields = {"/name": model.name, "/upstream_name": model.upstream_name}
+    return [FieldError(pointer, rule) for pointer, name in fields.items() if not _NAME.fullmatch(name)]
+
+
+def _lengths(model: Model) -> list[FieldError]:
+    if model.max_output_tokens < model.context_length:
+        return []
+    return [FieldError("/max_output_tokens", "must be less than context_length, which prompt and output share")]
+
+
+def _rates(model: Model) -> list[FieldError]:
+    rates = {
+        "/input_rate": model.input_rate,
+        "/output_rate": model.output_rate,
+        "/cached_input_rate": model.cached_input_rate,
+    }
+    return [
+        FieldError(pointer, f"must be 0 to {HIGHEST_RATE} with at most {RATE_PLACES} decimal places")
+        for pointer, rate in rates.items()
+        if not _is_rate(rate)
+    ]
+
+
+def _is_rate(rate: Decimal) -> bool:
+    if not rate.is_finite() or not 0 <= rate <= HIGHEST_RATE:
+        return False
+    return rate == rate.quantize(Decimal(1).scaleb(-RATE_PLACES))

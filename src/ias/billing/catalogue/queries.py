@@ -1,0 +1,112 @@
+"""Reading the catalogue."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from ias.billing.catalogue.domain import Model, ModelAccess
+from ias.billing.tables import AllowedModels, Models
+from ias.db import transaction
+from ias.identity import Permission, Principal
+from ias.paging import Page, decode_cursor, page
+from ias.problems import NotFound
+
+_MODELS = """
+SELECT m.id, m.name, m.upstream_name, m.enabled, m.context_length, m.max_output_tokens, m.tenant_salt,
+       m.created_at, m.updated_at, r.input AS input_rate, r.output AS output_rate, r.cached_input AS cached_input_rate,
+       ARRAY(SELECT b.url FROM billing.model_backends b WHERE b.model_id = m.id ORDER BY b.id) AS urls
+FROM billing.models m
+CROSS JOIN LATERAL (
+    SELECT * FROM billing.rates WHERE model_id = m.id ORDER BY valid_from DESC LIMIT 1
+) r
+WHERE m.removed_at IS NULL
+"""
+_PAGE = (
+    f"{_MODELS} AND ($1::uuid IS NULL OR m.id < $1) AND ($3::uuid[] IS NULL OR m.id = ANY($3)) AND (m.enabled OR $4)"
+)
+_PAGE += " ORDER BY m.id DESC LIMIT $2"
+
+
+async def listed(principal: Principal, cursor: str | None, limit: int) -> Page[Model]:
+    """Models that the caller may call, newest first; for those who may change them, all."""
+    after, all_of_them = decode_cursor(cursor), principal.may(Permission.MODELS_WRITE)
+    async with transaction(principal) as connection:
+        mine = None if all_of_them else await _allowed(principal)
+        rows = await connection.fetch(_PAGE, after, limit + 1, mine, all_of_them)
+    return page([_shown(_model(row), principal) for row in rows], limit, lambda model: model.id)
+
+
+async def one(principal: Principal, model_id: UUID) -> Model:
+    """One model.
+
+    Raises:
+        NotFound: there is none, or it is not for the caller's organisation.
+    """
+    async with transaction(principal) as connection:
+        model = await registered(connection, model_id)
+        if not principal.may(Permission.MODELS_WRITE):
+            mine = await _allowed(principal)
+            if not model.enabled or not (mine is None or model_id in mine):
+                raise NotFound("no such model")
+    return _shown(model, principal)
+
+
+async def registered(connection: "asyncpg.Connection[asyncpg.Record]", model_id: UUID) -> Model:
+    """One model, whoever asks, inside the caller's transaction.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await connection.fetchrow(f"{_MODELS} AND m.id = $1", model_id)
+    if row is None:
+        raise NotFound("no such model")
+    return _model(row)
+
+
+async def enabled(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Model]:
+    """Every model that can be called now, inside the caller's transaction."""
+    return [_model(row) for row in await connection.fetch(f"{_MODELS} AND m.enabled ORDER BY m.id")]
+
+
+async def allowed(org_id: UUID) -> list[UUID] | None:
+    """The models that an organisation may call, inside the caller's transaction; None is every model."""
+    row = await AllowedModels.select(AllowedModels.model_ids).where(AllowedModels.org_id == org_id).first()
+    return None if row is None else row["model_ids"]
+
+
+async def allowed_to_each() -> dict[UUID, list[UUID] | None]:
+    """The same for every organisation that was told; the others may call every model."""
+    rows = await AllowedModels.select(AllowedModels.org_id, AllowedModels.model_ids)
+    return {row["org_id"]: row["model_ids"] for row in rows}
+
+
+async def access(principal: Principal, org_id: UUID) -> ModelAccess:
+    """The names of the models that an organisation may call.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    async with transaction(principal.within(org_id)):
+        ids = await allowed(org_id)
+        if ids is None:
+            return ModelAccess(models=None)
+        rows = await Models.select(Models.name).where(Models.id.is_in(ids) & Models.removed_at.is_null()) if ids else []
+    return ModelAccess(models=sorted(row["name"] for row in rows))
+
+
+async def _allowed(principal: Principal) -> list[UUID] | None:
+    return None if principal.org_id is None else await allowed(principal.org_id)
+
+
+def _shown(model: Model, principal: Principal) -> Model:
+    if principal.may(Permission.MODELS_WRITE):
+        return model
+    return msgspec.structs.replace(model, backends=msgspec.UNSET)
+
+
+def _model(row: Mapping[str, object]) -> Model:
+    fields = dict(row)
+    urls = fields.pop("urls")
+    return msgspec.convert({**fields, "backends": [{"url": url} for url in urls]}, Model)  # type: ignore[attr-defined]

@@ -1,0 +1,48 @@
+"""Changing rate limits; gateways go by them when this returns."""
+
+from uuid import UUID
+
+import msgspec
+
+from ias.billing.policies.domain import RateLimits, check_limits
+from ias.billing.policies.projection import project_policy
+from ias.billing.policies.queries import limits_of
+from ias.billing.tables import Limits
+from ias.db import transaction
+from ias.edge import Edge
+from ias.identity import Principal, owe, paid, record, tenant
+from ias.problems import NotFound
+from ias.telemetry import now
+
+
+async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge) -> RateLimits:
+    """Replace an organisation's limits; what is left out is the platform's default, null is none.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+        BadLimits: they contradict each other.
+        EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
+    """
+    by, org = principal.within(org_id), await tenant(org_id)
+    if org is None:
+        raise NotFound("no such organisation")
+    wanted = msgspec.structs.asdict(check_limits(limits))
+    async with transaction(by):
+        before = msgspec.structs.asdict(await limits_of(org_id))
+        await Limits.insert(Limits.from_dict({"org_id": org_id, "updated_at": now(), **wanted})).on_conflict(
+            target=Limits.org_id,
+            action="DO UPDATE",
+            values=Limits.all_columns(exclude=[Limits.org_id]),
+        )
+        changed = [name for name, value in wanted.items() if before[name] != value]
+        await record(
+            by,
+            "limits.changed",
+            org_id,
+            {name: before[name] for name in changed},
+            {name: wanted[name] for name in changed},
+        )
+        debt = await owe(org_id)
+    await project_policy(org, edge)
+    await paid(debt)
+    return limits

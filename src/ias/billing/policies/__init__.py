@@ -1,0 +1,1 @@
+"""Policies: what gateways enforce of budgets and limits."""

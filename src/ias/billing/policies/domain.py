@@ -1,0 +1,102 @@
+"""Budgets and rate limits, the platform's defaults for them, and how gateways are told.
+
+A missing row is the default, never "none": none is said on purpose, null here and -1 in Redis.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+from uuid import UUID
+
+import msgspec
+
+from ias.contract.admission import Argument
+from ias.problems import Problem
+
+MOST_TOKENS: Final = 2**53 - 1
+"""Redis counts in doubles: integers are exact up to here."""
+
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
+Rate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+TokenRate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)]
+NONE: Final = -1
+
+
+class BadLimits(Problem):
+    """Limits that contradict each other."""
+
+    title = "Bad limits"
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens a month (UTC). Of the organisation, and of each member who has no budget of their own; null is none."""
+
+    monthly_tokens: Tokens | None = 1_000_000
+    user_monthly_tokens: Tokens | None = None
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How fast and how many at once, of the organisation and of each member; null is none.
+
+    Attributes:
+        burst: requests that may come at once; at least `requests_per_second`.
+        min_output_tokens: near the end of a budget the output limit is cut down to this, not further.
+        max_output_tokens: output limit of a request that gives none, where it is less than the model's own.
+    """
+
+    requests_per_second: Rate | None = 1_000
+    burst: Rate = 2_000
+    tokens_per_minute: TokenRate | None = 60_000_000
+    concurrency: Rate | None = 2_000
+    user_requests_per_second: Rate | None = 500
+    user_burst: Rate = 1_000
+    user_tokens_per_minute: TokenRate | None = 30_000_000
+    user_concurrency: Rate | None = 1_000
+    min_output_tokens: Rate = 16
+    max_output_tokens: Rate | None = None
+
+
+DEFAULT_BUDGET: Final = Budget()
+"""Of an organisation that nobody gave one: a million tokens a month, shared by its members as they come."""
+DEFAULT_LIMITS: Final = RateLimits()
+"""Of an organisation that nobody gave any: what one gateway can serve, so that a runaway loop still meets an end."""
+
+
+def section(budget: Budget, members: Mapping[UUID, int | None], limits: RateLimits) -> dict[str, Argument]:
+    """The projection's section `pol`. `members` are those with a budget of their own."""
+    return {
+        "tokens": _told(budget.monthly_tokens),
+        "udef": _told(budget.user_monthly_tokens),
+        "rps": _told(limits.requests_per_second),
+        "burst": limits.burst,
+        "tpm": _told(limits.tokens_per_minute),
+        "conc": _told(limits.concurrency),
+        "urps": _told(limits.user_requests_per_second),
+        "uburst": limits.user_burst,
+        "utpm": _told(limits.user_tokens_per_minute),
+        "uconc": _told(limits.user_concurrency),
+        "floor": limits.min_output_tokens,
+        "cap": _told(limits.max_output_tokens),
+        **{f"u:{user_id}": _told(tokens) for user_id, tokens in members.items()},
+    }
+
+
+def check_limits(limits: RateLimits) -> RateLimits:
+    """The limits, if they can be kept.
+
+    Raises:
+        BadLimits: a burst is less than what may come each second, or the output limits cross.
+    """
+    pairs = (
+        ("burst", limits.burst, limits.requests_per_second),
+        ("user_burst", limits.user_burst, limits.user_requests_per_second),
+    )
+    for name, burst, rate in pairs:
+        if rate is not None and burst < rate:
+            raise BadLimits(f"{name} must be at least {name.replace('burst', 'requests_per_second')} ({rate})")
+    if limits.max_output_tokens is not None and limits.max_output_tokens < limits.min_output_tokens:
+        raise BadLimits("max_output_tokens must be at least min_output_tokens")
+    return limits
+
+
+def _told(limit: int | None) -> int:
+    return NONE if limit is None else limit

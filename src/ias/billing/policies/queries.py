@@ -1,0 +1,31 @@
+"""Reading budgets and limits in force. All of these run inside the caller's transaction."""
+
+from uuid import UUID
+
+import msgspec
+
+from ias.billing.policies.domain import DEFAULT_BUDGET, DEFAULT_LIMITS, Budget, RateLimits
+from ias.billing.tables import Budgets, Limits, UserBudgets
+
+
+async def budget_of(org_id: UUID) -> Budget:
+    """An organisation's budget, or the platform's default."""
+    row = (
+        await Budgets.select(Budgets.monthly_tokens, Budgets.user_monthly_tokens)
+        .where(Budgets.org_id == org_id)
+        .first()
+    )
+    return DEFAULT_BUDGET if row is None else msgspec.convert(row, Budget)
+
+
+async def member_budgets(org_id: UUID) -> dict[UUID, int | None]:
+    """The members who have a budget of their own, in tokens a month."""
+    rows = await UserBudgets.select(UserBudgets.user_id, UserBudgets.monthly_tokens).where(UserBudgets.org_id == org_id)
+    return {row["user_id"]: row["monthly_tokens"] for row in rows}
+
+
+async def limits_of(org_id: UUID) -> RateLimits:
+    """An organisation's limits, or the platform's default."""
+    columns = Limits.all_columns(exclude=[Limits.org_id, Limits.updated_at])
+    row = await Limits.select(*columns).where(Limits.org_id == org_id).first()
+    return DEFAULT_LIMITS if row is None else msgspec.convert(row, RateLimits)

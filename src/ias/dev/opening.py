@@ -1,0 +1,96 @@
+"""From whatever runs now to everything running: ports, processes, demo, and the main job once."""
+
+import shutil
+import time
+
+import rich_click as click
+
+from ias.dev import demo, dev_env, first_call, ports, processes, services, stack, state
+from ias.dev.fault import Fault
+from ias.dev.progress import done, say, working
+from ias.dev.settings import asked_ports
+from ias.dev.state import Folder, State
+from ias.dev.summary import summary
+
+MIN_FREE_BYTES = 1_000_000_000
+LANDS_WITHIN_S = 15.0
+POLL_S = 0.1
+
+
+def bring_up(folder: Folder, env: dict[str, str]) -> State:
+    """Start what does not run, make what is missing of the demo, do the main job once, and say where everything is.
+
+    Raises:
+        Fault: something cannot be done; all that this call started has been ended again.
+    """
+    begun = time.monotonic()
+    refuse_full_disk(folder)
+    for remark in processes.forget_stale(folder):
+        say(remark)
+    known = _with_ports(folder, state.load(folder))
+    started = stack.Started()
+    with stack.ended_on_failure(folder, started):
+        stack.up(folder, known, env, started)
+        if not started.services:
+            say("Everything runs already, and all of it is ready.")
+        _demo(folder, known, env)
+        dev_env.write(folder, known)
+        if started.services:
+            _main_job(known)
+    say(summary(folder, known))
+    if started.services:
+        say(f"Everything is up after {time.monotonic() - begun:.1f} s.")
+    return known
+
+
+def refuse_full_disk(folder: Folder) -> None:
+    """Less than 1 GB free would end in the middle of a write.
+
+    Raises:
+        Fault: there is less.
+    """
+    if shutil.disk_usage(folder.root).free < MIN_FREE_BYTES:
+        raise Fault(f"the disk under {folder.root} has less than 1 GB free: make room, then try again.")
+
+
+def _with_ports(folder: Folder, known: State) -> State:
+    """The state with a port for every process; those that run keep theirs."""
+    parts = {"gateway": ("gateway", "gateway_metrics"), "engine": ("engine", "engine_control")}
+    busy = frozenset(
+        port for name in services.NAMES if processes.running(folder, name) for port in parts.get(name, (name,))
+    )
+    choice = ports.choose(asked_ports().model_dump(), known.ports, busy)
+    for remark in choice.remarks:
+        say(remark)
+    known.ports = choice.ports
+    state.save(folder, known)
+    return known
+
+
+def _demo(folder: Folder, known: State, env: dict[str, str]) -> None:
+    begun = time.monotonic()
+    if demo.is_whole(known):
+        return
+    with working("making the demo organisation"):
+        demo.ensure(folder, known, env)
+    done("demo", "ready", time.monotonic() - begun)
+
+
+def _main_job(known: State) -> None:
+    """One completion as it comes, then the line in the books when it lands."""
+    before = first_call.usage(known)
+    say(f"\nOne streamed completion with the demo key ({demo.MODEL}):")
+    click.echo("  ", nl=False)
+    for piece in first_call.stream(known):
+        click.echo(piece, nl=False)
+    click.echo()
+    begun = time.monotonic()
+    while (after := first_call.usage(known)).requests <= before.requests:
+        if time.monotonic() - begun > LANDS_WITHIN_S:
+            raise Fault(f"the completion's usage did not land within {LANDS_WITHIN_S:.0f} s: see 'make logs'.")
+        time.sleep(POLL_S)
+    say(
+        f"Its ledger line: {after.input_tokens - before.input_tokens} input tokens, "
+        f"{after.output_tokens - before.output_tokens} output tokens "
+        f"(landed after {time.monotonic() - begun:.1f} s; the organisation has {after.requests} requests in all)."
+    )

@@ -1,0 +1,101 @@
+"""The processes of the stack: how each is started, when it is ready, how it is ended."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from ias.dev import postgres, valkey
+from ias.dev.ports import HOST
+from ias.dev.processes import Launch
+from ias.dev.state import Folder, State
+
+NAMES = ("valkey", "postgres", "engine", "api", "worker", "gateway")
+"""In the order in which they are started."""
+
+
+class Service(msgspec.Struct, frozen=True):
+    """One process of the stack."""
+
+    name: str
+    launch: Callable[[], Launch]
+    missing: Callable[[], str]
+    """What keeps it from serving; empty when it is ready."""
+    end_by: signal.Signals = signal.SIGTERM
+    grace_s: float = 10.0
+
+
+def stores(folder: Folder, state: State, env: dict[str, str]) -> tuple[Service, ...]:
+    """PostgreSQL and Valkey."""
+    return (
+        Service(valkey.NAME, lambda: valkey.launch(folder, state), lambda: valkey.missing(state)),
+        Service(
+            postgres.NAME,
+            lambda: postgres.launch(folder, state, env),
+            lambda: postgres.missing(folder),
+            end_by=signal.SIGINT,  # "fast": it ends the sessions that are still there
+            grace_s=20.0,
+        ),
+    )
+
+
+def platform(folder: Folder, state: State) -> tuple[Service, ...]:
+    """The product's own processes and the mock engine, in the order in which they are started."""
+    variables = environment(state)
+    engine = (
+        *(sys.executable, "-m", "ias.dev.engine", "--port", str(state.ports["engine"])),
+        *("--control-port", str(state.ports["engine_control"]), "--log", str(folder.root / "logs" / "engine.jsonl")),
+    )
+    commands = {
+        "engine": (engine, f"{state.url('engine')}/health", 5.0),
+        "api": ((program("ias"), "api"), f"{state.url('api')}/ready", 30.0),
+        "worker": ((program("ias"), "worker"), f"{state.url('worker')}/ready", 30.0),
+        "gateway": ((program("ias-gateway"),), f"{state.url('gateway_metrics')}/ready", 40.0),
+    }
+    return tuple(
+        Service(name, _launcher(Launch(name, command, variables)), _asker(url), grace_s=grace_s)
+        for name, (command, url, grace_s) in commands.items()
+    )
+
+
+def everything(folder: Folder, state: State, env: dict[str, str]) -> tuple[Service, ...]:
+    """The whole stack; ended from the last to the first, so the gateway drains before what it needs goes."""
+    return (*stores(folder, state, env), *platform(folder, state))
+
+
+def environment(state: State) -> dict[str, str]:
+    """What the product's processes are told."""
+    told = {
+        "DATABASE_URL": postgres.url(state, postgres.LOGIN, state.process_password),
+        "MIGRATION_DATABASE_URL": postgres.url(state, postgres.OWNER, state.owner_password),
+        "REDIS_URL": valkey.url(state),
+        "JWT_SECRET": state.jwt_secret,
+        "CACHE_SALT_SECRET": state.cache_salt_secret,
+        "ALLOW_PRIVATE_BACKENDS": "true",
+        **{f"{name.upper()}_HOST": HOST for name in ("api", "worker", "gateway", "gateway_metrics")},
+        **{f"{name.upper()}_PORT": str(state.ports[name]) for name in ("api", "worker", "gateway", "gateway_metrics")},
+    }
+    return {f"IAS_{name}": value for name, value in told.items()}
+
+
+def program(name: str) -> str:
+    """A command of this environment."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def _launcher(launch: Launch) -> Callable[[], Launch]:
+    return lambda: launch
+
+
+def _asker(url: str) -> Callable[[], str]:
+    def missing() -> str:
+        try:
+            answer = httpx.get(url, timeout=2.0, trust_env=False)
+        except httpx.HTTPError as error:
+            return f"no answer at {url} ({type(error).__name__})"
+        return "" if answer.is_success else f"{url} says {answer.status_code}: {answer.text[:300]}"
+
+    return missing

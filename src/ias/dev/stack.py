@@ -1,0 +1,131 @@
+"""Starting the whole stack in order and ending it in reverse; what was started by a start that fails is ended again."""
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from ias.dev import logs, postgres, processes, services
+from ias.dev.fault import Fault
+from ias.dev.progress import done, say, working
+from ias.dev.services import Service
+from ias.dev.state import Folder, State
+
+READY_WITHIN_S = 60.0
+POLL_S = 0.05
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Started(msgspec.Struct):
+    """What this command started, in order."""
+
+    services: list[Service] = []
+
+
+def up(folder: Folder, state: State, env: dict[str, str], started: Started) -> None:
+    """Bring up whatever does not run yet, note it in `started`, and wait until all of it serves.
+
+    Raises:
+        Fault: something does not start.
+    """
+    stores, platform = services.stores(folder, state, env), services.platform(folder, state)
+    _start(folder, stores, started, env)
+    if started.services:
+        asyncio.run(postgres.make_database(state))
+    if started.services or not _all_run(folder, platform):
+        _migrate(folder, state, env)
+    _start(folder, platform, started, env)
+
+
+@contextmanager
+def ended_on_failure(folder: Folder, started: Started) -> Iterator[None]:
+    """End what was started when the block does not come to its end, be it by a fault or by Ctrl-C."""
+    try:
+        yield
+    except BaseException:
+        if started.services:
+            say("Ending again what was started ...")
+        end(folder, started.services)
+        raise
+
+
+def end(folder: Folder, running: Iterable[Service]) -> tuple[str, ...]:
+    """End the services from the last to the first; the answer names those that had to be killed."""
+    killed: list[str] = []
+    with _undisturbed():
+        for service in reversed(tuple(running)):
+            if processes.running(folder, service.name) is None:
+                continue
+            begun = time.monotonic()
+            if not processes.stop(folder, service.name, service.end_by, service.grace_s):
+                killed.append(service.name)
+            done(service.name, "ended", time.monotonic() - begun)
+    return tuple(killed)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not leave half of it running."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _all_run(folder: Folder, those: Iterable[Service]) -> bool:
+    return all(processes.running(folder, service.name) for service in those)
+
+
+def _start(folder: Folder, those: tuple[Service, ...], started: Started, env: dict[str, str]) -> None:
+    """Start in parallel what does not run, and wait for all of it, also for what ran before."""
+    begun = time.monotonic()
+    for service in those:
+        if processes.running(folder, service.name) is None:
+            started.services.append(service)
+            processes.start(folder, service.launch(), env)
+    waiting = {service.name: service for service in those}
+    fresh = {service.name for service in started.services}
+    with working(f"waiting for {', '.join(waiting)}"):
+        while waiting:
+            for service in tuple(waiting.values()):
+                if _is_ready(folder, service, begun):
+                    del waiting[service.name]
+                    if service.name in fresh:
+                        done(service.name, "ready", time.monotonic() - begun)
+            time.sleep(POLL_S if waiting else 0)
+
+
+def _is_ready(folder: Folder, service: Service, begun: float) -> bool:
+    if processes.running(folder, service.name) is None:
+        raise Fault(f"{service.name} ended while it was starting; its last lines:\n{logs.tail(folder, service.name)}")
+    missing = service.missing()
+    if missing and time.monotonic() - begun > READY_WITHIN_S:
+        raise Fault(
+            f"{service.name} is not ready after {READY_WITHIN_S:.0f} s: {missing}; its last lines:\n"
+            f"{logs.tail(folder, service.name)}"
+        )
+    return not missing
+
+
+def _migrate(folder: Folder, state: State, env: dict[str, str]) -> None:
+    begun = time.monotonic()
+    with working("migrating the database"):
+        ran = subprocess.run(  # noqa: S603 - the command is ours
+            (services.program("ias"), "migrate", "up"),
+            env={**env, **services.environment(state)},
+            cwd=folder.root.parent,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    folder.log("migrate").write_text(ran.stdout + ran.stderr)
+    if ran.returncode != 0:
+        raise Fault(f"'ias migrate up' failed; its last lines:\n{logs.tail(folder, 'migrate')}")
+    done("migrations", "applied", time.monotonic() - begun)

@@ -1,0 +1,32 @@
+"""What `ias dev up` says at the end: where everything is, who may log in, and a request to copy."""
+
+from ias.dev.demo import MODEL
+from ias.dev.state import Folder, State
+
+CURL = """curl -N {url}/v1/chat/completions \\
+    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+    -d '{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
+
+
+def summary(folder: Folder, state: State) -> str:
+    """The closing lines."""
+    demo = state.demo
+    return f"""
+Gateway      {state.url("gateway")}/v1   (health and metrics: {state.url("gateway_metrics")})
+API, pages   {state.url("api")}   (OpenAPI: {state.url("api")}/api/v1/openapi.json)
+Worker       {state.url("worker")}/ready
+Engine       {state.url("engine")}   (the mock model server)
+Login        {demo.admin.email} / {demo.admin.password}   (system admin)
+             {demo.org_admin.email} / {demo.org_admin.password}   (admin of demo-team)
+             {demo.org_user.email} / {demo.org_user.password}   (user in demo-team)
+Variables    {folder.env_file}   (set -a; . .ias/dev.env; set +a)
+
+Try it:
+{curl(state)}
+
+make logs, make down; .venv/bin/ias dev status"""
+
+
+def curl(state: State) -> str:
+    """A streamed completion with the demo key."""
+    return CURL.format(url=state.url("gateway"), key=state.demo.api_key, model=MODEL)

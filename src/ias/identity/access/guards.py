@@ -1,0 +1,70 @@
+"""The gate of the management API: whoever is not let in by name shows an access token and holds the permission."""
+
+from collections.abc import Callable
+from typing import cast
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+
+from ias.identity.access.domain import Origin, Permission, Principal, Source
+from ias.identity.access.queries import principal_of
+from ias.identity.access.tokens import NotAuthenticated, read
+from ias.problems import Problem
+from ias.settings import settings
+
+PUBLIC = "exclude_from_auth"
+"""Litestar's own name. A handler with `opt={PUBLIC: True}` is open to everybody; nothing else is."""
+
+SOURCE_HEADER = "x-ias-source"
+
+Connection = ASGIConnection[BaseRouteHandler, Principal, Origin, State]
+Guard = Callable[[Connection, BaseRouteHandler], None]
+
+
+class PermissionMissing(Problem):
+    """The principal's role does not have the permission."""
+
+    status = 403
+    title = "Permission missing"
+
+
+class Authentication(AbstractAuthenticationMiddleware):
+    """Puts the Principal behind `Authorization: Bearer …` into the request."""
+
+    async def authenticate_request(self, connection: Connection) -> AuthenticationResult:
+        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise NotAuthenticated("send an access token: Authorization: Bearer <token>")
+        origin = origin_of(connection)
+        access = read(token.strip(), settings().jwt_secret.get_secret_value())
+        return AuthenticationResult(user=await principal_of(access, origin), auth=origin)
+
+
+def requires(permission: Permission) -> Guard:
+    """A guard that lets in whoever holds the permission."""
+
+    def guard(connection: Connection, _: BaseRouteHandler) -> None:
+        if not connection.user.may(permission):
+            raise PermissionMissing(f"this needs the permission {permission.value}, which your role does not have")
+
+    return guard
+
+
+def origin_of(connection: Connection) -> Origin:
+    """The door that the client says it is, and the request's id."""
+    said = connection.headers.get(SOURCE_HEADER, "")
+    source = Source(said) if said in {Source.UI, Source.CLI} else Source.API
+    return Origin(source, str(connection.scope["state"].get("request_id", "")))
+
+
+def provide_principal(request: Request[Principal, Origin, State]) -> Principal:
+    """The dependency `principal`."""
+    return request.user
+
+
+def provide_origin(request: Request[Principal, Origin, State]) -> Origin:
+    """The dependency `origin`, for handlers that are open to everybody."""
+    return origin_of(cast("Connection", request))

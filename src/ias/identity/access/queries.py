@@ -1,0 +1,48 @@
+"""The principal behind an access token, read at each request: demotion and removal take effect at once."""
+
+from ias.db import EVERYWHERE, transaction
+from ias.identity.access.domain import Origin, Principal, known
+from ias.identity.access.tokens import Access, NotAuthenticated
+from ias.problems import Problem
+
+_WHO = """
+SELECT u.email, u.org_id, u.status, o.tag, o.status AS org_status,
+       ARRAY(SELECT permission FROM identity.role_permissions WHERE role = u.role) AS permissions,
+       EXISTS (
+           SELECT FROM identity.refresh_tokens t
+           WHERE t.family_id = $2 AND t.user_id = u.id AND t.revoked_at IS NULL
+       ) AS live
+FROM identity.users u LEFT JOIN identity.organizations o ON o.id = u.org_id
+WHERE u.id = $1
+"""
+
+
+class OrganisationSuspended(Problem):
+    """The principal's organisation is suspended; only a system admin can resume it."""
+
+    status = 403
+    title = "Organisation suspended"
+
+
+async def principal_of(access: Access, origin: Origin) -> Principal:
+    """Who is asking, and what they may do now.
+
+    Raises:
+        NotAuthenticated: the user is suspended or removed, or the session has ended.
+        OrganisationSuspended: nothing but resuming it helps.
+    """
+    async with transaction(EVERYWHERE) as connection:
+        row = await connection.fetchrow(_WHO, access.user_id, access.session_id)
+    if row is None or row["status"] != "active" or not row["live"] or row["org_status"] == "removed":
+        raise NotAuthenticated("this session has ended; log in again")
+    if row["org_status"] == "suspended":
+        raise OrganisationSuspended("this organisation is suspended; ask a system admin to resume it")
+    return Principal(
+        user_id=access.user_id,
+        email=row["email"],
+        org_id=row["org_id"],
+        org_tag=row["tag"] or "",
+        permissions=known(row["permissions"]),
+        session_id=access.session_id,
+        origin=origin,
+    )

@@ -1,0 +1,1 @@
+"""API keys: what callers of the models show."""

@@ -1,0 +1,102 @@
+"""Issuing and revoking API keys. A key works, or works no more, once Redis has confirmed it."""
+
+from uuid import UUID
+
+import msgspec
+
+from ias.contract.keys import display_prefix, fingerprint, mint
+from ias.db import transaction, uuid7
+from ias.edge import Edge
+from ias.identity.access.domain import Permission, Principal
+from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey, expiry
+from ias.identity.audit.actions import record
+from ias.identity.naming import clean_name
+from ias.identity.projection import key_record, next_version, owe, paid
+from ias.identity.tables import ApiKeys
+from ias.problems import NotFound, Problem
+from ias.telemetry import now
+
+_TAG = "SELECT tag FROM identity.organizations WHERE id = $1"
+
+
+class SystemAdminsHoldNoKeys(Problem):
+    """Keys belong to members of an organisation."""
+
+    status = 403
+    title = "System admins hold no keys"
+
+
+async def issue(principal: Principal, new: NewKey, edge: Edge) -> IssuedKey:
+    """Issue a key for the caller.
+
+    Raises:
+        SystemAdminsHoldNoKeys: the caller belongs to no organisation.
+        EdgeDown: Redis did not confirm; the key does not work and its token is lost.
+    """
+    if principal.org_id is None:
+        raise SystemAdminsHoldNoKeys("you belong to no organisation; log in as one of its members")
+    token = mint(principal.org_tag)
+    key = IssuedKey(
+        id=uuid7(),
+        org_id=principal.org_id,
+        user_id=principal.user_id,
+        label=clean_name(new.label, "/label"),
+        prefix=display_prefix(token),
+        created_at=now(),
+        expires_at=expiry(new.expires_at, now()),
+        token=token,
+    )
+    async with transaction(principal):
+        version = await next_version()
+        row = _row(key)
+        await row.save()
+        await record(principal, "key.issued", key.id, after={"label": key.label, "expires_at": key.expires_at})
+        debt = await owe(key.org_id)
+    await edge.grant(principal.org_tag, key_record(row.to_dict()), version)
+    await paid(debt)
+    return key
+
+
+async def revoke(principal: Principal, key_id: UUID, edge: Edge) -> ApiKey:
+    """Turn a key away from now on; a second time changes nothing, but makes sure of Redis again.
+
+    Raises:
+        NotFound: it is not the caller's own, nor of an organisation whose keys they may revoke.
+        EdgeDown: Redis did not confirm yet; the worker keeps trying, and so may the caller.
+    """
+    async with transaction(principal):
+        row = await ApiKeys.objects().where(ApiKeys.id == key_id).first().lock_rows("UPDATE")
+        if row is None or not _may_revoke(principal, row):
+            raise NotFound("no such API key")
+        if row.revoked_at is None:
+            row.revoked_at, row.revoked_by = now(), principal.user_id
+            await row.save([ApiKeys.revoked_at, ApiKeys.revoked_by])
+            await record(principal.within(row.org_id), "key.revoked", key_id, before={"label": row.label})
+        debt = await owe(row.org_id)
+    async with transaction(principal) as connection:
+        version = await next_version()
+        tag = await connection.fetchval(_TAG, row.org_id)
+    await edge.revoke(tag, key_record(row.to_dict()), version)
+    await paid(debt)
+    return msgspec.convert(row.to_dict(), ApiKey)
+
+
+def _row(key: IssuedKey) -> ApiKeys:
+    return ApiKeys(
+        id=key.id,
+        org_id=key.org_id,
+        user_id=key.user_id,
+        label=key.label,
+        prefix=key.prefix,
+        fingerprint=fingerprint(key.token),
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+    )
+
+
+def _may_revoke(principal: Principal, row: ApiKeys) -> bool:
+    if principal.everywhere:
+        return True
+    if row.org_id != principal.org_id:
+        return False
+    return row.user_id == principal.user_id or principal.may(Permission.KEYS_ANY)

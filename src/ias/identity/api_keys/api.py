@@ -1,0 +1,46 @@
+"""The JSON door of API keys."""
+
+from uuid import UUID
+
+from litestar import Controller, delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from ias.edge import Edge
+from ias.identity.access.domain import Permission, Principal
+from ias.identity.access.guards import requires
+from ias.identity.api_keys import actions, queries
+from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey
+from ias.paging import DEFAULT_LIMIT, Limit, Page
+
+
+class KeyApi(Controller):
+    """Keys of the caller, and with `keys:any` of their organisation."""
+
+    path = "/api-keys"
+    tags = ("keys",)
+
+    @post(guards=[requires(Permission.KEYS_CREATE)])
+    async def issue(self, principal: Principal, data: JSONBody[NewKey], edge: Edge) -> IssuedKey:
+        """Issue a key for the caller. The token is in this answer and nowhere else."""
+        return await actions.issue(principal, data, edge)
+
+    @get(guards=[requires(Permission.KEYS_READ)])
+    async def listed(
+        self,
+        principal: Principal,
+        user_id: FromQuery[UUID | None] = None,
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[ApiKey]:
+        """Keys that the caller may see, newest first."""
+        return await queries.listed(principal, user_id, cursor, limit)
+
+    @get("/{key_id:uuid}", guards=[requires(Permission.KEYS_READ)])
+    async def one(self, principal: Principal, key_id: FromPath[UUID]) -> ApiKey:
+        """One key."""
+        return await queries.one(principal, key_id)
+
+    @delete("/{key_id:uuid}", status_code=200, guards=[requires(Permission.KEYS_REVOKE)])
+    async def revoke(self, principal: Principal, key_id: FromPath[UUID], edge: Edge) -> ApiKey:
+        """Revoke a key; the answer comes once the gateways turn it away."""
+        return await actions.revoke(principal, key_id, edge)

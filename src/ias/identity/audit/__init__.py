@@ -1,0 +1,1 @@
+"""Every write: who, what, before and after."""

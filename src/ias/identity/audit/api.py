@@ -1,0 +1,63 @@
+"""The JSON door of the audit log."""
+
+from datetime import datetime
+from uuid import UUID
+
+from litestar import Controller, get
+from litestar.di import Provide
+from litestar.params import FromPath, FromQuery
+
+from ias.identity.access.domain import Permission, Principal
+from ias.identity.access.guards import requires
+from ias.identity.audit import queries
+from ias.identity.audit.domain import Entry, Filters
+from ias.paging import DEFAULT_LIMIT, Limit, Page
+
+
+def who_and_what(
+    org_id: FromQuery[UUID | None] = None,
+    actor_id: FromQuery[UUID | None] = None,
+    action: FromQuery[str | None] = None,
+    target_id: FromQuery[UUID | None] = None,
+) -> Filters:
+    """The filters that are not about time."""
+    return Filters(org_id=org_id, actor_id=actor_id, action=action, target_id=target_id)
+
+
+def chosen(who: Filters, since: FromQuery[datetime | None] = None, until: FromQuery[datetime | None] = None) -> Filters:
+    """All filters of a request."""
+    return Filters(
+        org_id=who.org_id,
+        actor_id=who.actor_id,
+        action=who.action,
+        target_id=who.target_id,
+        since=since,
+        until=until,
+    )
+
+
+class AuditApi(Controller):
+    """Who did what: in one's own organisation; everywhere, for system admins."""
+
+    path = "/audit-logs"
+    tags = ("audit",)
+    dependencies = {  # noqa: RUF012 - Litestar's own form
+        "who": Provide(who_and_what, sync_to_thread=False),
+        "filters": Provide(chosen, sync_to_thread=False),
+    }
+
+    @get(guards=[requires(Permission.AUDIT_READ)])
+    async def listed(
+        self,
+        principal: Principal,
+        filters: Filters,
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[Entry]:
+        """Entries that the caller may see, newest first."""
+        return await queries.listed(principal, filters, cursor, limit)
+
+    @get("/{entry_id:uuid}", guards=[requires(Permission.AUDIT_READ)])
+    async def one(self, principal: Principal, entry_id: FromPath[UUID]) -> Entry:
+        """One entry."""
+        return await queries.one(principal, entry_id)

@@ -1,0 +1,33 @@
+"""An entry of the audit log as people see it, and what it may be searched by."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """Somebody did something. `before` and `after` hold the fields that changed."""
+
+    id: UUID
+    org_id: UUID | None
+    actor_id: UUID | None
+    actor: str
+    action: str
+    target_id: UUID | None
+    before: dict[str, object] | None
+    after: dict[str, object] | None
+    source: str
+    request_id: str
+    created_at: datetime
+
+
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries: all that are given must hold; `since` is included, `until` is not."""
+
+    org_id: UUID | None = None
+    actor_id: UUID | None = None
+    action: str | None = None
+    target_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None

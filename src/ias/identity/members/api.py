@@ -1,0 +1,58 @@
+"""The JSON door of members and invites."""
+
+from uuid import UUID
+
+from litestar import Controller, delete, get, patch, post
+from litestar.params import FromPath, FromQuery, JSONBody
+
+from ias.edge import Edge
+from ias.identity.access.domain import Origin, Permission, Principal
+from ias.identity.access.guards import PUBLIC, requires
+from ias.identity.members import actions, invites, queries
+from ias.identity.members.domain import Acceptance, Invite, Member, MemberChange, NewInvite
+from ias.paging import DEFAULT_LIMIT, Limit, Page
+
+
+class MemberApi(Controller):
+    """Members of the caller's organisation; of any, for system admins."""
+
+    path = "/users"
+    tags = ("users",)
+
+    @post("/invite", guards=[requires(Permission.MEMBERS_WRITE)])
+    async def invite(self, principal: Principal, data: JSONBody[NewInvite]) -> Invite:
+        """Invite an address. The link is in this answer and nowhere else; hand it over yourself."""
+        return await invites.invite(principal, data)
+
+    @post("/accept-invite", opt={PUBLIC: True})
+    async def accept(self, data: JSONBody[Acceptance], origin: Origin) -> Member:
+        """Become a member by the token of an invite."""
+        return await invites.accept(data, origin)
+
+    @get(guards=[requires(Permission.MEMBERS_READ)])
+    async def listed(
+        self,
+        principal: Principal,
+        org_id: FromQuery[UUID | None] = None,
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[Member]:
+        """Members that the caller may see, newest first."""
+        return await queries.listed(principal, org_id, cursor, limit)
+
+    @get("/{user_id:uuid}", guards=[requires(Permission.MEMBERS_READ)])
+    async def one(self, principal: Principal, user_id: FromPath[UUID]) -> Member:
+        """One member."""
+        return await queries.one(principal, user_id)
+
+    @patch("/{user_id:uuid}", guards=[requires(Permission.MEMBERS_WRITE)])
+    async def change(
+        self, principal: Principal, user_id: FromPath[UUID], data: JSONBody[MemberChange], edge: Edge
+    ) -> Member:
+        """Change a member's name, role or status."""
+        return await actions.change(principal, user_id, data, edge)
+
+    @delete("/{user_id:uuid}", guards=[requires(Permission.MEMBERS_WRITE)])
+    async def remove(self, principal: Principal, user_id: FromPath[UUID], edge: Edge) -> None:
+        """Remove a member: sessions end, and the gateways turn their keys away before this is answered."""
+        await actions.remove(principal, user_id, edge)

@@ -1,0 +1,165 @@
+"""Identity's part of what gateways decide by: organisations, suspended members, keys.
+
+A ticket is taken before the state is read, and Redis refuses an older ticket: whatever order writers arrive in, what
+stays is the newest. A change notes a debt in its own transaction and crosses it out once Redis has confirmed; debts
+that grow old are what a crash left behind, and the worker pays them by projecting the whole organisation again.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from ias.contract import admission
+from ias.contract.admission import Argument, Command
+from ias.db import ENGINE, EVERYWHERE, transaction, uuid7
+from ias.edge import Edge, KeyRecord
+from ias.identity.tables import ApiKeys, Organizations, ProjectionDebts, Users
+from ias.telemetry import now
+
+BATCH = 1000
+GRACE = timedelta(seconds=10)
+"""How long a debt may be its writer's own business."""
+
+
+class Tenant(msgspec.Struct, frozen=True):
+    """An organisation as projections know it."""
+
+    id: UUID
+    tag: str
+
+
+class Debt(msgspec.Struct, frozen=True):
+    """A change of an organisation that Redis has not confirmed."""
+
+    id: UUID
+    owner: Tenant
+
+
+_DEBTS = """
+SELECT d.id, o.id AS org_id, o.tag FROM identity.projection_debts d JOIN identity.organizations o ON o.id = d.org_id
+WHERE d.created_at < $1 ORDER BY d.created_at LIMIT $2
+"""
+
+
+async def next_version() -> int:
+    """A ticket; take it before reading what it is for."""
+    rows = await ENGINE.run_ddl("SELECT nextval('identity.projection_version') AS ticket")
+    return int(rows[0]["ticket"])
+
+
+async def tenants() -> list[Tenant]:
+    """Every organisation that has a projection: all that are not removed."""
+    async with transaction(EVERYWHERE):
+        rows = await (
+            Organizations.select(Organizations.id, Organizations.tag)
+            .where(Organizations.status != "removed")
+            .order_by(Organizations.id)
+        )
+    return [Tenant(row["id"], row["tag"]) for row in rows]
+
+
+async def tenant(org_id: UUID) -> Tenant | None:
+    """One organisation, also a removed one; None where there never was one."""
+    async with transaction(EVERYWHERE):
+        row = await Organizations.select(Organizations.id, Organizations.tag).where(Organizations.id == org_id).first()
+    return None if row is None else Tenant(row["id"], row["tag"])
+
+
+async def project_organisation(org_id: UUID, edge: Edge) -> None:
+    """Project the section `org`: the organisation's state and who of it is suspended or removed.
+
+    Raises:
+        EdgeDown: Redis did not confirm.
+    """
+    async with transaction(EVERYWHERE):
+        version = await next_version()
+        row = (
+            await Organizations.select(Organizations.tag, Organizations.status)
+            .where(Organizations.id == org_id)
+            .first()
+        )
+        out = await Users.select(Users.id).where((Users.org_id == org_id) & (Users.status != "active"))
+    if row is not None:
+        await edge.project(row["tag"], "org", version, _section(org_id, row["status"], [user["id"] for user in out]))
+
+
+async def project_keys(org: Tenant, edge: Edge) -> None:
+    """Project every key of an organisation, revoked ones too, a thousand at a time.
+
+    Raises:
+        EdgeDown: Redis did not confirm.
+    """
+    after: UUID | None = None
+    while True:
+        async with transaction(EVERYWHERE):
+            version = await next_version()
+            rows = await _keys_after(org.id, after)
+        if not rows:
+            return
+        await edge.calls([_command(org.tag, row, version) for row in rows])
+        after = UUID(str(rows[-1]["id"]))
+
+
+async def revoke_keys(org: Tenant, user_id: UUID | None, edge: Edge) -> None:
+    """Turn away the revoked keys of a member, or of the whole organisation, from now on.
+
+    Raises:
+        EdgeDown: Redis did not confirm.
+    """
+    async with transaction(EVERYWHERE):
+        version = await next_version()
+        mine = (ApiKeys.org_id == org.id) & ApiKeys.revoked_at.is_not_null()
+        rows = await ApiKeys.select().where(mine if user_id is None else mine & (ApiKeys.user_id == user_id))
+    for start in range(0, len(rows), BATCH):
+        await edge.calls([_command(org.tag, row, version) for row in rows[start : start + BATCH]])
+
+
+async def owe(org_id: UUID) -> UUID:
+    """Note, inside a change's transaction, that it is still to be projected."""
+    debt = uuid7()
+    await ProjectionDebts(id=debt, org_id=org_id, created_at=now()).save()
+    return debt
+
+
+async def paid(debt: UUID) -> None:
+    """Cross a debt out: Redis has confirmed."""
+    async with transaction(EVERYWHERE):
+        await ProjectionDebts.delete().where(ProjectionDebts.id == debt)
+
+
+async def debts() -> list[Debt]:
+    """What a crash or an unreachable Redis left behind, oldest first."""
+    async with transaction(EVERYWHERE) as connection:
+        rows = await connection.fetch(_DEBTS, now() - GRACE, BATCH)
+    return [Debt(row["id"], Tenant(row["org_id"], row["tag"])) for row in rows]
+
+
+def key_record(row: Mapping[str, object]) -> KeyRecord:
+    """What gateways know of a key, out of its row."""
+    expires_at = row["expires_at"]
+    return KeyRecord(
+        fingerprint=str(row["fingerprint"]),
+        key_id=str(row["id"]),
+        user_id=str(row["user_id"]),
+        expires_at=int(expires_at.timestamp()) if isinstance(expires_at, datetime) else None,
+    )
+
+
+def _section(org_id: UUID, status: str, out: list[UUID]) -> dict[str, Argument]:
+    state = "active" if status == "active" else "suspended"
+    return {"id": str(org_id), "st": state, **{f"x:{user_id}": 1 for user_id in out}}
+
+
+def _command(tag: str, row: Mapping[str, object], version: int) -> Command:
+    key = key_record(row)
+    owner = (key.key_id, key.user_id)
+    if row["revoked_at"] is not None:
+        return admission.revoke(tag, key.fingerprint, version, owner)
+    return admission.grant(tag, key.fingerprint, version, owner, key.expires_at)
+
+
+async def _keys_after(org_id: UUID, after: UUID | None) -> list[dict[str, object]]:
+    query = ApiKeys.select().where(ApiKeys.org_id == org_id).order_by(ApiKeys.id).limit(BATCH)
+    return await (query if after is None else query.where(ApiKeys.id > after))

@@ -1,0 +1,1 @@
+"""Logging in and staying so: passwords, refresh tokens, one's own account."""

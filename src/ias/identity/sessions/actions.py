@@ -1,0 +1,185 @@
+"""Logging in, going on, logging out, and setting passwords."""
+
+from datetime import datetime
+from uuid import UUID
+
+from ias.db import EVERYWHERE, transaction, uuid7
+from ias.identity.access import tokens
+from ias.identity.access.domain import Actor, Origin, Principal
+from ias.identity.audit.actions import record
+from ias.identity.naming import MAX_ADDRESS, clean_name, folded
+from ias.identity.sessions.domain import REFRESH_LIFETIME, Credentials, PasswordChange, Session, digest, new_secret
+from ias.identity.sessions.passwords import hashed, matches
+from ias.identity.tables import RefreshTokens, Users
+from ias.problems import NotFound, Problem
+from ias.settings import settings
+from ias.telemetry import now
+
+_KNOWN = """
+SELECT u.id, u.email, u.org_id, u.password_hash,
+       u.status = 'active' AND coalesce(o.status, 'active') = 'active' AS welcome
+FROM identity.users u LEFT JOIN identity.organizations o ON o.id = u.org_id
+WHERE u.email_folded = $1 AND u.status <> 'removed'
+"""
+_PRESENTED = """
+SELECT t.id, t.family_id, t.user_id, t.org_id, t.expires_at, t.used_at, t.revoked_at, u.email,
+       u.status = 'active' AND coalesce(o.status, 'active') = 'active' AS welcome
+FROM identity.refresh_tokens t
+JOIN identity.users u ON u.id = t.user_id LEFT JOIN identity.organizations o ON o.id = t.org_id
+WHERE t.token_hash = $1
+FOR UPDATE OF t
+"""
+
+
+class BadCredentials(Problem):
+    """Unknown address or wrong password; which of them is not said."""
+
+    status = 401
+    title = "Bad credentials"
+
+
+class BadRefreshToken(Problem):
+    """The refresh token is unknown, expired, ended or was used before."""
+
+    status = 401
+    title = "Bad refresh token"
+
+
+class AccountSuspended(Problem):
+    """The password is right, but the account or its organisation is suspended."""
+
+    status = 403
+    title = "Account suspended"
+
+
+async def login(sent: Credentials, origin: Origin) -> Session:
+    """Begin a session.
+
+    Raises:
+        BadCredentials: unknown address or wrong password.
+        AccountSuspended: only somebody else can lift that.
+        TooManyLogins: come back later.
+    """
+    async with transaction(EVERYWHERE) as connection:
+        user = await connection.fetchrow(_KNOWN, folded(sent.email.strip()[:MAX_ADDRESS]))
+    if not await matches(sent.password, None if user is None else user["password_hash"]) or user is None:
+        raise BadCredentials("e-mail address or password is wrong")
+    if not user["welcome"]:
+        raise AccountSuspended("this account or its organisation is suspended; ask an admin")
+    by = Actor(user_id=user["id"], email=user["email"], org_id=user["org_id"], origin=origin)
+    family = uuid7()
+    async with transaction(EVERYWHERE):
+        refresh_token = await _next_token(user["id"], user["org_id"], family)
+        await record(by, "session.started", family)
+    return _session(user["id"], family, refresh_token)
+
+
+async def refresh(token: str, origin: Origin) -> Session:
+    """Exchange a refresh token for the next one. Using one twice ends the session: one of the two was a thief.
+
+    Raises:
+        BadRefreshToken: log in again.
+    """
+    moment, refresh_token = now(), ""
+    async with transaction(EVERYWHERE) as connection:
+        row = await connection.fetchrow(_PRESENTED, digest(token))
+        if row is None or row["revoked_at"] is not None or row["expires_at"] <= moment or not row["welcome"]:
+            raise BadRefreshToken("this refresh token does not hold; log in again")
+        by = Actor(user_id=row["user_id"], email=row["email"], org_id=row["org_id"], origin=origin)
+        family = row["family_id"]
+        if row["used_at"] is not None:
+            await _end_family(family, moment)
+            await record(by, "session.reuse_detected", family)
+        else:
+            await RefreshTokens.update({RefreshTokens.used_at: moment}).where(RefreshTokens.id == row["id"])
+            refresh_token = await _next_token(row["user_id"], row["org_id"], family)
+            await record(by, "session.refreshed", family)
+    if not refresh_token:
+        raise BadRefreshToken("this refresh token was used before, so the session was ended; log in again")
+    return _session(row["user_id"], family, refresh_token)
+
+
+async def logout(principal: Principal) -> None:
+    """End the caller's session; its access tokens stop working too."""
+    async with transaction(EVERYWHERE):
+        await _end_family(principal.session_id, now())
+        await record(principal, "session.ended", principal.session_id)
+
+
+async def rename(principal: Principal, name: str) -> None:
+    """Change one's own name."""
+    clean = clean_name(name, "/name")
+    async with transaction(EVERYWHERE):
+        before = await Users.select(Users.name).where(Users.id == principal.user_id).first()
+        await Users.update({Users.name: clean}).where(Users.id == principal.user_id)
+        await record(principal, "user.renamed", principal.user_id, before, {"name": clean})
+
+
+async def change_password(principal: Principal, change: PasswordChange) -> None:
+    """Change one's own password; every other session ends.
+
+    Raises:
+        BadCredentials: the current password is wrong.
+        WeakPassword: the new one cannot be taken.
+    """
+    async with transaction(EVERYWHERE):
+        row = await Users.select(Users.password_hash).where(Users.id == principal.user_id).first()
+    if row is None or not await matches(change.current_password, row["password_hash"]):
+        raise BadCredentials("current_password: this is not your password")
+    password = await hashed(change.new_password, (principal.email,), "/new_password")
+    async with transaction(EVERYWHERE):
+        await Users.update({Users.password_hash: password}).where(Users.id == principal.user_id)
+        await end_sessions(principal.user_id, but=principal.session_id)
+        await record(principal, "password.changed", principal.user_id)
+
+
+async def reset_password(principal: Principal, user_id: UUID, password: str) -> None:
+    """Set somebody's password and end all of their sessions.
+
+    Raises:
+        NotFound: there is no such user.
+        WeakPassword: it cannot be taken.
+    """
+    async with transaction(principal):
+        there = (Users.id == user_id) & (Users.status != "removed")
+        row = await Users.select(Users.email, Users.org_id).where(there).first()
+    if row is None:
+        raise NotFound("no such user")
+    digested = await hashed(password, (row["email"],), "/new_password")
+    by = principal if row["org_id"] is None else principal.within(row["org_id"])
+    async with transaction(principal):
+        await Users.update({Users.password_hash: digested}).where(Users.id == user_id)
+        await end_sessions(user_id)
+        await record(by, "password.reset", user_id)
+
+
+async def end_sessions(user_id: UUID, but: UUID | None = None) -> None:
+    """End a user's sessions, to be called inside a transaction; the one called `but` goes on."""
+    theirs = (RefreshTokens.user_id == user_id) & RefreshTokens.revoked_at.is_null()
+    if but is not None:
+        theirs &= RefreshTokens.family_id != but
+    await RefreshTokens.update({RefreshTokens.revoked_at: now()}).where(theirs)
+
+
+async def _next_token(user_id: UUID, org_id: UUID | None, family: UUID) -> str:
+    token, moment = new_secret(), now()
+    await RefreshTokens(
+        org_id=org_id,
+        user_id=user_id,
+        family_id=family,
+        token_hash=digest(token),
+        created_at=moment,
+        expires_at=moment + REFRESH_LIFETIME,
+    ).save()
+    return token
+
+
+async def _end_family(family: UUID, moment: datetime) -> None:
+    alive = (RefreshTokens.family_id == family) & RefreshTokens.revoked_at.is_null()
+    await RefreshTokens.update({RefreshTokens.revoked_at: moment}).where(alive)
+
+
+def _session(user_id: UUID, family: UUID, refresh_token: str) -> Session:
+    secret = settings().jwt_secret.get_secret_value()
+    access = tokens.issue(tokens.Access(user_id, family), secret, now())
+    return Session(access, refresh_token, int(tokens.LIFETIME.total_seconds()))

@@ -1,0 +1,76 @@
+"""The JSON door of sessions and of one's own account."""
+
+from uuid import UUID
+
+from litestar import Controller, get, patch, post, put
+from litestar.params import FromPath, JSONBody
+
+from ias.identity.access.domain import Origin, Permission, Principal
+from ias.identity.access.guards import PUBLIC, requires
+from ias.identity.sessions import actions, queries
+from ias.identity.sessions.domain import (
+    Credentials,
+    Me,
+    PasswordChange,
+    PasswordReset,
+    Profile,
+    RefreshToken,
+    Session,
+)
+
+
+class AuthApi(Controller):
+    """Sessions."""
+
+    path = "/auth"
+    tags = ("auth",)
+
+    @post("/login", status_code=200, opt={PUBLIC: True})
+    async def login(self, data: JSONBody[Credentials], origin: Origin) -> Session:
+        """Begin a session: an access token for an hour, a refresh token for seven days."""
+        return await actions.login(data, origin)
+
+    @post("/refresh", status_code=200, opt={PUBLIC: True})
+    async def refresh(self, data: JSONBody[RefreshToken], origin: Origin) -> Session:
+        """Exchange a refresh token for the next pair. A refresh token works once."""
+        return await actions.refresh(data.refresh_token, origin)
+
+    @post("/logout", status_code=204)
+    async def logout(self, principal: Principal) -> None:
+        """End this session."""
+        await actions.logout(principal)
+
+
+class MeApi(Controller):
+    """One's own account."""
+
+    path = "/me"
+    tags = ("auth",)
+
+    @get()
+    async def me(self, principal: Principal) -> Me:
+        """Who is logged in, and what they may do."""
+        return await queries.me(principal)
+
+    @patch()
+    async def rename(self, principal: Principal, data: JSONBody[Profile]) -> Me:
+        """Change one's own name."""
+        await actions.rename(principal, data.name)
+        return await queries.me(principal)
+
+    @put("/password", status_code=204)
+    async def change_password(self, principal: Principal, data: JSONBody[PasswordChange]) -> None:
+        """Change one's own password; every other session ends."""
+        await actions.change_password(principal, data)
+
+
+class PasswordApi(Controller):
+    """Other people's passwords."""
+
+    path = "/users/{user_id:uuid}/reset-password"
+    tags = ("users",)
+
+    @post(status_code=204, guards=[requires(Permission.PASSWORDS_RESET)])
+    async def reset(self, principal: Principal, user_id: FromPath[UUID], data: JSONBody[PasswordReset]) -> None:
+        """Set somebody's password; all of their sessions end."""
+        await actions.reset_password(principal, user_id, data.new_password)

@@ -1,0 +1,74 @@
+"""The services that every test may ask for. They start when the first test does, once per run."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.services import Services, attend, join, new_folder
+from tests.services.ending import end
+from tests.services.locks import hold
+
+FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the run's folder, or take it from the process that makes the workers."""
+    given = getattr(config, "workerinput", {}).get("services_folder")
+    config.stash[FOLDER] = Path(given) if given else new_folder()
+    if not given:
+        owner = hold(config.stash[FOLDER] / "owner")
+
+        def leave() -> None:
+            end(config.stash[FOLDER])
+            owner.close()
+
+        config.add_cleanup(leave)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """Tell an xdist worker where the run's folder is."""
+    node.workerinput["services_folder"] = str(node.config.stash[FOLDER])
+
+
+@pytest.fixture(scope="session")
+def services(request: pytest.FixtureRequest) -> Services:
+    """The best services that this machine can have; see tests/services/."""
+    return _join(request.config, None)
+
+
+@pytest.fixture(scope="session")
+def embedded(request: pytest.FixtureRequest) -> Services:
+    """PostgreSQL and Valkey from wheels, as `make up` has them, on every machine."""
+    return _join(request.config, "embedded")
+
+
+@pytest.fixture(scope="session", params=["best", "embedded"])
+def world(request: pytest.FixtureRequest) -> Services:
+    """Both, one after the other: for what must hold with and without TimescaleDB and RabbitMQ."""
+    if request.param == "embedded":
+        return request.getfixturevalue("embedded")
+    best = request.getfixturevalue("services")
+    if best.world.name == "embedded":
+        pytest.skip("the best world of this machine is the embedded one, which is tested anyhow")
+    return best
+
+
+def _join(config: pytest.Config, name: str | None) -> Services:
+    folder = config.stash[FOLDER]
+    attend(folder)
+    return join(folder, _teller(config), name)
+
+
+def _teller(config: pytest.Config) -> Callable[[str], None]:
+    """Report progress past pytest's capture, for the first start may take a minute."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            click.echo(f"services: {text}", file=sys.stderr)
+
+    return say

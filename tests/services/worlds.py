@@ -1,0 +1,127 @@
+"""The worlds that services can come from, in the order in which a test run looks for them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from tests.services import embedded, engine, rabbitmq, trixie
+from tests.services.containers import management_url, postgres_container, rabbitmq_container, redis_container
+from tests.services.place import Place
+from tests.services.locks import locked
+from tests.services.ports import kept_port
+from tests.services.postgres import postgres
+from tests.services.redis import redis
+from tests.services.service import Part, Service
+from tests.services.settings import SETTINGS
+
+Say = Callable[[str], None]
+NAMES = ("containers", "trixie", "embedded")
+
+
+class NoSuchWorld(RuntimeError):
+    """IAS_TEST_WORLD names a world that is unknown, or that this machine cannot have."""
+
+
+class World(Protocol):
+    """Makes services. `missing` says for each part, and for timescale, why it is not there."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def missing(self) -> Mapping[str, str]: ...
+    def make(self, part: Part, home: Path, settings: Mapping[str, str]) -> Service:
+        """Describe the service of a folder; the same folder gives the same service, in any process."""
+
+    def management(self, home: Path) -> str:
+        """The HTTP address of the RabbitMQ in that folder."""
+
+
+@dataclass(frozen=True)
+class PrivateWorld:
+    """Programs of our own, out of wheels or out of the Debian root."""
+
+    place: Place
+    missing: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.place.name
+
+    def make(self, part: Part, home: Path, settings: Mapping[str, str]) -> Service:
+        make = {"postgres": postgres, "redis": redis, "rabbitmq": rabbitmq.rabbitmq}[part]
+        return make(self.place, home, kept_port(home), settings)
+
+    def management(self, home: Path) -> str:
+        return rabbitmq.management_url(home)
+
+
+@dataclass(frozen=True)
+class ContainerWorld:
+    """Containers of an engine."""
+
+    name: str = "containers"
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def make(self, part: Part, home: Path, settings: Mapping[str, str]) -> Service:
+        makers = {"postgres": postgres_container, "redis": redis_container, "rabbitmq": rabbitmq_container}
+        return makers[part](home, kept_port(home), settings)
+
+    def management(self, home: Path) -> str:
+        return management_url(home)
+
+
+def choose(folder: Path, say: Say, name: str | None = None) -> World:
+    """Take the named world, else IAS_TEST_WORLD's, else the best that this machine can have.
+
+    A run chooses once, in its folder: a second look might find another.
+
+    Raises:
+        NoSuchWorld: the one asked for by name cannot be had.
+    """
+    wanted = name or SETTINGS.world
+    memory = folder / f"{wanted or 'best'}.world"
+    with locked(folder / "world.lock"):
+        if memory.exists():
+            found, *refused = memory.read_text().splitlines()
+            return _open(found, folder, say, refused)
+        world, refused = _best(folder, say) if wanted is None else (_named(wanted, folder, say), [])
+        memory.write_text("\n".join((world.name, *refused)))
+    return world
+
+
+def _named(wanted: str, folder: Path, say: Say) -> World:
+    if wanted not in NAMES:
+        raise NoSuchWorld(f"There is no world {wanted}: choose {', '.join(NAMES)}.")
+    why_not = _why_not(wanted)
+    if why_not:
+        raise NoSuchWorld(f"This machine cannot have the world {wanted}: {why_not}.")
+    return _open(wanted, folder, say, [])
+
+
+def _best(folder: Path, say: Say) -> tuple[World, list[str]]:
+    refused: list[str] = []
+    for name in NAMES[:-1]:
+        why_not = _why_not(name)
+        if why_not is None:
+            try:
+                return _open(name, folder, say, refused), refused
+            except trixie.RootNotBuilt as error:
+                say(str(error))
+                why_not = str(error).splitlines()[0]
+        refused.append(why_not)
+    return _open("embedded", folder, say, refused), refused
+
+
+def _why_not(name: str) -> str | None:
+    return {"containers": engine.why_not, "trixie": trixie.why_not}.get(name, lambda: None)()
+
+
+def _open(name: str, folder: Path, say: Say, refused: Sequence[str]) -> World:
+    if name == "containers":
+        return ContainerWorld()
+    if name == "trixie":
+        return PrivateWorld(trixie.prepare(say), {})
+    why = "; ".join(("the embedded wheels hold none", *refused))
+    missing = {"rabbitmq": f"no RabbitMQ: {why}", "timescale": f"no TimescaleDB: {why}"}
+    return PrivateWorld(embedded.prepare(folder), missing)
