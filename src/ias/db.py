@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +14,8 @@ STATEMENT_TIMEOUT_MS = 30_000
 WAIT_FOR_CONNECTION_S = 5.0
 
 _SCOPE = "SELECT set_config('app.org_id', $1, true), set_config('app.everywhere', $2, true)"
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _LOST = (
     OSError,
@@ -107,7 +109,7 @@ async def close_pool() -> None:
 
 
 @asynccontextmanager
-async def transaction(scope: Scope) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def transaction(scope: Scope) -> AsyncIterator[Connection]:
     """One transaction in which row-level security shows what `scope` may see. Do not nest, do not gather inside.
 
     Piccolo queries inside it take part by themselves; the connection is for SQL that Piccolo cannot say. The

@@ -7,8 +7,8 @@ import httpx
 import openai
 import pytest
 
-from tests.platform import Person
-from tests.platform.people import new_org
+from tests.product import Person
+from tests.product.people import new_org
 
 USAGE_WITHIN_S = 10.0
 HELLO = [{"role": "user", "content": "Say hello to the ledger."}]

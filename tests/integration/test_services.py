@@ -1,27 +1,16 @@
 """The rig itself: what other tests rely on when they ask for services."""
 
 import asyncio
-import shutil
 import socket
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import aio_pika
 import asyncpg
-import psutil
 import pytest
 import redis.asyncio as aioredis
 from redis.exceptions import ConnectionError as RedisGone
 
-from tests.services import NotOurs, Services, free_port, join, new_folder
-from tests.services.ending import end
-from tests.services.process import recorded
-from tests.services.run import ROOT
+from tests.services import NotOurs, Services, free_port
 from tests.services.service import GivenService
 
 LIBRARY = "#!lua name=rig\nredis.register_function('twice', function(keys, args) return args[1] * 2 end)"

@@ -1,7 +1,7 @@
 """The container engine, where one answers: the same three services by testcontainers."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path

@@ -16,8 +16,16 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def hold(path: Path) -> IO[str]:
-    """Take a lock and keep it until the returned file is closed or this process ends."""
+def hold(path: Path, *, wait: bool = True) -> IO[str]:
+    """Take a lock and keep it until the returned file is closed or this process ends.
+
+    Raises:
+        BlockingIOError: another process has it, and we are not to wait.
+    """
     file = path.open("a")
-    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
     return file

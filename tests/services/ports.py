@@ -1,12 +1,13 @@
 """Free ports of 127.0.0.1, not handed out twice, not even to two test runs that start at once."""
 
-import fcntl
 import os
 import random
 import socket
 import tempfile
 from pathlib import Path
 from typing import IO
+
+from tests.services.locks import hold
 
 # Below every system's ephemeral range: no outgoing connection takes such a port while its service is down.
 FIRST, LAST = 15_000, 29_999
@@ -45,11 +46,9 @@ def kept_port(home: Path) -> int:
 def _reserved(port: int) -> bool:
     folder = Path(tempfile.gettempdir()) / f"ias-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    claim = (folder / str(port)).open("w")
     try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        claim = hold(folder / str(port), wait=False)
     except BlockingIOError:
-        claim.close()
         return False
     _held.append(claim)
     return True

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,23 +51,12 @@ def postgres(place: Place, home: Path, port: int, settings: Mapping[str, str]) -
 def _initdb(place: Place, home: Path, user: str) -> None:
     shutil.rmtree(home / "data", ignore_errors=True)
     words = ("-D", place.inside(home) / "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8")
-    command = place.command(
-        home, user, place.postgres_bin / "initdb", *words, "--no-locale", "--no-sync"
-    )
-    uid, gid = command.user or (None, None)
-    done = subprocess.run(
-        command.argv,
-        env=dict(command.env),
-        user=uid,
-        group=gid,
-        extra_groups=None if uid is None else [],
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ServiceFailed(f"PostgreSQL's initdb failed in {home}:\n{done.stdout}{done.stderr}")
+    command = place.command(home, user, place.postgres_bin / "initdb", *words, "--no-locale", "--no-sync")
+    log = home / "initdb.log"
+    with log.open("wb") as said:
+        code = command.begin(said).wait()
+    if code:
+        raise ServiceFailed(f"PostgreSQL's initdb failed in {home}:\n{log.read_text(errors='replace')}")
 
 
 def answers(url: str) -> bool:

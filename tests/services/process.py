@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -25,6 +26,22 @@ class Command:
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     user: tuple[int, int] | None = None
+
+    def begin(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Begin it with all that it says going to `log`."""
+        uid, gid = self.user or (None, None)
+        return subprocess.Popen(
+            self.argv,
+            env=dict(self.env),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            user=uid,
+            group=gid,
+            extra_groups=None if uid is None else [],
+            start_new_session=True,
+        )
 
 
 @dataclass
@@ -52,20 +69,8 @@ class Process:
 
     def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C at the terminal does not reach it."""
-        uid, gid = self.command.user or (None, None)
         with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                self.command.argv,
-                env=dict(self.command.env),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                user=uid,
-                group=gid,
-                extra_groups=None if uid is None else [],
-                start_new_session=True,
-            )
+            self._child = self.command.begin(log)
         with suppress(psutil.NoSuchProcess):
             born = psutil.Process(self._child.pid).create_time()
             self.record.write_text(f"{self._child.pid} {born} {self.farewell.value}")
@@ -122,9 +127,7 @@ class Process:
         return "\n".join(lines[-15:])
 
 
-def wait_until(
-    ready: Callable[[], bool], running: Callable[[], bool], name: str, tail: Callable[[], str]
-) -> None:
+def wait_until(ready: Callable[[], bool], running: Callable[[], bool], name: str, tail: Callable[[], str]) -> None:
     """Return when a service is ready; `tail` gives the end of its log for the error.
 
     Raises:
@@ -144,7 +147,7 @@ def recorded(record: Path) -> psutil.Process | None:
     try:
         pid, born, _ = record.read_text().split()
         found = psutil.Process(int(pid))
-        return found if abs(found.create_time() - float(born)) < 2.0 and _alive(found) else None
+        return found if abs(found.create_time() - float(born)) < 2.0 and alive(found) else None
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return None
 
@@ -183,7 +186,8 @@ def _send(living: psutil.Process, number: signal.Signals) -> None:
         living.send_signal(number)
 
 
-def _alive(process: psutil.Process) -> bool:
+def alive(process: psutil.Process) -> bool:
+    """Whether it lives; what its parent has not yet buried does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -192,7 +196,7 @@ def _alive(process: psutil.Process) -> bool:
 
 def _gone(those: list[psutil.Process]) -> bool:
     deadline = time.monotonic() + GONE_WITHIN
-    while any(map(_alive, those)):
+    while any(map(alive, those)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)

@@ -3,11 +3,12 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 from tests.services.ending import end
 from tests.services.locks import hold, locked
@@ -18,12 +19,15 @@ from tests.services.stack import Services
 from tests.services.worlds import choose
 
 Say = Callable[[str], None]
+SETTLED = 60.0  # seconds; a younger folder may not have its owner yet
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def new_folder() -> Path:
     """Make the folder of a run. PostgreSQL's user must be able to pass through it."""
-    folder = Path(tempfile.mkdtemp(prefix=f"ias-services-{os.getuid()}-"))
+    prefix = f"ias-services-{os.getuid()}-run-"
+    _sweep(Path(tempfile.gettempdir()).glob(f"{prefix}*"))
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
     folder.chmod(0o711)
     return folder
 
@@ -62,6 +66,15 @@ def watch(folder: Path) -> None:
     """Wait until the run's owner is gone, however it went, and end what it left."""
     with hold(folder / "owner"):
         end(folder)
+
+
+def _sweep(folders: Iterable[Path]) -> None:
+    """End what runs left behind whose owner and watcher were both killed."""
+    for folder in folders:
+        with suppress(FileNotFoundError, BlockingIOError):
+            if time() - (folder / "owner").stat().st_mtime > SETTLED:
+                with hold(folder / "owner", wait=False):
+                    end(folder)
 
 
 def _given() -> dict[Part, GivenService]:

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from tests.services import embedded, engine, rabbitmq, trixie
 from tests.services.containers import management_url, postgres_container, rabbitmq_container, redis_container
-from tests.services.place import Place
 from tests.services.locks import locked
+from tests.services.place import Place
 from tests.services.ports import kept_port
 from tests.services.postgres import postgres
 from tests.services.redis import redis

@@ -15,15 +15,14 @@ from ias.identity import Principal, owe, paid, record, tenant
 from ias.problems import NotFound
 from ias.telemetry import now
 
-
 _AMOUNTS = {"monthly_tokens": Budgets.monthly_tokens, "user_monthly_tokens": Budgets.user_monthly_tokens}
 
 
 class BudgetChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Tokens a month; null is none, what is left out stays."""
 
-    monthly_tokens: Tokens | None | UnsetType = UNSET
-    user_monthly_tokens: Tokens | None | UnsetType = UNSET
+    monthly_tokens: Tokens | UnsetType | None = UNSET
+    user_monthly_tokens: Tokens | UnsetType | None = UNSET
 
 
 class MemberBudget(msgspec.Struct, forbid_unknown_fields=True):

@@ -69,7 +69,7 @@ async def change(principal: Principal, model_id: UUID, changes: ModelChanges, ed
         await _lock(model_id)
         before = await registered(connection, model_id)
         model = check(_changed(before, changes), private_allowed=settings().allow_private_backends)
-        await Models.update({**_columns(model)}).where(Models.id == model_id)
+        await Models.update(dict(_columns(model).items())).where(Models.id == model_id)
         if model.backends != before.backends:
             await ModelBackends.delete().where(ModelBackends.model_id == model_id)
             await _put_backends(model)

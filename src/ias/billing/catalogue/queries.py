@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from ias.billing.catalogue.domain import Model, ModelAccess
 from ias.billing.tables import AllowedModels, Models
-from ias.db import transaction
+from ias.db import Connection, transaction
 from ias.identity import Permission, Principal
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
@@ -53,7 +52,7 @@ async def one(principal: Principal, model_id: UUID) -> Model:
     return _shown(model, principal)
 
 
-async def registered(connection: "asyncpg.Connection[asyncpg.Record]", model_id: UUID) -> Model:
+async def registered(connection: Connection, model_id: UUID) -> Model:
     """One model, whoever asks, inside the caller's transaction.
 
     Raises:
@@ -65,7 +64,7 @@ async def registered(connection: "asyncpg.Connection[asyncpg.Record]", model_id:
     return _model(row)
 
 
-async def enabled(connection: "asyncpg.Connection[asyncpg.Record]") -> list[Model]:
+async def enabled(connection: Connection) -> list[Model]:
     """Every model that can be called now, inside the caller's transaction."""
     return [_model(row) for row in await connection.fetch(f"{_MODELS} AND m.enabled ORDER BY m.id")]
 

@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from prometheus_client import Counter
 
 from ias.billing.ledger.domain import FREE, Rate, cost_of, fingerprint, rate_at, sums
 from ias.bus import Reject, Unfit
 from ias.contract.usage import UsageRecorded
-from ias.db import EVERYWHERE, transaction, uuid7
+from ias.db import EVERYWHERE, Connection, transaction, uuid7
 
 INGESTED = Counter("ias_ledger_lines", "Lines written into the ledger.")
 DUPLICATES = Counter("ias_ledger_duplicates", "Events that the ledger had already.")
 QUARANTINED = Counter("ias_ledger_quarantined", "Events set aside because they could not be booked.")
 
 OTHER_BODY = "the ledger has another body under this request and line"
-
-Connection = asyncpg.Connection
 
 _SEEN = """
 INSERT INTO billing.ledger_seen (request_id, line, body_hash)
@@ -128,11 +127,9 @@ async def _write(connection: Connection, fresh: Sequence[UsageRecorded]) -> None
         for (event, rate), cost in zip(priced, costs, strict=True)
     ]
     await connection.execute(_LINES, *map(list, zip(*rows, strict=True)))
-    totals = sums(zip(fresh, costs, strict=True))
     accounts = [
-        (a.period, a.organisation, a.user, a.key, a.model)
-        + (s.requests, s.prompt_tokens, s.completion_tokens, s.cached_tokens, s.cost)
-        for a, s in totals
+        (*msgspec.structs.astuple(account), *msgspec.structs.astuple(added))
+        for account, added in sums(zip(fresh, costs, strict=True))
     ]
     await connection.execute(_SPEND, *map(list, zip(*accounts, strict=True)))
 

@@ -103,7 +103,7 @@ def fault_in(event: UsageRecorded) -> str | None:
         (event.line == 1 and min(tokens) < 0, "line 1 has negative tokens"),
         (max(map(abs, tokens)) > MOST_TOKENS, "more tokens than can be counted"),
         (event.line == 1 and event.cached_tokens > event.prompt_tokens, "more cached tokens than prompt tokens"),
-        (not _FIRST <= event.started_at, "started before there was anything to start"),
+        (event.started_at < _FIRST, "started before there was anything to start"),
         ("\0" in event.model + event.endpoint + event.gateway + event.replica, "text with a NUL character"),
     )
     return next((said for wrong, said in faults if wrong), None)
@@ -129,7 +129,7 @@ def cost_of(event: UsageRecorded, rate: Rate) -> Decimal:
 
 
 def sums(priced: Iterable[tuple[UsageRecorded, Decimal]]) -> list[tuple[Account, Sum]]:
-    """What events add to each account, in the accounts' order, so that writers do not wait for each other in a circle."""
+    """What events add to each account, in the accounts' order: writers never wait in a circle."""
     totals: dict[Account, Sum] = {}
     for event, cost in priced:
         account = Account(event.period, event.organisation, event.user, event.key, event.model)

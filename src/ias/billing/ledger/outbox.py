@@ -47,8 +47,7 @@ async def read(edge: Edge, consumer: str, tags: Sequence[str], start: str, most:
         EdgeDown: Redis does not answer, or a group is missing.
     """
     calls: list[Command] = [
-        ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", most, "STREAMS")
-        + (*map(admission.outbox, some), *([start] * len(some)))
+        ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", most, "STREAMS", *_heads(some, start))
         for some in _chunks(tags)
     ]
     entries = []
@@ -63,7 +62,8 @@ async def claim(edge: Edge, consumer: str, tags: Sequence[str], idle_ms: int) ->
     taken = 0
     for some in _chunks(tags):
         calls: list[Command] = [
-            ("XAUTOCLAIM", admission.outbox(tag), GROUP, consumer, idle_ms, "0", "COUNT", 1000, "JUSTID") for tag in some
+            ("XAUTOCLAIM", admission.outbox(tag), GROUP, consumer, idle_ms, "0", "COUNT", 1000, "JUSTID")
+            for tag in some
         ]
         taken += sum(len(cast("list[bytes]", reply)) for reply in await edge.calls(calls))
     return taken
@@ -85,7 +85,8 @@ async def delete(edge: Edge, entries: Iterable[Entry]) -> None:
 async def first(edge: Edge, tags: Sequence[str], after: Mapping[str, bytes], most: int) -> list[Entry]:
     """Up to `most` entries of each stream, oldest first, after the one given for it."""
     calls: list[Command] = [
-        ("XRANGE", admission.outbox(tag), b"(" + after[tag] if tag in after else "-", "+", "COUNT", most) for tag in tags
+        ("XRANGE", admission.outbox(tag), b"(" + after[tag] if tag in after else "-", "+", "COUNT", most)
+        for tag in tags
     ]
     entries = []
     for tag, reply in zip(tags, await edge.calls(calls), strict=True):
@@ -97,6 +98,10 @@ async def leave(edge: Edge, consumer: str, tags: Sequence[str]) -> None:
     """Take this consumer's name off the groups; what it had not acknowledged is found by the janitor."""
     for some in _chunks(tags):
         await edge.calls([("XGROUP", "DELCONSUMER", admission.outbox(tag), GROUP, consumer) for tag in some])
+
+
+def _heads(tags: Sequence[str], start: str) -> list[str]:
+    return [*map(admission.outbox, tags), *([start] * len(tags))]
 
 
 def _entries(tag: str, raw: Iterable[_Raw]) -> list[Entry]:

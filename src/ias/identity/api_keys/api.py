@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from ias.edge import Edge
@@ -20,14 +21,16 @@ class KeyApi(Controller):
     tags = ("keys",)
 
     @post(guards=[requires(Permission.KEYS_CREATE)])
-    async def issue(self, principal: Principal, data: JSONBody[NewKey], edge: Edge) -> IssuedKey:
+    async def issue(
+        self, principal: NamedDependency[Principal], data: JSONBody[NewKey], edge: NamedDependency[Edge]
+    ) -> IssuedKey:
         """Issue a key for the caller. The token is in this answer and nowhere else."""
         return await actions.issue(principal, data, edge)
 
     @get(guards=[requires(Permission.KEYS_READ)])
     async def listed(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         user_id: FromQuery[UUID | None] = None,
         cursor: FromQuery[str | None] = None,
         limit: Limit = DEFAULT_LIMIT,
@@ -36,11 +39,13 @@ class KeyApi(Controller):
         return await queries.listed(principal, user_id, cursor, limit)
 
     @get("/{key_id:uuid}", guards=[requires(Permission.KEYS_READ)])
-    async def one(self, principal: Principal, key_id: FromPath[UUID]) -> ApiKey:
+    async def one(self, principal: NamedDependency[Principal], key_id: FromPath[UUID]) -> ApiKey:
         """One key."""
         return await queries.one(principal, key_id)
 
     @delete("/{key_id:uuid}", status_code=200, guards=[requires(Permission.KEYS_REVOKE)])
-    async def revoke(self, principal: Principal, key_id: FromPath[UUID], edge: Edge) -> ApiKey:
+    async def revoke(
+        self, principal: NamedDependency[Principal], key_id: FromPath[UUID], edge: NamedDependency[Edge]
+    ) -> ApiKey:
         """Revoke a key; the answer comes once the gateways turn it away."""
         return await actions.revoke(principal, key_id, edge)

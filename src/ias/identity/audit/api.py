@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from litestar import Controller, get
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery
 
 from ias.identity.access.domain import Permission, Principal
@@ -24,7 +24,9 @@ def who_and_what(
     return Filters(org_id=org_id, actor_id=actor_id, action=action, target_id=target_id)
 
 
-def chosen(who: Filters, since: FromQuery[datetime | None] = None, until: FromQuery[datetime | None] = None) -> Filters:
+def chosen(
+    who: NamedDependency[Filters], since: FromQuery[datetime | None] = None, until: FromQuery[datetime | None] = None
+) -> Filters:
     """All filters of a request."""
     return Filters(
         org_id=who.org_id,
@@ -49,8 +51,8 @@ class AuditApi(Controller):
     @get(guards=[requires(Permission.AUDIT_READ)])
     async def listed(
         self,
-        principal: Principal,
-        filters: Filters,
+        principal: NamedDependency[Principal],
+        filters: NamedDependency[Filters],
         cursor: FromQuery[str | None] = None,
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[Entry]:
@@ -58,6 +60,6 @@ class AuditApi(Controller):
         return await queries.listed(principal, filters, cursor, limit)
 
     @get("/{entry_id:uuid}", guards=[requires(Permission.AUDIT_READ)])
-    async def one(self, principal: Principal, entry_id: FromPath[UUID]) -> Entry:
+    async def one(self, principal: NamedDependency[Principal], entry_id: FromPath[UUID]) -> Entry:
         """One entry."""
         return await queries.one(principal, entry_id)

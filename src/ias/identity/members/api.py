@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from ias.edge import Edge
@@ -20,19 +21,19 @@ class MemberApi(Controller):
     tags = ("users",)
 
     @post("/invite", guards=[requires(Permission.MEMBERS_WRITE)])
-    async def invite(self, principal: Principal, data: JSONBody[NewInvite]) -> Invite:
+    async def invite(self, principal: NamedDependency[Principal], data: JSONBody[NewInvite]) -> Invite:
         """Invite an address. The link is in this answer and nowhere else; hand it over yourself."""
         return await invites.invite(principal, data)
 
     @post("/accept-invite", opt={PUBLIC: True})
-    async def accept(self, data: JSONBody[Acceptance], origin: Origin) -> Member:
+    async def accept(self, data: JSONBody[Acceptance], origin: NamedDependency[Origin]) -> Member:
         """Become a member by the token of an invite."""
         return await invites.accept(data, origin)
 
     @get(guards=[requires(Permission.MEMBERS_READ)])
     async def listed(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         org_id: FromQuery[UUID | None] = None,
         cursor: FromQuery[str | None] = None,
         limit: Limit = DEFAULT_LIMIT,
@@ -41,18 +42,24 @@ class MemberApi(Controller):
         return await queries.listed(principal, org_id, cursor, limit)
 
     @get("/{user_id:uuid}", guards=[requires(Permission.MEMBERS_READ)])
-    async def one(self, principal: Principal, user_id: FromPath[UUID]) -> Member:
+    async def one(self, principal: NamedDependency[Principal], user_id: FromPath[UUID]) -> Member:
         """One member."""
         return await queries.one(principal, user_id)
 
     @patch("/{user_id:uuid}", guards=[requires(Permission.MEMBERS_WRITE)])
     async def change(
-        self, principal: Principal, user_id: FromPath[UUID], data: JSONBody[MemberChange], edge: Edge
+        self,
+        principal: NamedDependency[Principal],
+        user_id: FromPath[UUID],
+        data: JSONBody[MemberChange],
+        edge: NamedDependency[Edge],
     ) -> Member:
         """Change a member's name, role or status."""
         return await actions.change(principal, user_id, data, edge)
 
     @delete("/{user_id:uuid}", guards=[requires(Permission.MEMBERS_WRITE)])
-    async def remove(self, principal: Principal, user_id: FromPath[UUID], edge: Edge) -> None:
+    async def remove(
+        self, principal: NamedDependency[Principal], user_id: FromPath[UUID], edge: NamedDependency[Edge]
+    ) -> None:
         """Remove a member: sessions end, and the gateways turn their keys away before this is answered."""
         await actions.remove(principal, user_id, edge)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from ias.edge import Edge
@@ -21,41 +22,51 @@ class OrganisationApi(Controller):
 
     @post(guards=[requires(Permission.ORGANISATIONS_WRITE)])
     async def create(
-        self, principal: Principal, data: JSONBody[NewOrganisation], edge: Edge, prepare: Prepare
+        self,
+        principal: NamedDependency[Principal],
+        data: JSONBody[NewOrganisation],
+        edge: NamedDependency[Edge],
+        prepare: NamedDependency[Prepare],
     ) -> Organisation:
         """Create an organisation."""
         return await actions.create(principal, data, edge, prepare)
 
     @get(guards=[requires(Permission.ORGANISATIONS_READ)])
     async def listed(
-        self, principal: Principal, cursor: FromQuery[str | None] = None, limit: Limit = DEFAULT_LIMIT
+        self, principal: NamedDependency[Principal], cursor: FromQuery[str | None] = None, limit: Limit = DEFAULT_LIMIT
     ) -> Page[Organisation]:
         """Organisations that the caller may see, newest first."""
         return await queries.listed(principal, cursor, limit)
 
     @get("/{org_id:uuid}", guards=[requires(Permission.ORGANISATIONS_READ)])
-    async def one(self, principal: Principal, org_id: FromPath[UUID]) -> Organisation:
+    async def one(self, principal: NamedDependency[Principal], org_id: FromPath[UUID]) -> Organisation:
         """One organisation."""
         return await queries.one(principal, org_id)
 
     @patch("/{org_id:uuid}", guards=[requires(Permission.ORGANISATIONS_WRITE)])
     async def rename(
-        self, principal: Principal, org_id: FromPath[UUID], data: JSONBody[NewOrganisation]
+        self, principal: NamedDependency[Principal], org_id: FromPath[UUID], data: JSONBody[NewOrganisation]
     ) -> Organisation:
         """Give an organisation another name."""
         return await actions.rename(principal, org_id, data)
 
     @delete("/{org_id:uuid}", guards=[requires(Permission.ORGANISATIONS_WRITE)])
-    async def remove(self, principal: Principal, org_id: FromPath[UUID], edge: Edge) -> None:
+    async def remove(
+        self, principal: NamedDependency[Principal], org_id: FromPath[UUID], edge: NamedDependency[Edge]
+    ) -> None:
         """Remove an organisation with its members and keys; usage and audit log stay."""
         await actions.remove(principal, org_id, edge)
 
     @post("/{org_id:uuid}/suspend", status_code=200, guards=[requires(Permission.ORGANISATIONS_WRITE)])
-    async def suspend(self, principal: Principal, org_id: FromPath[UUID], edge: Edge) -> Organisation:
+    async def suspend(
+        self, principal: NamedDependency[Principal], org_id: FromPath[UUID], edge: NamedDependency[Edge]
+    ) -> Organisation:
         """Let nothing of an organisation in; the answer comes once the gateways turn it away."""
         return await actions.set_status(principal, org_id, Status.SUSPENDED, edge)
 
     @post("/{org_id:uuid}/resume", status_code=200, guards=[requires(Permission.ORGANISATIONS_WRITE)])
-    async def resume(self, principal: Principal, org_id: FromPath[UUID], edge: Edge) -> Organisation:
+    async def resume(
+        self, principal: NamedDependency[Principal], org_id: FromPath[UUID], edge: NamedDependency[Edge]
+    ) -> Organisation:
         """Let a suspended organisation in again."""
         return await actions.set_status(principal, org_id, Status.ACTIVE, edge)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, get, patch, post, put
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from ias.identity.access.domain import Origin, Permission, Principal
@@ -26,17 +27,17 @@ class AuthApi(Controller):
     tags = ("auth",)
 
     @post("/login", status_code=200, opt={PUBLIC: True})
-    async def login(self, data: JSONBody[Credentials], origin: Origin) -> Session:
+    async def login(self, data: JSONBody[Credentials], origin: NamedDependency[Origin]) -> Session:
         """Begin a session: an access token for an hour, a refresh token for seven days."""
         return await actions.login(data, origin)
 
     @post("/refresh", status_code=200, opt={PUBLIC: True})
-    async def refresh(self, data: JSONBody[RefreshToken], origin: Origin) -> Session:
+    async def refresh(self, data: JSONBody[RefreshToken], origin: NamedDependency[Origin]) -> Session:
         """Exchange a refresh token for the next pair. A refresh token works once."""
         return await actions.refresh(data.refresh_token, origin)
 
     @post("/logout", status_code=204)
-    async def logout(self, principal: Principal) -> None:
+    async def logout(self, principal: NamedDependency[Principal]) -> None:
         """End this session."""
         await actions.logout(principal)
 
@@ -48,18 +49,18 @@ class MeApi(Controller):
     tags = ("auth",)
 
     @get()
-    async def me(self, principal: Principal) -> Me:
+    async def me(self, principal: NamedDependency[Principal]) -> Me:
         """Who is logged in, and what they may do."""
         return await queries.me(principal)
 
     @patch()
-    async def rename(self, principal: Principal, data: JSONBody[Profile]) -> Me:
+    async def rename(self, principal: NamedDependency[Principal], data: JSONBody[Profile]) -> Me:
         """Change one's own name."""
         await actions.rename(principal, data.name)
         return await queries.me(principal)
 
     @put("/password", status_code=204)
-    async def change_password(self, principal: Principal, data: JSONBody[PasswordChange]) -> None:
+    async def change_password(self, principal: NamedDependency[Principal], data: JSONBody[PasswordChange]) -> None:
         """Change one's own password; every other session ends."""
         await actions.change_password(principal, data)
 
@@ -71,6 +72,8 @@ class PasswordApi(Controller):
     tags = ("users",)
 
     @post(status_code=204, guards=[requires(Permission.PASSWORDS_RESET)])
-    async def reset(self, principal: Principal, user_id: FromPath[UUID], data: JSONBody[PasswordReset]) -> None:
+    async def reset(
+        self, principal: NamedDependency[Principal], user_id: FromPath[UUID], data: JSONBody[PasswordReset]
+    ) -> None:
         """Set somebody's password; all of their sessions end."""
         await actions.reset_password(principal, user_id, data.new_password)

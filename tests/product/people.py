@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from openai import OpenAI
 
-from tests.platform.processes import Platform
+from tests.product.processes import Product
 
 PASSWORD = "Correct-horse-7-battery!"
 ADMIN = "admin@example.com"
@@ -19,7 +19,7 @@ _numbers = count(1)
 class Person:
     """Somebody who is logged in."""
 
-    platform: Platform
+    product: Product
     email: str
     api: httpx.Client
 
@@ -37,7 +37,7 @@ class Person:
 
     def openai(self, token: str, **options: Any) -> OpenAI:
         """OpenAI's own client, given nothing but base URL and key."""
-        return OpenAI(base_url=f"{self.platform.gateway_url}/v1", api_key=token, **options)
+        return OpenAI(base_url=f"{self.product.gateway_url}/v1", api_key=token, **options)
 
 
 @dataclass
@@ -50,19 +50,19 @@ class Org:
     user: Person
 
 
-def system_admin(platform: Platform) -> Person:
+def system_admin(product: Product) -> Person:
     """The first system admin, made by the bootstrap command where there is none yet."""
-    made = platform.ias("ias-admin", "bootstrap", "create-super-admin", f"--email={ADMIN}", stdin=f"{PASSWORD}\n")
+    made = product.ias("ias-admin", "bootstrap", "create-super-admin", f"--email={ADMIN}", stdin=f"{PASSWORD}\n")
     assert made.returncode in {0, 7}, made.stderr
-    return login(platform, ADMIN)
+    return login(product, ADMIN)
 
 
-def login(platform: Platform, email: str, password: str = PASSWORD) -> Person:
+def login(product: Product, email: str, password: str = PASSWORD) -> Person:
     """Begin a session."""
-    api = httpx.Client(base_url=f"{platform.api_url}/api/v1", timeout=30)
+    api = httpx.Client(base_url=f"{product.api_url}/api/v1", timeout=30)
     session = _good(api.post("/auth/login", json={"email": email, "password": password})).json()
     api.headers["authorization"] = f"Bearer {session['access_token']}"
-    return Person(platform, email, api)
+    return Person(product, email, api)
 
 
 def new_org(admin: Person, name: str | None = None) -> Org:
@@ -74,7 +74,7 @@ def new_org(admin: Person, name: str | None = None) -> Org:
         email = f"{role}@{name}.example.com"
         invite = admin.post("/users/invite", {"email": email, "role": role, "org_id": made["id"]})
         admin.post("/users/accept-invite", {"token": invite["token"], "name": role, "password": PASSWORD})
-        people.append(login(admin.platform, email))
+        people.append(login(admin.product, email))
     return Org(made["id"], name, *people)
 
 
@@ -82,7 +82,7 @@ def register_mock(admin: Person, name: str = "mock-gpt") -> None:
     """Register the mock engine's model, once."""
     known = {model["name"] for model in admin.get("/models")["items"]}
     if name not in known:
-        admin.post("/models", {"name": name, "backends": [{"url": admin.platform.engine_url}]})
+        admin.post("/models", {"name": name, "backends": [{"url": admin.product.engine_url}]})
 
 
 def _good(answer: httpx.Response) -> httpx.Response:

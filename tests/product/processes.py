@@ -1,4 +1,4 @@
-"""Starts and ends the product's processes on given services, each with its log in a folder and a verb for every harm."""
+"""Starts and ends the product's processes on given services: each has its log, and a verb for every harm."""
 
 import os
 import signal
@@ -91,7 +91,7 @@ class Process:
 
 
 @dataclass
-class Platform:
+class Product:
     """Where everything is."""
 
     folder: Path
@@ -136,12 +136,16 @@ class Platform:
 
 
 @contextmanager
-def platform(
-    folder: Path, database_url: str, redis_url: str, amqp_url: str | None = None, settings: Mapping[str, str] | None = None
-) -> Iterator[Platform]:
+def product(
+    folder: Path,
+    database_url: str,
+    redis_url: str,
+    amqp_url: str | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Product]:
     """The product, running and ready; every process is ended by its pid."""
     env = _environment(database_url, redis_url, amqp_url) | dict(settings or {})
-    whole = Platform(folder, env)
+    whole = Product(folder, env)
     migrated = whole.ias("ias", "migrate", "up")
     if migrated.returncode:
         raise NotReady(f"ias migrate up: {migrated.stdout}\n{migrated.stderr}")
@@ -177,7 +181,7 @@ def _environment(database_url: str, redis_url: str, amqp_url: str | None) -> dic
     }
 
 
-def _processes(whole: Platform) -> tuple[Process, ...]:
+def _processes(whole: Product) -> tuple[Process, ...]:
     python, env, folder = sys.executable, whole.env, whole.folder
     engine = (
         *(python, "-m", "ias.dev.engine", "--port", env["ENGINE_PORT"]),

@@ -1,0 +1,1 @@
+"""The face of analytics: nothing that others use yet."""

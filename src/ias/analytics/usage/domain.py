@@ -1,0 +1,135 @@
+"""Usage as it is explored: which hours and days events fall into, and how answers are grouped."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from ias.contract.usage import Outcome, UsageRecorded
+from ias.problems import FieldError, Problem
+
+_FIRST = datetime(2020, 1, 1, tzinfo=UTC)
+_AHEAD = timedelta(days=2)
+_ENCODER = msgspec.json.Encoder()
+_FAILED = frozenset({Outcome.UPSTREAM_FAILED, Outcome.UPSTREAM_TIMEOUT, Outcome.GATEWAY_LOST})
+MOST_TOKENS = 2**53 - 1
+LONGEST = timedelta(days=366 * 5)
+LONGEST_BY_HOUR = timedelta(days=93)
+
+
+class BadRange(Problem):
+    """A span of time that cannot be answered."""
+
+    title = "Bad range"
+
+
+class Grouping(StrEnum):
+    """What an answer's items are of."""
+
+    MODEL = "model"
+    USER = "user"
+    KEY = "key"
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+class Bucket(msgspec.Struct, frozen=True, order=True):
+    """What rollups are summed by; `start` is that of the hour or day (UTC)."""
+
+    organisation: UUID
+    start: datetime
+    user: UUID
+    key: UUID
+    model: str
+
+
+class Sum(msgspec.Struct):
+    """What a bucket holds."""
+
+    requests: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A half-open span of time, from hour to hour (UTC)."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def of_days(self) -> bool:
+        """Whether it begins and ends at midnight, so that whole days make it up."""
+        return self.start == day_of(self.start) and self.end == day_of(self.end)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """The start of the hour (UTC)."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(moment: datetime) -> datetime:
+    """The start of the day (UTC)."""
+    return hour_of(moment).replace(hour=0)
+
+
+def fault_in(event: UsageRecorded) -> str | None:
+    """Why an event cannot be taken in, None where it can."""
+    tokens = (event.prompt_tokens, event.completion_tokens, event.cached_tokens)
+    faults = (
+        (event.line < 1, "line numbers begin with 1"),
+        (event.line == 1 and min(tokens) < 0, "line 1 has negative tokens"),
+        (max(map(abs, tokens)) > MOST_TOKENS, "more tokens than can be counted"),
+        (event.started_at < _FIRST, "started before there was anything to start"),
+        (event.started_at > event.settled_at + _AHEAD, "started long after it was settled"),
+        ("\0" in event.model + event.endpoint + event.gateway + event.replica, "text with a NUL character"),
+    )
+    return next((said for wrong, said in faults if wrong), None)
+
+
+def fingerprint(event: UsageRecorded) -> bytes:
+    """SHA-256 of the event in its one spelling: the same request and line must always have the same."""
+    return hashlib.sha256(_ENCODER.encode(event)).digest()
+
+
+def rolled_up(events: Iterable[UsageRecorded], *, by_day: bool) -> list[tuple[Bucket, Sum]]:
+    """What events add to each hour, or day, in the buckets' order: writers never wait in a circle."""
+    totals: dict[Bucket, Sum] = {}
+    for event in events:
+        start = day_of(event.started_at) if by_day else hour_of(event.started_at)
+        bucket = Bucket(event.organisation, start, event.user, event.key, event.model)
+        total = totals.setdefault(bucket, Sum())
+        total.requests += event.line == 1
+        total.failed += event.line == 1 and event.outcome in _FAILED
+        total.prompt_tokens += event.prompt_tokens
+        total.completion_tokens += event.completion_tokens
+        total.cached_tokens += event.cached_tokens
+    return sorted(totals.items())
+
+
+def span(start: datetime | None, end: datetime | None, moment: datetime) -> Span:
+    """The span that is asked for, widened to whole hours; this month so far where nothing is said.
+
+    Raises:
+        BadRange: it ends before it begins, is too long, or its times have no offset from UTC.
+    """
+    for pointer, said in (("/from", start), ("/to", end)):
+        if said is not None and said.tzinfo is None:
+            raise BadRange(
+                "times need an offset from UTC, such as 2026-01-31T00:00:00Z", (FieldError(pointer, "UTC?"),)
+            )
+    last = moment + timedelta(hours=1) if end is None else end
+    first = day_of(last).replace(day=1) if start is None else start
+    try:
+        wide = Span(hour_of(first), hour_of(last + timedelta(hours=1) - timedelta(microseconds=1)))
+    except OverflowError:
+        raise BadRange("from and to must be times that a calendar has") from None
+    if not timedelta(0) < wide.end - wide.start <= LONGEST:
+        raise BadRange("to must come after from, by five years at most")
+    return wide

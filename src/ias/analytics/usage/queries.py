@@ -1,0 +1,140 @@
+"""Reading usage out of the rollups, and how fresh it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from ias.analytics.usage.domain import LONGEST_BY_HOUR, BadRange, Grouping, Span
+from ias.db import EVERYWHERE, Connection, transaction
+from ias.identity import Principal, tenant
+from ias.problems import NotFound
+
+Place = tuple[UUID, int]
+"""Request and line."""
+
+_BY = {
+    Grouping.MODEL: "model",
+    Grouping.USER: "user_id",
+    Grouping.KEY: "key_id",
+    Grouping.HOUR: "bucket",
+    Grouping.DAY: "bucket",
+    Grouping.MONTH: "date_trunc('month', bucket, 'UTC')",
+}
+_NAMES = {
+    Grouping.MODEL: "model",
+    Grouping.USER: "user_id",
+    Grouping.KEY: "key_id",
+    Grouping.HOUR: "start",
+    Grouping.DAY: "start",
+    Grouping.MONTH: "start",
+}
+
+_USAGE = """
+SELECT {by} AS "group", sum(requests)::bigint AS requests, sum(failed)::bigint AS failed,
+       sum(prompt_tokens)::bigint AS prompt_tokens, sum(completion_tokens)::bigint AS completion_tokens,
+       sum(cached_tokens)::bigint AS cached_tokens
+FROM analytics.{table}
+WHERE org_id = $1 AND bucket >= $2 AND bucket < $3
+  AND ($4::text IS NULL OR model = $4) AND ($5::uuid IS NULL OR user_id = $5) AND ($6::uuid IS NULL OR key_id = $6)
+GROUP BY 1 ORDER BY 1
+"""
+
+_SETTLED = """
+SELECT request_id, line FROM unnest($1::uuid[], $2::integer[]) AS asked (request_id, line)
+WHERE EXISTS (SELECT FROM analytics.usage_seen s WHERE (s.request_id, s.line) = (asked.request_id, asked.line))
+   OR EXISTS (SELECT FROM analytics.quarantine q WHERE (q.request_id, q.line) = (asked.request_id, asked.line))
+"""
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Only this model, user or key; None is any."""
+
+    model: str | None = None
+    user_id: UUID | None = None
+    key_id: UUID | None = None
+
+
+class Totals(msgspec.Struct, kw_only=True):
+    """Sums over all items. `failed` are the requests that the platform did not bring to an end."""
+
+    requests: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    total_tokens: int = 0
+
+
+class UsageItem(Totals, omit_defaults=False):
+    """Sums of one group; of `model`, `user_id`, `key_id` and `start` (UTC) the one that was grouped by is there."""
+
+    model: str | msgspec.UnsetType = msgspec.UNSET
+    user_id: UUID | msgspec.UnsetType = msgspec.UNSET
+    key_id: UUID | msgspec.UnsetType = msgspec.UNSET
+    start: datetime | msgspec.UnsetType = msgspec.UNSET
+
+
+class Usage(msgspec.Struct, kw_only=True):
+    """Usage from `start` to before `end`. `totals` are the sums of the items.
+
+    `data_as_of` is when an event was last taken in, of any organisation; null where none ever was.
+    """
+
+    start: datetime
+    end: datetime
+    group_by: Grouping
+    items: list[UsageItem]
+    totals: Totals
+    data_as_of: datetime | None
+
+
+async def usage(principal: Principal, org_id: UUID, span: Span, group_by: Grouping, only: Filter) -> Usage:
+    """An organisation's usage.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+        BadRange: by the hour, and longer than three months.
+    """
+    scope = principal.within(org_id)
+    if await tenant(org_id) is None:
+        raise NotFound("no such organisation")
+    if group_by is Grouping.HOUR and span.end - span.start > LONGEST_BY_HOUR:
+        raise BadRange("by the hour, from and to may be three months apart at most; group by day for more")
+    async with transaction(scope) as connection:
+        rows = await _rows(connection, org_id, span, group_by, only)
+        as_of = await connection.fetchval("SELECT max(seen_at) FROM analytics.usage_seen")
+    items = [_item(row, group_by) for row in rows]
+    return Usage(
+        start=span.start, end=span.end, group_by=group_by, items=items, totals=_totals(items), data_as_of=as_of
+    )
+
+
+async def settled(places: Sequence[Place]) -> set[Place]:
+    """Those that were taken in, or set aside in quarantine: the outbox need not keep them."""
+    async with transaction(EVERYWHERE) as connection:
+        rows = await connection.fetch(_SETTLED, [place[0] for place in places], [place[1] for place in places])
+    return {(row["request_id"], row["line"]) for row in rows}
+
+
+async def _rows(
+    connection: Connection, org_id: UUID, span: Span, group_by: Grouping, only: Filter
+) -> list[Mapping[str, object]]:
+    daily = span.of_days and group_by is not Grouping.HOUR
+    by = "date_trunc('day', bucket, 'UTC')" if group_by is Grouping.DAY else _BY[group_by]
+    sql = _USAGE.format(by=by, table="usage_daily" if daily else "usage_hourly")
+    return await connection.fetch(sql, org_id, span.start, span.end, only.model, only.user_id, only.key_id)
+
+
+def _item(row: Mapping[str, object], group_by: Grouping) -> UsageItem:
+    fields = dict(row)
+    fields[_NAMES[group_by]] = fields.pop("group")
+    item = msgspec.convert(fields, UsageItem)
+    item.total_tokens = item.prompt_tokens + item.completion_tokens
+    return item
+
+
+def _totals(items: list[UsageItem]) -> Totals:
+    names = Totals.__struct_fields__
+    return Totals(**{name: sum(getattr(item, name) for item in items) for name in names})
