@@ -1,76 +1,168 @@
-"""RabbitMQ: the exchange and queues of usage, confirmed publishing, and how a batch is taken in whatever is in it."""
+"""RabbitMQ: the exchange and the queues of usage events, confirmed publishing, consuming with an ack after commit."""
 
-import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from uuid import UUID
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-import msgspec
+from aio_pika.abc import AbstractRobustChannel
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from faststream import AckPolicy
+from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
+from loguru import logger
 
-from ias.contract.usage import UsageRecorded, encode_batch
+from ias.contract.usage import EXCHANGE, ROUTING_KEY, UsageRecorded, encode_batch
 
-Batch = Sequence[UsageRecorded]
+PREFETCH = 4
+"""Messages of a queue that one process has in hand at once."""
+DELIVERY_LIMIT = 20
+MOST_BYTES = 4 << 30
+"""Of a queue; beyond it the broker refuses, and what is settled waits in Redis."""
+CONFIRM_S = 10.0
+GRACE_S = 15.0
+RECONNECT_S = 1.0
 
+Handler = Callable[[bytes], Awaitable[bool]]
+"""Takes a message's body in and returns when that is committed; False sends the message to the dead letters."""
 
-class Unfit(Exception):
-    """The store refuses something in a batch; which event it is shows when they are given one by one."""
-
-
-class Reject(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that cannot be taken in, as it came, and why."""
-
-    reason: str
-    body: bytes
-    origin: str = "queue"
-    request_id: UUID | None = None
-    line: int | None = None
-
-    @classmethod
-    def of(cls, event: UsageRecorded, reason: str) -> "Reject":
-        """An event that could be read."""
-        body = encode_batch((event,))
-        return cls(reason=reason, body=body, request_id=event.request_id, line=event.line)
-
-    def row(self) -> tuple[object, ...]:
-        """Columns of a quarantine table: request_id, line, origin, reason, body, body_hash."""
-        body_hash = hashlib.sha256(self.body).digest()
-        return (self.request_id, self.line, self.origin, self.reason, self.body, body_hash)
+_USAGE = RabbitExchange(EXCHANGE, type=ExchangeType.TOPIC, durable=True)
+_TROUBLE = (*CONNECTION_EXCEPTIONS, TimeoutError)
 
 
-class Intake(msgspec.Struct, frozen=True):
-    """One consumer of usage: what it takes in, what it refuses beforehand, and where it sets aside what it cannot.
-
-    Attributes:
-        fault_in: why an event can never be recorded, None where it may be.
-        record: records a batch in one transaction and answers what contradicts what it has.
-        quarantine: keeps rejects for people to look at.
-    """
-
-    fault_in: Callable[[UsageRecorded], str | None]
-    record: Callable[[Batch], Awaitable[list[Reject]]]
-    quarantine: Callable[[Sequence[Reject]], Awaitable[None]]
+class BusDown(Exception):
+    """RabbitMQ does not answer, or did not confirm."""
 
 
-async def take_in(intake: Intake, events: Batch) -> None:
-    """Record every event that can be recorded and quarantine the others; returns when that is committed.
+class Bus:
+    """One connection to RabbitMQ: a publisher, and a consumer for each queue of `handlers`."""
 
-    Whatever `record` and `quarantine` raise besides Unfit comes through: the store is away, and all of it is to be
-    taken in again.
-    """
-    faults = [(event, intake.fault_in(event)) for event in events]
-    rejects = [Reject.of(event, fault) for event, fault in faults if fault is not None]
-    rejects += await _record(intake, [event for event, fault in faults if fault is None])
-    if rejects:
-        await intake.quarantine(rejects)
+    def __init__(self, url: str, handlers: Mapping[str, Handler]) -> None:
+        self._url = url
+        self._handlers = handlers
+        self._broker: RabbitBroker | None = None
+        self._probe: AbstractRobustChannel | None = None
+
+    async def watch(self) -> None:
+        """Connect where there is no connection, and begin anew where a queue has gone or lost its consumers.
+
+        Raises:
+            BusDown: RabbitMQ does not answer.
+        """
+        try:
+            if self._probe is not None and not await self._consumed(self._probe):
+                logger.warning("a queue of RabbitMQ had gone, or nobody consumed it; connecting anew")
+                await self.close()
+            if self._broker is None:
+                await self._open()
+        except _TROUBLE as error:
+            raise BusDown(f"RabbitMQ does not answer: {_said(error)}") from error
+
+    async def publish(self, events: Sequence[UsageRecorded]) -> None:
+        """Publish events as one message; returns once the broker has confirmed that every queue has it.
+
+        Raises:
+            BusDown: it has not, or there is no queue for it; whether one has it is not known.
+        """
+        if self._broker is None:
+            raise BusDown("there is no connection to RabbitMQ")
+        try:
+            await self._broker.publish(
+                encode_batch(events),
+                exchange=_USAGE,
+                routing_key=ROUTING_KEY,
+                mandatory=True,
+                persist=True,
+                timeout=CONFIRM_S,
+                content_type="application/json",
+            )
+        except _TROUBLE as error:
+            raise BusDown(f"RabbitMQ did not confirm: {_said(error)}") from error
+
+    async def close(self) -> None:
+        """Take no more messages, finish those in hand, disconnect."""
+        broker, self._broker, self._probe = self._broker, None, None
+        if broker is not None:
+            await broker.stop()
+
+    async def _open(self) -> None:
+        broker = RabbitBroker(
+            self._url,
+            default_channel=Channel(on_return_raises=True),
+            graceful_timeout=GRACE_S,
+            reconnect_interval=RECONNECT_S,
+            apply_types=False,
+            logger=None,
+        )
+        for name, handler in self._handlers.items():
+            subscribe = broker.subscriber(
+                _queue(name),
+                _USAGE,
+                channel=Channel(prefetch_count=PREFETCH),
+                ack_policy=AckPolicy.MANUAL,
+                decoder=_as_it_came,
+                no_reply=True,
+            )
+            subscribe(_acknowledging(handler))
+        try:
+            connection = await broker.connect()
+            for name in self._handlers:
+                await broker.declare_queue(_dead_letters(name))
+            await broker.start()
+            self._probe = await connection.channel()
+        except BaseException:
+            await broker.stop()
+            raise
+        self._broker = broker
+
+    async def _consumed(self, probe: AbstractRobustChannel) -> bool:
+        """Whether every queue has a consumer; a queue that has gone is made again by asking."""
+        for name in self._handlers:
+            queue = _queue(name)
+            answer = await probe.declare_queue(
+                name, durable=True, arguments=queue.arguments, robust=False, timeout=CONFIRM_S
+            )
+            if not answer.declaration_result.consumer_count:
+                return False
+        return True
 
 
-async def _record(intake: Intake, events: Batch) -> list[Reject]:
-    """Records in halves where the whole is refused, so that one poisoned event does not keep the others back."""
-    if not events:
-        return []
-    try:
-        return await intake.record(events)
-    except Unfit as error:
-        if len(events) == 1:
-            return [Reject.of(events[0], str(error))]
-    middle = len(events) // 2
-    return await _record(intake, events[:middle]) + await _record(intake, events[middle:])
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _queue(name: str) -> RabbitQueue:
+    """A quorum queue that refuses when it is full, and loses nothing on the way to its dead letters."""
+    return RabbitQueue(
+        name,
+        queue_type=QueueType.QUORUM,
+        durable=True,
+        routing_key=ROUTING_KEY,
+        arguments={
+            "x-overflow": "reject-publish",
+            "x-max-length-bytes": MOST_BYTES,
+            "x-delivery-limit": DELIVERY_LIMIT,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": dead_letters(name),
+        },
+    )
+
+
+def dead_letters(name: str) -> str:
+    """The name of a queue's dead-letter queue."""
+    return f"{name}.dead"
+
+
+def _dead_letters(name: str) -> RabbitQueue:
+    return RabbitQueue(dead_letters(name), queue_type=QueueType.QUORUM, durable=True)
+
+
+async def _as_it_came(message: RabbitMessage) -> RabbitMessage:
+    return message
+
+
+def _acknowledging(handler: Handler) -> Callable[[RabbitMessage], Awaitable[None]]:
+    async def handle(message: RabbitMessage) -> None:
+        if await handler(message.body):
+            await message.ack()
+        else:
+            await message.reject(requeue=False)
+
+    return handle

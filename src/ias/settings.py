@@ -24,6 +24,10 @@ class Settings(BaseSettings):
     redis_url: str
     amqp_url: str = ""
     """RabbitMQ; where empty the worker's relay calls the ingest functions itself."""
+    relay_takeover_s: float = Field(default=30.0, gt=0)
+    """How long an outbox entry may be with one relay before another takes it over."""
+    relay_again_s: float = Field(default=60.0, gt=0)
+    """How old an outbox entry that no ledger line is found of must be to be relayed again."""
     jwt_secret: SecretStr = Field(min_length=32)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8081, ge=1, le=65535)

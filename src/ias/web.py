@@ -19,25 +19,22 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ExceptionHandlersMap
 from loguru import logger
 
 from ias import schema
+from ias.analytics import doors as analytics
+from ias.billing import doors as billing
+from ias.billing import prepare_organisation
 from ias.db import EVERYWHERE, DatabaseDown, close_pool, open_pool, ping, transaction
 from ias.edge import Edge, EdgeDown
-from ias.identity import doors as identity_doors
+from ias.identity import doors as identity
 from ias.paging import BadCursor
 from ias.probes import NotReady, Observed, Probes
 from ias.problems import FieldError, Problem, Unavailable, details
 from ias.settings import settings
 from ias.telemetry import configure_logging, configure_tracing
-
-try:
-    from ias.billing import prepare_organisation
-except ImportError:
-
-    async def prepare_organisation(edge: Edge, org_id: object, tag: str) -> None: ...
-
 
 PREFIX = "/api/v1"
 MAX_BODY_BYTES = 1 << 20
@@ -65,10 +62,14 @@ class Api:
         self.asgi = Observed(self._litestar())
 
     def _litestar(self) -> Litestar:
-        doors = Router(PREFIX, route_handlers=[*identity_doors.controllers], middleware=[identity_doors.Authentication])
+        doors = Router(
+            PREFIX,
+            route_handlers=[*identity.controllers, *billing.controllers, *analytics.controllers],
+            middleware=[identity.Authentication],
+        )
         return Litestar(
             route_handlers=[doors, *self.probes.handlers()],
-            dependencies={**identity_doors.dependencies, **self._provided()},
+            dependencies={**identity.dependencies, **self._provided()},
             exception_handlers=FAULTS,
             lifespan=[self._resources],
             request_max_body_size=MAX_BODY_BYTES,
@@ -78,6 +79,8 @@ class Api:
                 path=f"{PREFIX}/openapi.json",
                 render_plugins=[JsonRenderPlugin(path="/")],
                 use_handler_docstrings=True,
+                components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
+                security=[{"bearer": []}],
             ),
             logging_config=None,
         )

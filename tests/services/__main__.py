@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def up(name: str, world: str | None) -> None:
     folder = _by_hand(name)
     folder.mkdir(mode=0o711, exist_ok=True)
     folder.chmod(0o711)
+    for failed in folder.glob("*.failed"):  # of an earlier try
+        failed.unlink()
     _show(join(folder, say, world))
 
 
@@ -96,4 +99,8 @@ def _show(services: Services) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m tests.services")
+    try:
+        main(prog_name="python -m tests.services")
+    except RuntimeError as error:  # every expected failure of the rig is one, and says what to do
+        say(str(error))
+        sys.exit(1)

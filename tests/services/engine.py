@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException, NotFound
+from docker.errors import DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
@@ -19,6 +19,10 @@ ENGINE_WITHIN = 1  # second
 RECORD = "container.id"
 
 
+class NoImage(RuntimeError):
+    """An image is neither there nor to be had."""
+
+
 @functools.cache
 def why_not() -> str | None:
     """Say why no container can be had, or None where an engine answers; takes two seconds at most."""
@@ -28,6 +32,28 @@ def why_not() -> str | None:
     except (DockerException, OSError):
         return "no container engine answers"
     return None
+
+
+def fetch(images: Iterable[str], say: Callable[[str], None]) -> None:
+    """Pull the images that the engine has not got yet.
+
+    Raises:
+        NoImage: the engine cannot get one.
+    """
+    engine = DockerClient().client
+    for image in images:
+        try:
+            engine.images.get(image)
+        except ImageNotFound:
+            say(f"pulling the image {image}")
+            _pull(engine, image)
+
+
+def _pull(engine: docker.DockerClient, image: str) -> None:
+    try:
+        engine.images.pull(image)
+    except DockerException as error:
+        raise NoImage(f"the container engine cannot pull {image}: {error}") from error
 
 
 def engine_host() -> str:
@@ -57,7 +83,7 @@ class ContainerService:
             self.home.mkdir(parents=True, exist_ok=True)
             begun = self.describe().start().get_wrapped_container()
             (self.home / RECORD).write_text(begun.id or "")
-        else:
+        elif not self.running:
             found.start()
         wait_until(self.ready, lambda: self.running, self.home.name, self._tail)
 

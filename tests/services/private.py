@@ -26,8 +26,9 @@ class PrivateService:
         return self.process.running
 
     def start(self) -> None:
-        self.prepare()
-        self.process.start()
+        if not self.running:
+            self.prepare()
+            self.process.start()
         self.process.wait_until(self.ready)
 
     def kill(self) -> None:

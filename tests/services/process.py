@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -21,22 +21,23 @@ class ServiceFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Command:
-    """How a program is started. `user` is a uid and a gid, None to stay who we are."""
+    """How a program is started; None: with our own environment, as who we are (else a uid and a gid)."""
 
     argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] | None = None
     user: tuple[int, int] | None = None
+    start_in: Path = Path("/")
 
     def begin(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         """Begin it with all that it says going to `log`."""
         uid, gid = self.user or (None, None)
         return subprocess.Popen(
             self.argv,
-            env=dict(self.env),
+            env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            cwd="/",
+            cwd=self.start_in,
             user=uid,
             group=gid,
             extra_groups=None if uid is None else [],

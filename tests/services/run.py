@@ -56,7 +56,7 @@ def join(folder: Path, say: Say, name: str | None = None) -> Services:
 def attend(folder: Path) -> None:
     """Have a process of its own end the run's services when the holder of its `owner` lock is gone."""
     watch = (sys.executable, "-m", "tests.services", "watch", str(folder))
-    watcher = Process("watcher", folder, Command(watch, {"PYTHONPATH": str(ROOT)}))
+    watcher = Process("watcher", folder, Command(watch, start_in=ROOT))
     with locked(folder / "lock"):
         if not watcher.running:
             watcher.start()

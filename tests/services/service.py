@@ -19,7 +19,7 @@ class Service(Protocol):
     @property
     def running(self) -> bool: ...
     def start(self) -> None:
-        """Start on the same port and data, and return when it answers."""
+        """Start on the same port and data where it does not run, and return when it answers."""
 
     def kill(self) -> None:
         """Kill -9, children included."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.services import embedded, engine, rabbitmq, trixie
-from tests.services.containers import management_url, postgres_container, rabbitmq_container, redis_container
+from tests.services.containers import IMAGES, management_url, postgres_container, rabbitmq_container, redis_container
 from tests.services.locks import locked
 from tests.services.place import Place
 from tests.services.ports import kept_port
@@ -106,7 +106,7 @@ def _best(folder: Path, say: Say) -> tuple[World, list[str]]:
         if why_not is None:
             try:
                 return _open(name, folder, say, refused), refused
-            except trixie.RootNotBuilt as error:
+            except (engine.NoImage, trixie.RootNotBuilt) as error:
                 say(str(error))
                 why_not = str(error).splitlines()[0]
         refused.append(why_not)
@@ -119,6 +119,7 @@ def _why_not(name: str) -> str | None:
 
 def _open(name: str, folder: Path, say: Say, refused: Sequence[str]) -> World:
     if name == "containers":
+        engine.fetch(IMAGES.values(), say)
         return ContainerWorld()
     if name == "trixie":
         return PrivateWorld(trixie.prepare(say), {})

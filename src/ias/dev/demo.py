@@ -62,10 +62,13 @@ class Backend(msgspec.Struct):
 
 
 class NewModel(msgspec.Struct):
-    """POST /models."""
+    """POST /models; rates are money per 1,000 tokens."""
 
     name: str
     backends: list[Backend]
+    input_rate: str = "0.0005"
+    output_rate: str = "0.0015"
+    cached_input_rate: str = "0.00025"
 
 
 class NewBackends(msgspec.Struct):

@@ -1,6 +1,8 @@
-"""The main job, done once: one streamed completion with the demo key, printed as it comes, then its ledger line."""
+"""The main job, done once: one streamed completion with the demo key, and its line in the ledger when it lands."""
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import msgspec
@@ -12,6 +14,8 @@ from ias.dev.state import State
 
 PROMPT = "In one sentence: what does this platform do?"
 TIMEOUT_S = 30.0
+LANDS_WITHIN_S = 15.0
+POLL_S = 0.1
 DATA = "data: "
 
 
@@ -49,49 +53,72 @@ class Chunk(msgspec.Struct):
     choices: list[Choice] = []
 
 
-class Usage(msgspec.Struct):
-    """GET /analytics/orgs/{id}/usage."""
+class LedgerLine(msgspec.Struct):
+    """What was used and what it costs."""
 
-    requests: int
-    input_tokens: int
-    output_tokens: int
+    request_id: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost: str
+    outcome: str
 
 
-def stream(state: State) -> Iterator[str]:
-    """The completion's text, piece by piece.
+class LedgerLines(msgspec.Struct):
+    """GET /ledger/lines."""
+
+    items: list[LedgerLine]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A completion that streams: the id that its ledger line will have, and its text, piece by piece."""
+
+    request_id: str
+    pieces: Iterator[str]
+
+
+@contextmanager
+def asked(state: State) -> Iterator[Answer]:
+    """One streamed completion with the demo key.
 
     Raises:
-        Fault: the gateway refuses or does not answer.
+        Fault: the gateway refuses, or breaks off.
     """
-    body = msgspec.json.encode(Completion(MODEL, [Message("user", PROMPT)]))
     try:
         with httpx.stream(
             "POST",
             f"{state.url('gateway')}/v1/chat/completions",
-            content=body,
+            content=msgspec.json.encode(Completion(MODEL, [Message("user", PROMPT)])),
             headers={"Authorization": f"Bearer {state.demo.api_key}", "Content-Type": "application/json"},
             timeout=TIMEOUT_S,
             trust_env=False,
         ) as answer:
             if not answer.is_success:
                 raise Fault(f"the gateway answers {answer.status_code}: {answer.read().decode()[:500]}")
-            yield from (text for line in answer.iter_lines() for text in _texts(line))
+            pieces = (text for line in answer.iter_lines() for text in _texts(line))
+            yield Answer(answer.headers["x-request-id"], pieces)
     except httpx.HTTPError as error:
         raise Fault(f"the gateway broke off: {str(error) or type(error).__name__}") from error
 
 
-def usage(state: State) -> Usage:
-    """What the demo organisation has used so far, as its admin sees it.
+def ledger_line(state: State, request_id: str) -> LedgerLine:
+    """The completion's line, as the organisation's admin sees it; waits until it lands.
 
     Raises:
-        Fault: the API refuses or does not answer.
+        Fault: the API refuses, or the line does not land in time.
     """
+    deadline = time.monotonic() + LANDS_WITHIN_S
     portal = Portal(state.url("api"))
     try:
         portal.become(state.demo.org_admin)
-        return portal.get(f"/analytics/orgs/{state.demo.org_id}/usage", Usage)
+        while not (lines := portal.get(f"/ledger/lines?request_id={request_id}", LedgerLines).items):
+            if time.monotonic() > deadline:
+                raise Fault(f"the ledger line did not land within {LANDS_WITHIN_S:.0f} s: see .ias/logs/worker.log.")
+            time.sleep(POLL_S)
     finally:
         portal.close()
+    return lines[0]
 
 
 def _texts(line: str) -> Iterator[str]:

@@ -13,8 +13,6 @@ from ias.dev.state import Folder, State
 from ias.dev.summary import summary
 
 MIN_FREE_BYTES = 1_000_000_000
-LANDS_WITHIN_S = 15.0
-POLL_S = 0.1
 
 
 def bring_up(folder: Folder, env: dict[str, str]) -> State:
@@ -77,20 +75,17 @@ def _demo(folder: Folder, known: State, env: dict[str, str]) -> None:
 
 
 def _main_job(known: State) -> None:
-    """One completion as it comes, then the line in the books when it lands."""
-    before = first_call.usage(known)
+    """One completion as it comes, then its line in the ledger when it lands."""
     say(f"\nOne streamed completion with the demo key ({demo.MODEL}):")
-    click.echo("  ", nl=False)
-    for piece in first_call.stream(known):
-        click.echo(piece, nl=False)
-    click.echo()
+    with first_call.asked(known) as answer:
+        click.echo("  ", nl=False)
+        for piece in answer.pieces:
+            click.echo(piece.replace("\n", "\n  "), nl=False)
+        click.echo()
     begun = time.monotonic()
-    while (after := first_call.usage(known)).requests <= before.requests:
-        if time.monotonic() - begun > LANDS_WITHIN_S:
-            raise Fault(f"the completion's usage did not land within {LANDS_WITHIN_S:.0f} s: see 'make logs'.")
-        time.sleep(POLL_S)
+    line = first_call.ledger_line(known, answer.request_id)
     say(
-        f"Its ledger line: {after.input_tokens - before.input_tokens} input tokens, "
-        f"{after.output_tokens - before.output_tokens} output tokens "
-        f"(landed after {time.monotonic() - begun:.1f} s; the organisation has {after.requests} requests in all)."
+        f"Its ledger line: {line.prompt_tokens} input tokens ({line.cached_tokens} cached), "
+        f"{line.completion_tokens} output tokens, cost {line.cost}, {line.outcome} "
+        f"(request {line.request_id}; in the ledger {time.monotonic() - begun:.1f} s after the last token)."
     )

@@ -116,14 +116,15 @@ def forget_stale(folder: Folder) -> tuple[str, ...]:
 
 def stop(folder: Folder, name: str, by: signal.Signals, grace_s: float) -> bool:
     """End a process by its recorded pid, by force after `grace_s` seconds; False where force was needed."""
-    record = running(folder, name)
+    record = recorded(folder, name)
     gently = True
-    if record is not None:
+    if record is not None and alive(record):
         os.kill(record.pid, by)
         gently = _gone_within(record, grace_s)
         if not gently:
             os.killpg(record.pid, signal.SIGKILL)
             _gone_within(record, KILL_WAIT_S)
+    if record is not None:
         _end_orphans(record)
     folder.pid(name).unlink(missing_ok=True)
     return gently

@@ -58,12 +58,11 @@ def end(folder: Folder, running: Iterable[Service]) -> tuple[str, ...]:
     killed: list[str] = []
     with _undisturbed():
         for service in reversed(tuple(running)):
-            if processes.running(folder, service.name) is None:
-                continue
-            begun = time.monotonic()
+            ran, begun = processes.running(folder, service.name), time.monotonic()
             if not processes.stop(folder, service.name, service.end_by, service.grace_s):
                 killed.append(service.name)
-            done(service.name, "ended", time.monotonic() - begun)
+            if ran is not None:
+                done(service.name, "ended", time.monotonic() - begun)
     return tuple(killed)
 
 

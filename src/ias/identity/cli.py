@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import NoReturn
 
 import rich_click as click
 
@@ -11,16 +12,6 @@ from ias.problems import Problem
 from ias.settings import settings
 
 CONFLICT = 7
-
-
-class Refused(click.ClickException):
-    """What was asked for cannot be done; one line on standard error."""
-
-
-class Exists(Refused):
-    """It is there already."""
-
-    exit_code = CONFLICT
 
 
 @click.group()
@@ -39,10 +30,15 @@ def create_super_admin(email: str, name: str, password: str | None) -> None:
     try:
         asyncio.run(_create(email, name, password or _asked()))
     except AddressTaken as taken:
-        raise Exists(f"{taken.detail}; nothing was changed") from taken
+        _refuse(f"{taken.detail}; nothing was changed", CONFLICT)
     except Problem as problem:
-        raise Refused(problem.detail) from problem
+        _refuse(problem.detail, 1)
     click.echo(f"{email} is a system admin")
+
+
+def _refuse(message: str, code: int) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
+    raise SystemExit(code)
 
 
 def _asked() -> str:

@@ -101,7 +101,7 @@ def test_a_start_that_fails_half_way_ends_what_it_started_and_shows_the_last_lin
     with pytest.raises(Fault, match=r"gateway ended while it was starting; its last lines:\nno such luck"):
         bring_up(folder, known, started)
     assert {service.name for service in started.services} == {"valkey", "postgres", "gateway"}
-    assert not any(processes.running(folder, name) for name in services.NAMES)
+    assert list((folder.root / "run").glob("*.pid")) == []
 
 
 def test_a_process_that_never_gets_ready_is_named_with_what_it_lacks(

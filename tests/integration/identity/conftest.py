@@ -93,7 +93,11 @@ def environment(database_url: str, redis_url: str) -> dict[str, str]:
 @contextmanager
 def running(folder: Path, env: Mapping[str, str]) -> Iterator[Api]:
     """The api process, ready, with a system admin; ended by its pid."""
-    api = Api(Process("api", (str(BIN / "ias"), "api"), env, folder, f"http://127.0.0.1:{env['IAS_API_PORT']}/ready"), env)
+    api = Api(
+        Process("api", (str(BIN / "ias"), "api"), env, folder, f"http://127.0.0.1:{env['IAS_API_PORT']}/ready"), env
+    )
+    migrated = api.command("ias", "migrate", "up")
+    assert migrated.returncode == 0, migrated.stderr
     made = api.command("ias-admin", "bootstrap", "create-super-admin", f"--email={ROOT}", stdin=f"{PASSWORD}\n")
     assert made.returncode in {0, 7}, made.stderr
     api.process.start()

@@ -122,7 +122,9 @@ def test_pages_follow_one_another_without_gap_or_overlap(org: Org) -> None:
     assert seen == made[::-1]
 
 
-@pytest.mark.parametrize("query", ["limit=-1", "limit=0", "limit=1000000000", "limit=x", "cursor=zz", "cursor=%00", "user_id=1"])
+@pytest.mark.parametrize(
+    "query", ["limit=-1", "limit=0", "limit=1000000000", "limit=x", "cursor=zz", "cursor=%00", "user_id=1"]
+)
 def test_a_bad_query_is_a_400(org: Org, query: str) -> None:
     assert org.user.client.get(f"/api-keys?{query}").status_code == 400
 

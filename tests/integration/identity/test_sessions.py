@@ -51,7 +51,9 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(api: Api, o
     assert answers[0].json()["detail"] == answers[1].json()["detail"]
 
 
-@pytest.mark.parametrize("body", ["{", "[]", "null", '{"email": 1, "password": "x"}', '{"email": "a@b", "password": "x", "role": "x"}'])
+@pytest.mark.parametrize(
+    "body", ["{", "[]", "null", '{"email": 1, "password": "x"}', '{"email": "a@b", "password": "x", "role": "x"}']
+)
 def test_a_malformed_login_is_a_400(api: Api, body: str) -> None:
     answer = api.anonymous().post("/auth/login", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
@@ -157,7 +159,7 @@ def test_a_weak_new_password_is_a_400_with_every_reason(org: Org, weak: str) -> 
     assert all(error["pointer"] == "/new_password" for error in answer.json()["errors"])
 
 
-def test_only_a_system_admin_resets_a_password_and_that_ends_the_sessions(api: Api, root: httpx.Client, org: Org) -> None:
+def test_only_a_system_admin_resets_a_password_which_ends_sessions(api: Api, root: httpx.Client, org: Org) -> None:
     body, path = {"new_password": "Another-battery-9-staple"}, f"/users/{org.user.id}/reset-password"
     assert org.admin.client.post(path, json=body).status_code == 403
     assert root.post(path, json=body).status_code == 204

@@ -13,7 +13,10 @@ FOR_EVERYBODY_LOGGED_IN = {"/auth/logout", "/me", "/me/password"}
 
 def handlers() -> list[tuple[str, bool, bool]]:
     """Path, open to everybody, asks for a permission: of each handler."""
-    given = {"edge": Provide(lambda: None, sync_to_thread=False), "prepare": Provide(lambda: None, sync_to_thread=False)}
+    given = {
+        "edge": Provide(lambda: None, sync_to_thread=False),
+        "prepare": Provide(lambda: None, sync_to_thread=False),
+    }
     app = Litestar(list(controllers), dependencies={**dependencies, **given}, openapi_config=None)
     return [
         (route.path, bool(handler.opt.get(PUBLIC)), bool(handler.resolve_guards()))

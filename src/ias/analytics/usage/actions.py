@@ -9,9 +9,9 @@ import msgspec
 from prometheus_client import Counter
 
 from ias.analytics.usage.domain import fingerprint, rolled_up
-from ias.bus import Reject, Unfit
 from ias.contract.usage import UsageRecorded
 from ias.db import EVERYWHERE, Connection, transaction, uuid7
+from ias.intake import Reject, Unfit
 
 INGESTED = Counter("ias_usage_events", "Usage events taken in.")
 DUPLICATES = Counter("ias_usage_duplicates", "Usage events that were there already.")

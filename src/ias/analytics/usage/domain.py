@@ -124,7 +124,7 @@ def span(start: datetime | None, end: datetime | None, moment: datetime) -> Span
             raise BadRange(
                 "times need an offset from UTC, such as 2026-01-31T00:00:00Z", (FieldError(pointer, "UTC?"),)
             )
-    last = moment + timedelta(hours=1) if end is None else end
+    last = moment if end is None else end
     first = day_of(last).replace(day=1) if start is None else start
     try:
         wide = Span(hour_of(first), hour_of(last + timedelta(hours=1) - timedelta(microseconds=1)))

@@ -120,11 +120,14 @@ async def settled(places: Sequence[Place]) -> set[Place]:
 
 async def _rows(
     connection: Connection, org_id: UUID, span: Span, group_by: Grouping, only: Filter
-) -> list[Mapping[str, object]]:
+) -> Sequence[Mapping[str, object]]:
     daily = span.of_days and group_by is not Grouping.HOUR
     by = "date_trunc('day', bucket, 'UTC')" if group_by is Grouping.DAY else _BY[group_by]
     sql = _USAGE.format(by=by, table="usage_daily" if daily else "usage_hourly")
-    return await connection.fetch(sql, org_id, span.start, span.end, only.model, only.user_id, only.key_id)
+    rows: Sequence[Mapping[str, object]] = await connection.fetch(
+        sql, org_id, span.start, span.end, only.model, only.user_id, only.key_id
+    )
+    return rows
 
 
 def _item(row: Mapping[str, object], group_by: Grouping) -> UsageItem:

@@ -134,6 +134,12 @@ def check(model: Model, *, private_allowed: bool) -> Model:
     return msgspec.structs.replace(model, backends=tuple(dict.fromkeys(backends)))
 
 
+def written(money: Decimal) -> str:
+    """The amount without exponent and trailing zeros."""
+    text = format(money, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def base_url(url: str, *, private_allowed: bool) -> str:
     """An engine's base URL in one form: scheme, host and, where it was given, port.
 

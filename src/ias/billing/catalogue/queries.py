@@ -1,11 +1,13 @@
 """Reading the catalogue."""
 
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 import msgspec
 
-from ias.billing.catalogue.domain import Model, ModelAccess
+from ias.billing.catalogue.domain import Model, ModelAccess, written
 from ias.billing.tables import AllowedModels, Models
 from ias.db import Connection, transaction
 from ias.identity import Permission, Principal
@@ -107,5 +109,6 @@ def _shown(model: Model, principal: Principal) -> Model:
 
 def _model(row: Mapping[str, object]) -> Model:
     fields = dict(row)
-    urls = fields.pop("urls")
-    return msgspec.convert({**fields, "backends": [{"url": url} for url in urls]}, Model)  # type: ignore[attr-defined]
+    urls = cast("list[str]", fields.pop("urls"))
+    rates = {name: Decimal(written(value)) for name, value in fields.items() if isinstance(value, Decimal)}
+    return msgspec.convert({**fields, **rates, "backends": [{"url": url} for url in urls]}, Model)

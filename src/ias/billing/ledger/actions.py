@@ -8,9 +8,9 @@ import msgspec
 from prometheus_client import Counter
 
 from ias.billing.ledger.domain import FREE, Rate, cost_of, fingerprint, rate_at, sums
-from ias.bus import Reject, Unfit
 from ias.contract.usage import UsageRecorded
 from ias.db import EVERYWHERE, Connection, transaction, uuid7
+from ias.intake import Reject, Unfit
 
 INGESTED = Counter("ias_ledger_lines", "Lines written into the ledger.")
 DUPLICATES = Counter("ias_ledger_duplicates", "Events that the ledger had already.")

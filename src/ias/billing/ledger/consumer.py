@@ -1,7 +1,16 @@
 """The ledger's door: batches of usage events come in here, from the queue or straight from the relay."""
 
+import asyncpg
+
 from ias.billing.ledger.actions import quarantine, record
 from ias.billing.ledger.domain import fault_in
-from ias.bus import Intake
+from ias.db import DatabaseDown
+from ias.intake import Intake
 
-INTAKE = Intake(fault_in=fault_in, record=record, quarantine=quarantine)
+INTAKE = Intake(
+    name="ledger",
+    fault_in=fault_in,
+    record=record,
+    quarantine=quarantine,
+    away=(DatabaseDown, asyncpg.PostgresError),
+)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 import msgspec
 
+from ias.billing.catalogue.domain import written
 from ias.billing.tables import LedgerLines
 from ias.db import EVERYWHERE, transaction
 from ias.identity import Principal
@@ -27,7 +27,7 @@ WHERE period = $1 AND org_id = $2 GROUP BY user_id
 
 
 class LedgerLine(msgspec.Struct, kw_only=True):
-    """A line of the ledger: line 1 of a request, or a numbered adjustment whose tokens are differences."""
+    """A line of the ledger: line 1 of a request, or a numbered adjustment whose tokens are differences; `cost` is money."""
 
     request_id: UUID
     line: int
@@ -40,7 +40,7 @@ class LedgerLine(msgspec.Struct, kw_only=True):
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
-    cost: Decimal
+    cost: str
     outcome: str
     estimated: bool
     lower_bound: bool
@@ -73,7 +73,7 @@ async def lines(principal: Principal, request_id: UUID | None, org_id: UUID | No
         query = query.where(LedgerLines.request_id == request_id).order_by(LedgerLines.line)
     async with transaction(scope):
         rows = await query.limit(limit)
-    return LedgerLineList(items=msgspec.convert(rows, list[LedgerLine]))
+    return LedgerLineList(items=[msgspec.convert({**row, "cost": written(row["cost"])}, LedgerLine) for row in rows])
 
 
 async def settled(places: Sequence[Place]) -> set[Place]:

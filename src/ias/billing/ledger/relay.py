@@ -16,11 +16,11 @@ from ias.billing.ledger import outbox
 from ias.billing.ledger.actions import quarantine
 from ias.billing.ledger.domain import BadEntry, event_of
 from ias.billing.ledger.outbox import MINE, NEW, Entry
-from ias.bus import Batch, Reject
 from ias.contract.usage import UsageRecorded
 from ias.db import DatabaseDown
 from ias.edge import Edge
 from ias.identity import tenants
+from ias.intake import Batch, Reject
 
 RELAYED = Counter("ias_relay_relayed", "Outbox entries that the sink has confirmed.")
 LAG = Histogram(

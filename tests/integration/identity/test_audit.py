@@ -1,0 +1,109 @@
+"""The audit log: every write is in it, it tells no secret, and the application can only add to it."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.integration.identity.conftest import PASSWORD, Api, Org, good
+
+
+def entries(client: httpx.Client, **query: str) -> list[dict[str, Any]]:
+    return good(client.get("/audit-logs", params={"limit": "200"} | query))["items"]
+
+
+def test_every_write_is_in_the_log(api: Api, root: httpx.Client, org: Org) -> None:
+    admin, user = org.admin.client, org.user.client
+    key = org.user.key()
+    user.delete(f"/api-keys/{key['id']}")
+    user.patch("/me", json={"name": "Ada"})
+    user.put("/me/password", json={"current_password": PASSWORD, "new_password": "Another-battery-9-staple"})
+    root.post(f"/users/{org.other.id}/reset-password", json={"new_password": "Another-battery-9-staple"})
+    admin.patch(f"/users/{org.other.id}", json={"name": "Eve"})
+    root.patch(f"/organizations/{org.id}", json={"name": f"renamed {uuid4().hex}"})
+    root.post(f"/organizations/{org.id}/suspend")
+    root.post(f"/organizations/{org.id}/resume")
+    user.post("/auth/logout")
+    admin.delete(f"/users/{org.other.id}")
+    seen = [entry["action"] for entry in entries(admin)]
+    assert set(seen) == {
+        *("organisation.created", "organisation.renamed", "organisation.suspended", "organisation.resumed"),
+        *("user.invited", "user.created", "user.renamed", "user.changed", "user.removed"),
+        *("session.started", "session.ended", "password.changed", "password.reset"),
+        *("key.issued", "key.revoked"),
+    }
+
+
+def test_an_entry_says_who_what_before_and_after_and_by_which_request(org: Org) -> None:
+    answer = org.admin.client.patch(
+        f"/users/{org.user.id}", json={"name": "Eve"}, headers={"x-request-id": "r-1", "x-ias-source": "cli"}
+    )
+    assert answer.headers["x-request-id"] == "r-1"
+    entry = entries(org.admin.client, target_id=org.user.id, action="user.changed")[0]
+    assert (entry["actor"], entry["actor_id"]) == (org.admin.email, org.admin.id)
+    assert (entry["before"], entry["after"]) == ({"name": "Member"}, {"name": "Eve"})
+    assert (entry["source"], entry["request_id"]) == ("cli", "r-1")
+    assert good(org.admin.client.get(f"/audit-logs/{entry['id']}")) == entry
+
+
+@pytest.mark.parametrize("said", ["git", "system", "x", ""])
+def test_a_client_cannot_say_that_it_is_git_or_the_system(org: Org, said: str) -> None:
+    org.user.client.patch("/me", json={"name": "Ada"}, headers={"x-ias-source": said})
+    assert entries(org.admin.client, action="user.renamed")[0]["source"] == "api"
+
+
+def test_a_refused_write_leaves_no_entry(org: Org) -> None:
+    before = entries(org.admin.client)
+    assert org.admin.client.delete(f"/users/{org.admin.id}").status_code == 409
+    assert org.user.client.post("/api-keys", json={"label": ""}).status_code == 400
+    assert entries(org.admin.client) == before
+
+
+def test_the_log_holds_no_secret(org: Org) -> None:
+    token = org.user.key()["token"]
+    text = org.admin.client.get("/audit-logs?limit=200").text
+    assert token not in text
+    assert PASSWORD not in text
+    assert "$2b$" not in text
+
+
+def test_entries_are_found_by_who_what_and_when(org: Org) -> None:
+    middle = datetime.now(UTC).isoformat()
+    key = org.user.key()["id"]
+    client = org.admin.client
+    assert {entry["actor_id"] for entry in entries(client, actor_id=org.user.id)} == {org.user.id}
+    assert [entry["target_id"] for entry in entries(client, since=middle)] == [key]
+    assert key not in {entry["target_id"] for entry in entries(client, until=middle)}
+    assert entries(client, action="%") == []
+    assert entries(client, action="'; DROP TABLE identity.audit_log; --") == []
+
+
+@pytest.mark.parametrize("query", [{"since": "yesterday"}, {"actor_id": "x"}, {"limit": "201"}, {"cursor": "x"}])
+def test_a_bad_filter_is_a_400(org: Org, query: dict[str, str]) -> None:
+    assert org.admin.client.get("/audit-logs", params=query).status_code == 400
+
+
+def test_a_system_admin_sees_all_of_it(root: httpx.Client, org: Org) -> None:
+    assert {entry["org_id"] for entry in entries(root, org_id=org.id)} == {org.id}
+    assert any(entry["action"] == "organisation.created" for entry in entries(root))
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        "UPDATE identity.audit_log SET actor = 'nobody'",
+        "DELETE FROM identity.audit_log",
+        "TRUNCATE identity.audit_log",
+        "DROP TABLE identity.audit_log",
+        "ALTER TABLE identity.audit_log DISABLE ROW LEVEL SECURITY",
+        "UPDATE identity.role_permissions SET role = 'org-user'",
+    ],
+)
+async def test_the_applications_role_cannot_change_the_log(database_url: str, org: Org, forbidden: str) -> None:
+    connection = await asyncpg.connect(database_url, server_settings={"role": "ias_app", "app.everywhere": "on"})
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(forbidden)
+    await connection.close()
