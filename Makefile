@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help up down logs test unit lint lock clean
 MAKEFLAGS += --no-print-directory
-IAS := .venv/bin/ias
+PYTHON := .venv/bin/python
 NOX := .venv/bin/nox --session
 
 help: ## list the targets
@@ -10,13 +10,13 @@ help: ## list the targets
 
 up: ## from a fresh clone to everything running, and the main job done once
 	@scripts/bootstrap run
-	@$(IAS) dev up --detach
+	@$(PYTHON) -m ias.dev up --detach
 
 down: ## end everything; the data stays
-	@if [ -x $(IAS) ]; then $(IAS) dev down; else echo "Nothing runs here."; fi
+	@if [ -x .venv/bin/ias ]; then $(PYTHON) -m ias.dev down; else echo "Nothing runs here."; fi
 
 logs: ## follow the logs (Ctrl-C ends the following only)
-	@$(IAS) dev logs --follow
+	@$(PYTHON) -m ias.dev logs --follow
 
 test: ## unit, architecture, integration and end-to-end tests
 	@scripts/bootstrap dev

@@ -14,6 +14,7 @@ TABLES = (
         org_id uuid PRIMARY KEY,
         monthly_tokens bigint CHECK (monthly_tokens BETWEEN 0 AND 9007199254740991),
         user_monthly_tokens bigint CHECK (user_monthly_tokens BETWEEN 0 AND 9007199254740991),
+        ceiling_tokens bigint CHECK (ceiling_tokens BETWEEN 0 AND 9007199254740991),
         updated_at timestamptz NOT NULL DEFAULT now()
     )
     """,
@@ -39,6 +40,7 @@ TABLES = (
         user_concurrency integer CHECK (user_concurrency > 0),
         min_output_tokens integer NOT NULL CHECK (min_output_tokens > 0),
         max_output_tokens integer CHECK (max_output_tokens > 0),
+        ceiling jsonb NOT NULL,
         updated_at timestamptz NOT NULL DEFAULT now()
     )
     """,
@@ -46,6 +48,7 @@ TABLES = (
     CREATE TABLE IF NOT EXISTS billing.allowed_models (
         org_id uuid PRIMARY KEY,
         model_ids uuid[],
+        ceiling_ids uuid[],
         updated_at timestamptz NOT NULL DEFAULT now()
     )
     """,
@@ -63,6 +66,7 @@ COMMENTS = {
         {
             "org_id": "The organisation",
             "monthly_tokens": "Tokens a month (UTC) of all members together; null is none, said on purpose",
+            "ceiling_tokens": "The most that the organisation may give itself: what the platform gave; null is no end",
             "user_monthly_tokens": "Tokens a month of a member without a budget of their own; null is none",
             "updated_at": UPDATED,
         },
@@ -90,6 +94,7 @@ COMMENTS = {
             "user_concurrency": "Requests under way of each member",
             "min_output_tokens": "Near the end of a budget the output limit is cut down to this, not further",
             "max_output_tokens": "Output limit of a request that gives none, where it is less than the model''s own",
+            "ceiling": "The limits that the platform gave, which the organisation itself may only lower",
             "updated_at": UPDATED,
         },
     ),
@@ -98,6 +103,7 @@ COMMENTS = {
         {
             "org_id": "The organisation",
             "model_ids": "The models; null is every model",
+            "ceiling_ids": "Those that the platform gave, of which the organisation itself may choose; null is every model",
             "updated_at": UPDATED,
         },
     ),

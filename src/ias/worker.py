@@ -27,6 +27,8 @@ from ias.stages import Stages, Turn, every
 from ias.telemetry import configure_logging, configure_tracing
 
 DRAIN_S = 20.0
+LEAST_POOL = 8
+"""Connections to PostgreSQL: each clock that runs alone holds one while it works with others."""
 INTAKES: dict[str, Intake] = {LEDGER_QUEUE: billing.INTAKE, ANALYTICS_QUEUE: analytics.INTAKE}
 
 
@@ -55,7 +57,8 @@ class Worker:
 
     async def run(self) -> None:
         """Wait for what is needed, then work until told to stop; what was begun is finished."""
-        pool = partial(open_pool, settings().database_url, settings().database_pool, "worker")
+        size = max(settings().database_pool, LEAST_POOL)
+        pool = partial(open_pool, settings().database_url, size, "worker")
         await self.stages.wait_for("PostgreSQL", pool)
         await self.stages.wait_for("the migrations", check_migrations)
         await self.stages.wait_for("Redis", self._load_library)

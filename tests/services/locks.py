@@ -8,12 +8,14 @@ from typing import IO
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, waiting for it as long as it takes."""
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock of a file, waiting for it as long as it takes; gives its descriptor.
+
+    A child that inherits the descriptor holds the lock too, and keeps it if we are killed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    with hold(path) as file:
+        yield file.fileno()
 
 
 def hold(path: Path, *, wait: bool = True) -> IO[str]:

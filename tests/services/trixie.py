@@ -63,9 +63,9 @@ def prepare(say: Say) -> Place:
     """
     root = root_folder()
     if not _built(root):
-        with locked(root.with_suffix(".lock")):
+        with locked(root.with_suffix(".lock")) as lock:
             if not _built(root):
-                _build(root, say)
+                _build(root, lock, say)
     return Place(
         name=SUITE,
         postgres_bin=Path("/usr/lib/postgresql/17/bin"),
@@ -81,8 +81,11 @@ def _built(root: Path) -> bool:
     return root.is_dir()
 
 
-def _build(root: Path, say: Say) -> None:
-    """Build beside the final folder and rename: what has that name is whole."""
+def _build(root: Path, lock: int, say: Say) -> None:
+    """Build beside the final folder and rename: what has that name is whole.
+
+    A debootstrap that outlives us keeps the lock, so nobody deletes what it still writes.
+    """
     began = time.monotonic()
     for left_over in root.parent.glob(f"{root.name}.building-*"):
         shutil.rmtree(left_over)
@@ -92,7 +95,7 @@ def _build(root: Path, say: Say) -> None:
     say(f"building Debian {SUITE} with {', '.join(PACKAGES)}: once, about a minute, into {root}")
     # Its mounts are private too: they end with it, even if it is killed.
     words = ("--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(building))
-    _run(_private("debootstrap", *words), say)
+    _run(_private("debootstrap", *words), say, lock)
     missing = [name for name in ESSENTIALS if not (building / name).exists()]
     if missing:
         raise RootNotBuilt(f"Debian's packages came without {', '.join(missing)}: see {building}.")
@@ -111,12 +114,18 @@ def _install_debootstrap(say: Say) -> None:
         _run((*install, *wanted), say)
 
 
-def _run(argv: tuple[str, ...], say: Say) -> None:
+def _run(argv: tuple[str, ...], say: Say, *inherited: int) -> None:
     """Run a long command; repeat every few seconds what it says."""
     lines: list[str] = []
     last = time.monotonic()
     with subprocess.Popen(
-        argv, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        argv,
+        env=ENV,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=inherited,
     ) as running:
         for line in running.stdout or ():
             lines.append(line.rstrip())

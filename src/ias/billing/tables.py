@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from piccolo.columns import UUID, Array, BigInt, Boolean, Bytea, Integer, Numeric, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Bytea, Integer, Numeric, Text, Timestamptz
 from piccolo.table import Table
 
 from ias.db import ENGINE, uuid7
@@ -60,6 +60,7 @@ class Budgets(Table, tablename="budgets", schema="billing", db=ENGINE):
     org_id = UUID(primary_key=True, default=None)
     monthly_tokens = BigInt(null=True, default=None)
     user_monthly_tokens = BigInt(null=True, default=None)
+    ceiling_tokens = BigInt(null=True, default=None)
     updated_at = Timestamptz()
 
 
@@ -86,6 +87,7 @@ class Limits(Table, tablename="limits", schema="billing", db=ENGINE):
     user_concurrency = Integer(null=True, default=None)
     min_output_tokens = Integer()
     max_output_tokens = Integer(null=True, default=None)
+    ceiling = JSONB()
     updated_at = Timestamptz()
 
 
@@ -94,6 +96,7 @@ class AllowedModels(Table, tablename="allowed_models", schema="billing", db=ENGI
 
     org_id = UUID(primary_key=True, default=None)
     model_ids = Array(base_column=UUID(), null=True, default=None)
+    ceiling_ids = Array(base_column=UUID(), null=True, default=None)
     updated_at = Timestamptz()
 
 

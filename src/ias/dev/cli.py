@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import rich_click as click
@@ -83,8 +83,9 @@ def show_logs(names: tuple[str, ...], *, follow: bool) -> None:
     for name in names or known:
         for line in logs.tail(FOLDER, name).splitlines():
             click.echo(f"{name:<9}| {line}")
-    for line in filter(None, logs.follow(FOLDER, names) if follow else ()):
-        click.echo(line)
+    with suppress(KeyboardInterrupt):
+        for line in filter(None, logs.follow(FOLDER, names) if follow else ()):
+            click.echo(line)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ def say(sentence: str) -> None:
 
 def done(what: str, state: str, seconds: float) -> None:
     """One finished step."""
-    CONSOLE.print(f"  {what:<11} {state:<8} {seconds:5.1f} s", style="green" if state == "ready" else "")
+    CONSOLE.print(f"  {what:<11} {state:<8} {seconds:5.1f} s", style="green" if state == "ready" else None)
 
 
 @contextmanager

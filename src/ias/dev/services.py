@@ -48,6 +48,7 @@ def platform(folder: Folder, state: State) -> tuple[Service, ...]:
     engine = (
         *(sys.executable, "-m", "ias.dev.engine", "--port", str(state.ports["engine"])),
         *("--control-port", str(state.ports["engine_control"]), "--log", str(folder.root / "logs" / "engine.jsonl")),
+        *("--delay-ms", "20"),  # so that one sees a stream stream
     )
     commands = {
         "engine": (engine, f"{state.url('engine')}/health", 5.0),

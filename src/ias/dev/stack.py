@@ -2,14 +2,13 @@
 
 import asyncio
 import signal
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
-from ias.dev import logs, postgres, processes, services
+from ias.dev import logs, migrations, postgres, processes, services
 from ias.dev.fault import Fault
 from ias.dev.progress import done, say, working
 from ias.dev.services import Service
@@ -32,13 +31,11 @@ def up(folder: Folder, state: State, env: dict[str, str], started: Started) -> N
     Raises:
         Fault: something does not start.
     """
-    stores, platform = services.stores(folder, state, env), services.platform(folder, state)
-    _start(folder, stores, started, env)
-    if started.services:
-        asyncio.run(postgres.make_database(state))
-    if started.services or not _all_run(folder, platform):
-        _migrate(folder, state, env)
-    _start(folder, platform, started, env)
+    _start(folder, services.stores(folder, state, env), started, env)
+    asyncio.run(postgres.make_database(state))
+    if asyncio.run(migrations.pending(state)):
+        migrations.apply(folder, state, env)
+    _start(folder, services.platform(folder, state), started, env)
 
 
 @contextmanager
@@ -77,10 +74,6 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _all_run(folder: Folder, those: Iterable[Service]) -> bool:
-    return all(processes.running(folder, service.name) for service in those)
-
-
 def _start(folder: Folder, those: tuple[Service, ...], started: Started, env: dict[str, str]) -> None:
     """Start in parallel what does not run, and wait for all of it, also for what ran before."""
     begun = time.monotonic()
@@ -110,21 +103,3 @@ def _is_ready(folder: Folder, service: Service, begun: float) -> bool:
             f"{logs.tail(folder, service.name)}"
         )
     return not missing
-
-
-def _migrate(folder: Folder, state: State, env: dict[str, str]) -> None:
-    begun = time.monotonic()
-    with working("migrating the database"):
-        ran = subprocess.run(  # noqa: S603 - the command is ours
-            (services.program("ias"), "migrate", "up"),
-            env={**env, **services.environment(state)},
-            cwd=folder.root.parent,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    folder.log("migrate").write_text(ran.stdout + ran.stderr)
-    if ran.returncode != 0:
-        raise Fault(f"'ias migrate up' failed; its last lines:\n{logs.tail(folder, 'migrate')}")
-    done("migrations", "applied", time.monotonic() - begun)

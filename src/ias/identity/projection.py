@@ -60,6 +60,19 @@ async def tenants() -> list[Tenant]:
     return [Tenant(row["id"], row["tag"]) for row in rows]
 
 
+async def tags() -> list[str]:
+    """The tag of every organisation, of removed ones too: what was under way in them is still to be accounted for."""
+    async with transaction(EVERYWHERE):
+        return [row["tag"] for row in await Organizations.select(Organizations.tag).order_by(Organizations.id)]
+
+
+async def is_member(org_id: UUID, user_id: UUID) -> bool:
+    """Whether somebody who is not removed belongs to an organisation."""
+    here = (Users.id == user_id) & (Users.org_id == org_id) & (Users.status != "removed")
+    async with transaction(EVERYWHERE):
+        return bool(await Users.exists().where(here))
+
+
 async def tenant(org_id: UUID) -> Tenant | None:
     """One organisation, also a removed one; None where there never was one."""
     async with transaction(EVERYWHERE):

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import redis
 
-from ias.dev import ports, postgres, processes, services, stack, state, valkey
+from ias.dev import migrations, ports, postgres, processes, services, stack, state, valkey
 from ias.dev.fault import Fault
 from ias.dev.processes import Launch
 from ias.dev.services import Service
@@ -38,7 +38,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> State:
 @pytest.fixture
 def only_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "platform", lambda _folder, _state: ())
-    monkeypatch.setattr(stack, "_migrate", lambda *_: None)
+    monkeypatch.setattr(migrations, "apply", lambda *_: None)
 
 
 @pytest.mark.usefixtures("only_stores")
@@ -96,7 +96,7 @@ def test_a_start_that_fails_half_way_ends_what_it_started_and_shows_the_last_lin
     broken = Launch("gateway", (sys.executable, "-c", "raise SystemExit('no such luck')"))
     service = Service("gateway", lambda: broken, lambda: "not yet")
     monkeypatch.setattr(services, "platform", lambda _folder, _state: (service,))
-    monkeypatch.setattr(stack, "_migrate", lambda *_: None)
+    monkeypatch.setattr(migrations, "apply", lambda *_: None)
     started = Started()
     with pytest.raises(Fault, match=r"gateway ended while it was starting; its last lines:\nno such luck"):
         bring_up(folder, known, started)

@@ -1,6 +1,6 @@
 """The migrations of identity: forwards, backwards and forwards again, also for an owner who is no superuser."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -15,6 +15,21 @@ from tests.services import Services
 def empty(services: Services) -> Iterator[str]:
     with services.database() as url:
         yield url
+
+
+@pytest.fixture
+async def owned(services: Services, api: Api) -> AsyncIterator[str]:
+    """An empty database of an owner who may not do everything; `api` has made the role `ias_app`."""
+    owner = f"owner_{uuid4().hex[:8]}"
+    server = await asyncpg.connect(services.database_url)
+    await server.execute(f"CREATE ROLE {owner} LOGIN PASSWORD 'secret' CREATEROLE")
+    await server.execute(f"GRANT ias_app TO {owner} WITH ADMIN OPTION")
+    with services.database() as url:
+        await server.execute(f"ALTER DATABASE {urlsplit(url).path.lstrip('/')} OWNER TO {owner}")
+        parts = urlsplit(url)
+        yield parts._replace(netloc=f"{owner}:secret@{parts.hostname}:{parts.port}").geturl()
+    await server.execute(f"DROP ROLE {owner}")
+    await server.close()
 
 
 async def relations(url: str) -> set[str]:
@@ -36,17 +51,8 @@ async def test_what_goes_forwards_goes_backwards_and_forwards_again(api: Api, se
     assert await relations(empty) == first
 
 
-async def test_an_owner_who_is_no_superuser_can_migrate_and_serve(api: Api, services: Services, empty: str) -> None:
-    owner, name = f"owner_{uuid4().hex[:8]}", urlsplit(empty).path.lstrip("/")
-    connection = await asyncpg.connect(empty)
-    await connection.execute(f"CREATE ROLE {owner} LOGIN PASSWORD 'secret' CREATEROLE")
-    await connection.execute(f"GRANT ias_app TO {owner} WITH ADMIN OPTION")
-    await connection.execute(f"ALTER DATABASE {name} OWNER TO {owner}")
-    await connection.execute(f"ALTER SCHEMA public OWNER TO {owner}")
-    await connection.close()
-    parts = urlsplit(empty)
-    url = parts._replace(netloc=f"{owner}:secret@{parts.hostname}:{parts.port}").geturl()
-    runner = Api(api.process, environment(url, services.redis_url))
+async def test_an_owner_who_is_no_superuser_can_migrate_and_serve(api: Api, services: Services, owned: str) -> None:
+    runner = Api(api.process, environment(owned, services.redis_url))
     migrated = runner.command("ias", "migrate", "up")
     assert migrated.returncode == 0, migrated.stderr
     made = runner.command(

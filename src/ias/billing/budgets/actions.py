@@ -5,13 +5,13 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ias.billing.policies.domain import Budget, Tokens
+from ias.billing.policies.domain import AboveCeiling, Budget, Tokens, within
 from ias.billing.policies.projection import project_policy
-from ias.billing.policies.queries import budget_of, member_budgets
+from ias.billing.policies.queries import budget_ceiling, budget_of, member_budgets
 from ias.billing.tables import Budgets, UserBudgets
 from ias.db import transaction
 from ias.edge import Edge
-from ias.identity import Principal, owe, paid, record, tenant
+from ias.identity import Principal, is_member, owe, paid, record, tenant
 from ias.problems import NotFound
 from ias.telemetry import now
 
@@ -36,6 +36,7 @@ async def change(principal: Principal, org_id: UUID, changes: BudgetChanges, edg
 
     Raises:
         NotFound: it is not the caller's organisation.
+        AboveCeiling: it is more than the platform gave, and the caller acts for the organisation only.
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
     by, org = principal.within(org_id), await tenant(org_id)
@@ -44,17 +45,19 @@ async def change(principal: Principal, org_id: UUID, changes: BudgetChanges, edg
     asked = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
     async with transaction(by):
         before = await budget_of(org_id)
+        ceiling = await _ceiling(by, org_id, changes)
         budget = msgspec.structs.replace(before, **asked)
         row = Budgets(
             org_id=org_id,
             monthly_tokens=budget.monthly_tokens,
             user_monthly_tokens=budget.user_monthly_tokens,
+            ceiling_tokens=ceiling,
             updated_at=now(),
         )
         await Budgets.insert(row).on_conflict(
             target=Budgets.org_id,
             action="DO UPDATE",
-            values=[*(_AMOUNTS[name] for name in asked), Budgets.updated_at],
+            values=[*(_AMOUNTS[name] for name in asked), Budgets.ceiling_tokens, Budgets.updated_at],
         )
         was = {name: value for name, value in msgspec.structs.asdict(before).items() if name in asked}
         await record(by, "budget.changed", org_id, was, asked)
@@ -68,13 +71,13 @@ async def change_member(principal: Principal, member: tuple[UUID, UUID], budget:
     """Give a member, that is an organisation's id and a user's, a budget of their own.
 
     Raises:
-        NotFound: it is not the caller's organisation.
+        NotFound: it is not the caller's organisation, or the user is not of it.
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
     org_id, user_id = member
     by, org = principal.within(org_id), await tenant(org_id)
-    if org is None:
-        raise NotFound("no such organisation")
+    if org is None or not await is_member(org_id, user_id):
+        raise NotFound("no such member")
     async with transaction(by):
         before = (await member_budgets(org_id)).get(user_id)
         row = UserBudgets(org_id=org_id, user_id=user_id, monthly_tokens=budget.monthly_tokens, updated_at=now())
@@ -88,3 +91,15 @@ async def change_member(principal: Principal, member: tuple[UUID, UUID], budget:
         debt = await owe(org_id)
     await project_policy(org, edge)
     await paid(debt)
+
+
+async def _ceiling(by: Principal, org_id: UUID, changes: BudgetChanges) -> int | None:
+    """The ceiling from now on: what the platform gives is one, and what an organisation gives itself stays below it."""
+    ceiling = await budget_ceiling(org_id)
+    if changes.monthly_tokens is UNSET:
+        return ceiling
+    if by.everywhere:
+        return changes.monthly_tokens
+    if not within(ceiling, changes.monthly_tokens):
+        raise AboveCeiling(f"monthly_tokens: the platform gave {ceiling}; ask a system admin for more")
+    return ceiling

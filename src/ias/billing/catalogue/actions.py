@@ -7,8 +7,9 @@ import msgspec
 from asyncpg.exceptions import UniqueViolationError
 
 from ias.billing.catalogue.domain import Backend, Model, ModelAccess, ModelChanges, NewModel, check
-from ias.billing.catalogue.queries import allowed, registered
+from ias.billing.catalogue.queries import allowed, ceiling, registered
 from ias.billing.catalogue.routes import owe_routes, pay_routes, project_routes
+from ias.billing.policies.domain import AboveCeiling
 from ias.billing.tables import AllowedModels, ModelBackends, Models
 from ias.db import transaction, uuid7
 from ias.edge import Edge
@@ -105,6 +106,7 @@ async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: E
     Raises:
         NotFound: it is not the caller's organisation.
         UnknownModels: names that no model has.
+        AboveCeiling: the platform did not give all of them, and the caller acts for the organisation only.
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
     by = principal.within(org_id)
@@ -114,14 +116,25 @@ async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: E
     async with transaction(by):
         ids = None if access.models is None else await _ids(access.models)
         before = await allowed(org_id)
-        await AllowedModels.insert(AllowedModels(org_id=org_id, model_ids=ids, updated_at=now())).on_conflict(
-            target=AllowedModels.org_id, action="DO UPDATE", values=[AllowedModels.model_ids, AllowedModels.updated_at]
+        row = AllowedModels(org_id=org_id, model_ids=ids, ceiling_ids=await _ceiling(by, org_id, ids), updated_at=now())
+        await AllowedModels.insert(row).on_conflict(
+            target=AllowedModels.org_id,
+            action="DO UPDATE",
+            values=[AllowedModels.model_ids, AllowedModels.ceiling_ids, AllowedModels.updated_at],
         )
         await record(by, "allowed_models.changed", org_id, {"model_ids": before}, {"model_ids": ids})
         debt = await owe(org_id)
     await project_routes([org], edge)
     await paid(debt)
     return access
+
+
+async def _ceiling(by: Principal, org_id: UUID, ids: list[UUID] | None) -> list[UUID] | None:
+    """The ceiling from now on: what the platform gives is one, and an organisation itself chooses from it."""
+    given = ids if by.everywhere else await ceiling(org_id)
+    if given is None or (ids is not None and set(ids) <= set(given)):
+        return given
+    raise AboveCeiling("the platform did not give your organisation all of these; ask a system admin")
 
 
 async def _ids(names: list[str]) -> list[UUID]:

@@ -77,6 +77,12 @@ async def allowed(org_id: UUID) -> list[UUID] | None:
     return None if row is None else row["model_ids"]
 
 
+async def ceiling(org_id: UUID) -> list[UUID] | None:
+    """The models that the platform gave an organisation, of which it may choose itself; None is every model."""
+    row = await AllowedModels.select(AllowedModels.ceiling_ids).where(AllowedModels.org_id == org_id).first()
+    return None if row is None else row["ceiling_ids"]
+
+
 async def allowed_to_each() -> dict[UUID, list[UUID] | None]:
     """The same for every organisation that was told; the others may call every model."""
     rows = await AllowedModels.select(AllowedModels.org_id, AllowedModels.model_ids)

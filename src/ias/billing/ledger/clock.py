@@ -18,7 +18,7 @@ from ias.contract import admission
 from ias.contract.usage import UsageRecorded
 from ias.db import EVERYWHERE, transaction
 from ias.edge import Edge
-from ias.identity import tenants
+from ias.identity import tags
 from ias.telemetry import now
 
 SWEPT = prometheus.Counter("ias_sweep_swept", "Requests of lost gateways that were settled from their last checkpoint.")
@@ -37,46 +37,46 @@ Settled = Callable[[Sequence[Place]], Awaitable[set[Place]]]
 
 async def sweep(edge: Edge) -> None:
     """Settle the requests whose gateway no longer holds their lease, in every organisation."""
-    tags = [org.tag for org in await tenants()]
-    while tags:
-        replies = await edge.calls([admission.sweep(tag, SWEEP_MOST) for tag in tags])
+    some = await tags()
+    while some:
+        replies = await edge.calls([admission.sweep(tag, SWEEP_MOST) for tag in some])
         swept = [cast("int", reply) for reply in replies]
         if sum(swept):
             SWEPT.inc(sum(swept))
             logger.warning("settled {} requests of lost gateways from their last checkpoint", sum(swept))
-        tags = [tag for tag, count in zip(tags, swept, strict=True) if count >= SWEEP_MOST]
+        some = [tag for tag, count in zip(some, swept, strict=True) if count >= SWEEP_MOST]
 
 
 async def clear(edge: Edge, settled_by: Sequence[Settled]) -> None:
     """Delete from the outboxes what every consumer has."""
     left, oldest = 0, 0.0
-    for tags in await _some_tags():
-        open_ones = await _clear(edge, tags, settled_by)
+    for some in await _some_tags():
+        open_ones = await _clear(edge, some, settled_by)
         left += len(open_ones)
         oldest = max([oldest, *(_age_s(entry) for entry in open_ones)])
     LENGTH.set(left)
     OLDEST.set(oldest)
 
 
-async def _clear(edge: Edge, tags: list[str], settled_by: Sequence[Settled]) -> list[Entry]:
+async def _clear(edge: Edge, streams: list[str], settled_by: Sequence[Settled]) -> list[Entry]:
     """Goes on in a stream as long as whole pages bring something to delete. Answers what has to stay."""
     stay: list[Entry] = []
     after: dict[str, bytes] = {}
-    while tags:
-        entries = await outbox.first(edge, tags, after, PAGE)
+    while streams:
+        entries = await outbox.first(edge, streams, after, PAGE)
         done, open_ones = await _sorted_out(entries, settled_by)
         await outbox.delete(edge, done)
         stay += open_ones
         after.update({entry.tag: entry.id for entry in entries})
         whole = Counter(entry.tag for entry in entries)
-        tags = [tag for tag in {entry.tag for entry in done} if whole[tag] == PAGE]
+        streams = [tag for tag in {entry.tag for entry in done} if whole[tag] == PAGE]
     return stay
 
 
 async def relay_again(edge: Edge, settled_by: Sequence[Settled], sink: Sink, older_than_s: float) -> None:
     """Relay what should have been taken in long ago once more: the queue may have lost it."""
-    for tags in await _some_tags():
-        entries = await outbox.first(edge, tags, {}, PAGE)
+    for some in await _some_tags():
+        entries = await outbox.first(edge, some, {}, PAGE)
         _, open_ones = await _sorted_out([e for e in entries if _age_s(e) > older_than_s], settled_by)
         events = [event for entry in open_ones if (event := _event(entry)) is not None]
         for start in range(0, len(events), BATCH):
@@ -130,5 +130,5 @@ def _next_month(moment: datetime) -> datetime:
 
 
 async def _some_tags() -> Iterator[list[str]]:
-    tags = [org.tag for org in await tenants()]
-    return (tags[start : start + STREAMS] for start in range(0, len(tags), STREAMS))
+    every = await tags()
+    return (every[start : start + STREAMS] for start in range(0, len(every), STREAMS))

@@ -27,7 +27,7 @@ WHERE period = $1 AND org_id = $2 GROUP BY user_id
 
 
 class LedgerLine(msgspec.Struct, kw_only=True):
-    """A line of the ledger: line 1 of a request, or a numbered adjustment whose tokens are differences; `cost` is money."""
+    """Line 1 of a request, or a numbered adjustment, whose tokens are differences. `cost` is money, exact."""
 
     request_id: UUID
     line: int

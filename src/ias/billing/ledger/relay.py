@@ -19,7 +19,7 @@ from ias.billing.ledger.outbox import MINE, NEW, Entry
 from ias.contract.usage import UsageRecorded
 from ias.db import DatabaseDown
 from ias.edge import Edge
-from ias.identity import tenants
+from ias.identity import tags
 from ias.intake import Batch, Reject
 
 RELAYED = Counter("ias_relay_relayed", "Outbox entries that the sink has confirmed.")
@@ -32,8 +32,10 @@ LAG = Histogram(
 Sink = Callable[[Batch], Awaitable[None]]
 """Returns once the batch is safe elsewhere, and raises where it may not be."""
 
-PER_STREAM = 200
-"""Entries read of one organisation at a time, so that one that is busy does not hold up the others."""
+PER_TURN = 2000
+"""Entries read at a time, over all organisations: one that is busy does not hold up the others."""
+LEAST = 20
+"""Of each organisation, however many there are."""
 BATCH = 200
 """Events in one message, or one transaction."""
 IN_FLIGHT = 4
@@ -97,13 +99,14 @@ class Relay:
 
     async def _refresh(self) -> None:
         try:
-            self._tags = [org.tag for org in await tenants()]
+            self._tags = await tags()
         except DatabaseDown:
             if not self._tags:
                 raise
 
     async def _hand_on(self, start: str) -> int:
-        entries = await outbox.read(self._edge, self._consumer, self._tags, start, PER_STREAM)
+        share = max(LEAST, PER_TURN // max(1, len(self._tags)))
+        entries = await outbox.read(self._edge, self._consumer, self._tags, start, share)
         if not entries:
             return 0
         pairs, useless = _decoded(entries)

@@ -4,9 +4,9 @@ from uuid import UUID
 
 import msgspec
 
-from ias.billing.policies.domain import RateLimits, check_limits
+from ias.billing.policies.domain import RateLimits, check_ceiling, check_limits
 from ias.billing.policies.projection import project_policy
-from ias.billing.policies.queries import limits_of
+from ias.billing.policies.queries import limits_ceiling, limits_of
 from ias.billing.tables import Limits
 from ias.db import transaction
 from ias.edge import Edge
@@ -21,6 +21,7 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
     Raises:
         NotFound: it is not the caller's organisation.
         BadLimits: they contradict each other.
+        AboveCeiling: they are above what the platform gave, and the caller acts for the organisation only.
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
     by, org = principal.within(org_id), await tenant(org_id)
@@ -28,8 +29,12 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
         raise NotFound("no such organisation")
     wanted = msgspec.structs.asdict(check_limits(limits))
     async with transaction(by):
+        ceiling = limits if by.everywhere else await limits_ceiling(org_id)
+        check_ceiling(ceiling, limits)
         before = msgspec.structs.asdict(await limits_of(org_id))
-        await Limits.insert(Limits.from_dict({"org_id": org_id, "updated_at": now(), **wanted})).on_conflict(
+        await Limits.insert(
+            Limits.from_dict({"org_id": org_id, "updated_at": now(), "ceiling": _json(ceiling), **wanted})
+        ).on_conflict(
             target=Limits.org_id,
             action="DO UPDATE",
             values=Limits.all_columns(exclude=[Limits.org_id]),
@@ -46,3 +51,7 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
     await project_policy(org, edge)
     await paid(debt)
     return limits
+
+
+def _json(limits: RateLimits) -> str:
+    return msgspec.json.encode(limits).decode()

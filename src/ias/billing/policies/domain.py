@@ -19,6 +19,15 @@ Tokens = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
 Rate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 TokenRate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)]
 NONE: Final = -1
+_FREE: Final = frozenset({"min_output_tokens", "max_output_tokens"})
+"""What the platform sets no ceiling for."""
+
+
+class AboveCeiling(Problem):
+    """An organisation may lower what the platform gave it, not raise it."""
+
+    status = 403
+    title = "Above the platform's ceiling"
 
 
 class BadLimits(Problem):
@@ -96,6 +105,23 @@ def check_limits(limits: RateLimits) -> RateLimits:
     if limits.max_output_tokens is not None and limits.max_output_tokens < limits.min_output_tokens:
         raise BadLimits("max_output_tokens must be at least min_output_tokens")
     return limits
+
+
+def within(ceiling: int | None, asked: int | None) -> bool:
+    """Whether a limit is not above a ceiling; None is no end."""
+    return ceiling is None or (asked is not None and asked <= ceiling)
+
+
+def check_ceiling(ceiling: RateLimits, asked: RateLimits) -> None:
+    """Nothing, if no limit is above its ceiling.
+
+    Raises:
+        AboveCeiling: names those that are.
+    """
+    most, wanted = msgspec.structs.asdict(ceiling), msgspec.structs.asdict(asked)
+    above = [name for name in wanted if name not in _FREE and not within(most[name], wanted[name])]
+    if above:
+        raise AboveCeiling("; ".join(f"{name} may be {most[name]} at most" for name in above))
 
 
 def _told(limit: int | None) -> int:

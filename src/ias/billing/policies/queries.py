@@ -18,6 +18,12 @@ async def budget_of(org_id: UUID) -> Budget:
     return DEFAULT_BUDGET if row is None else msgspec.convert(row, Budget)
 
 
+async def budget_ceiling(org_id: UUID) -> int | None:
+    """The most tokens a month that an organisation may give itself; None is no end."""
+    row = await Budgets.select(Budgets.ceiling_tokens).where(Budgets.org_id == org_id).first()
+    return DEFAULT_BUDGET.monthly_tokens if row is None else row["ceiling_tokens"]
+
+
 async def member_budgets(org_id: UUID) -> dict[UUID, int | None]:
     """The members who have a budget of their own, in tokens a month."""
     rows = await UserBudgets.select(UserBudgets.user_id, UserBudgets.monthly_tokens).where(UserBudgets.org_id == org_id)
@@ -26,6 +32,12 @@ async def member_budgets(org_id: UUID) -> dict[UUID, int | None]:
 
 async def limits_of(org_id: UUID) -> RateLimits:
     """An organisation's limits, or the platform's default."""
-    columns = Limits.all_columns(exclude=[Limits.org_id, Limits.updated_at])
+    columns = Limits.all_columns(exclude=[Limits.org_id, Limits.updated_at, Limits.ceiling])
     row = await Limits.select(*columns).where(Limits.org_id == org_id).first()
     return DEFAULT_LIMITS if row is None else msgspec.convert(row, RateLimits)
+
+
+async def limits_ceiling(org_id: UUID) -> RateLimits:
+    """The limits that the platform gave an organisation, which it may only lower."""
+    row = await Limits.select(Limits.ceiling).where(Limits.org_id == org_id).first()
+    return DEFAULT_LIMITS if row is None else msgspec.json.decode(row["ceiling"], type=RateLimits)
