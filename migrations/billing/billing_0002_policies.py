@@ -103,7 +103,7 @@ COMMENTS = {
         {
             "org_id": "The organisation",
             "model_ids": "The models; null is every model",
-            "ceiling_ids": "Those that the platform gave, of which the organisation itself may choose; null is every model",
+            "ceiling_ids": "Those that the platform gave, for the organisation to choose from; null is every model",
             "updated_at": UPDATED,
         },
     ),

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,20 @@ def test_probe(embedded: Services, number: int) -> None:
 """
 
 
+# A run that was begun in the background ignores SIGINT, and so would its children.
+PYTEST = """
+import signal, sys, pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
 @pytest.fixture
-def probe(tmp_path: Path) -> "Probe":
-    return Probe(tmp_path)
+def probe(tmp_path: Path) -> Iterator["Probe"]:
+    probe = Probe(tmp_path)
+    yield probe
+    for run in probe.runs:
+        run.kill()
 
 
 class Probe:
@@ -35,12 +46,15 @@ class Probe:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.note = folder / "note"
+        self.runs: list[subprocess.Popen[bytes]] = []
 
     def begin(self, then: str, *flags: str) -> subprocess.Popen[bytes]:
         (self.folder / "conftest.py").write_text("from tests.conftest import *  # noqa: F403\n")
         (self.folder / "test_probe.py").write_text(PROBE.format(note=str(self.note), then=then))
-        words = (sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", f"--rootdir={self.folder}")
-        return subprocess.Popen((*words, *flags, self.folder / "test_probe.py"), cwd=ROOT, stdout=subprocess.DEVNULL)
+        words = (sys.executable, "-c", PYTEST, "-q", "-c", ROOT / "pyproject.toml", f"--rootdir={self.folder}")
+        words += (*flags, self.folder / "test_probe.py")
+        self.runs.append(subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL))
+        return self.runs[-1]
 
     def lines(self) -> list[str]:
         return self.note.read_text().splitlines() if self.note.exists() else []

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from piccolo.columns import Column
 
 from ias.billing.policies.domain import AboveCeiling, Budget, Tokens, within
 from ias.billing.policies.projection import project_policy
@@ -57,7 +58,7 @@ async def change(principal: Principal, org_id: UUID, changes: BudgetChanges, edg
         await Budgets.insert(row).on_conflict(
             target=Budgets.org_id,
             action="DO UPDATE",
-            values=[*(_AMOUNTS[name] for name in asked), Budgets.ceiling_tokens, Budgets.updated_at],
+            values=[*(_AMOUNTS[name] for name in asked), Budgets.updated_at, *_given(by)],
         )
         was = {name: value for name, value in msgspec.structs.asdict(before).items() if name in asked}
         await record(by, "budget.changed", org_id, was, asked)
@@ -91,6 +92,11 @@ async def change_member(principal: Principal, member: tuple[UUID, UUID], budget:
         debt = await owe(org_id)
     await project_policy(org, edge)
     await paid(debt)
+
+
+def _given(by: Principal) -> list[Column]:
+    """Only the platform writes a ceiling that is there already."""
+    return [Budgets.ceiling_tokens] if by.everywhere else []
 
 
 async def _ceiling(by: Principal, org_id: UUID, changes: BudgetChanges) -> int | None:

@@ -5,8 +5,9 @@ from uuid import UUID
 
 import msgspec
 from asyncpg.exceptions import UniqueViolationError
+from piccolo.columns import Column
 
-from ias.billing.catalogue.domain import Backend, Model, ModelAccess, ModelChanges, NewModel, check
+from ias.billing.catalogue.domain import USUAL_OUTPUT, Backend, Model, ModelAccess, ModelChanges, NewModel, check
 from ias.billing.catalogue.queries import allowed, ceiling, registered
 from ias.billing.catalogue.routes import owe_routes, pay_routes, project_routes
 from ias.billing.policies.domain import AboveCeiling
@@ -120,13 +121,18 @@ async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: E
         await AllowedModels.insert(row).on_conflict(
             target=AllowedModels.org_id,
             action="DO UPDATE",
-            values=[AllowedModels.model_ids, AllowedModels.ceiling_ids, AllowedModels.updated_at],
+            values=[*_written(by), AllowedModels.model_ids, AllowedModels.updated_at],
         )
         await record(by, "allowed_models.changed", org_id, {"model_ids": before}, {"model_ids": ids})
         debt = await owe(org_id)
     await project_routes([org], edge)
     await paid(debt)
     return access
+
+
+def _written(by: Principal) -> list[Column]:
+    """Only the platform writes a ceiling that is there already."""
+    return [AllowedModels.ceiling_ids] if by.everywhere else []
 
 
 async def _ceiling(by: Principal, org_id: UUID, ids: list[UUID] | None) -> list[UUID] | None:
@@ -166,7 +172,7 @@ def _registered(new: NewModel) -> Model:
         upstream_name=new.upstream_name or new.name,
         enabled=new.enabled,
         context_length=new.context_length,
-        max_output_tokens=new.max_output_tokens,
+        max_output_tokens=new.max_output_tokens or max(1, min(USUAL_OUTPUT, new.context_length // 2)),
         tenant_salt=new.tenant_salt,
         input_rate=new.input_rate,
         output_rate=new.output_rate,

@@ -21,6 +21,7 @@ Money = Decimal
 HIGHEST_RATE = Decimal(1_000_000)
 RATE_PLACES = 10
 MOST_BACKENDS = 64
+USUAL_OUTPUT = 1024
 NOT_ENGINES = frozenset(
     {21, 22, 23, 25, 53, 110, 143, 389, 1433, 1521, 2379, 2380, 3306, 4369, 5432, 5671, 5672, 6379, 9042, 9200, 11211}
     | {15672, 25672, 26379, 27017}
@@ -53,7 +54,8 @@ class NewModel(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     upstream_name: str | None = None
     enabled: bool = True
     context_length: Tokens = 8192
-    max_output_tokens: Tokens = 1024
+    max_output_tokens: Tokens | None = None
+    """Where it is left out, 1024, or half of a short context."""
     tenant_salt: bool = True
     input_rate: Money = Decimal(0)
     output_rate: Money = Decimal(0)

@@ -79,7 +79,12 @@ async def allowed(org_id: UUID) -> list[UUID] | None:
 
 async def ceiling(org_id: UUID) -> list[UUID] | None:
     """The models that the platform gave an organisation, of which it may choose itself; None is every model."""
-    row = await AllowedModels.select(AllowedModels.ceiling_ids).where(AllowedModels.org_id == org_id).first()
+    row = (
+        await AllowedModels.select(AllowedModels.ceiling_ids)
+        .where(AllowedModels.org_id == org_id)
+        .first()
+        .lock_rows("UPDATE")
+    )
     return None if row is None else row["ceiling_ids"]
 
 

@@ -77,7 +77,7 @@ async def record(events: Sequence[UsageRecorded]) -> list[Reject]:
         Unfit: PostgreSQL refuses something in the batch.
         DatabaseDown: the batch may or may not be booked; book it again.
     """
-    by_line = {(event.request_id, event.line): event for event in sorted(events, key=_place, reverse=True)}
+    by_line = {_place(event): event for event in reversed(events)}
     batch = [by_line[place] for place in sorted(by_line)]
     try:
         async with transaction(EVERYWHERE) as connection:

@@ -37,7 +37,7 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
         ).on_conflict(
             target=Limits.org_id,
             action="DO UPDATE",
-            values=Limits.all_columns(exclude=[Limits.org_id]),
+            values=Limits.all_columns(exclude=[Limits.org_id, *([] if by.everywhere else [Limits.ceiling])]),
         )
         changed = [name for name, value in wanted.items() if before[name] != value]
         await record(

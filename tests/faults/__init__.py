@@ -1,0 +1,1 @@
+"""Harm while requests run, and whether the books are right afterwards."""
