@@ -125,7 +125,9 @@ PARTITIONS = (
         END IF;
         IF to_regclass('analytics.' || part) IS NOT NULL THEN RETURN; END IF;
         PERFORM pg_advisory_xact_lock(hashtext('analytics.open_month'));
-        IF to_regclass('analytics.' || part) IS NOT NULL THEN RETURN; END IF;
+        -- Not to_regclass: what it remembers is older than the lock.
+        PERFORM FROM pg_class WHERE relname = part AND relnamespace = 'analytics'::regnamespace;
+        IF FOUND THEN RETURN; END IF;
         EXECUTE format('CREATE TABLE analytics.%I (LIKE analytics.usage_events INCLUDING DEFAULTS '
             'INCLUDING CONSTRAINTS INCLUDING COMMENTS)', part);
         EXECUTE format('COMMENT ON TABLE analytics.%I IS %L', part, 'Usage events of ' || to_char(wanted, 'YYYY-MM'));

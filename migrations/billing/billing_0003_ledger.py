@@ -95,7 +95,9 @@ BEGIN
     END IF;
     IF to_regclass('billing.' || part) IS NOT NULL THEN RETURN; END IF;
     PERFORM pg_advisory_xact_lock(hashtext('billing.open_period'));
-    IF to_regclass('billing.' || part) IS NOT NULL THEN RETURN; END IF;
+    -- Not to_regclass: what it remembers is older than the lock.
+    PERFORM FROM pg_class WHERE relname = part AND relnamespace = 'billing'::regnamespace;
+    IF FOUND THEN RETURN; END IF;
     EXECUTE format('CREATE TABLE billing.%I (LIKE billing.ledger_lines INCLUDING DEFAULTS INCLUDING CONSTRAINTS '
         'INCLUDING COMMENTS)', part);
     EXECUTE format('COMMENT ON TABLE billing.%I IS %L', part, 'Ledger lines of ' || wanted);

@@ -65,7 +65,8 @@ async def complete(door: Door, exchange: Exchange) -> None:
         await _serve(door, work)
     except ApiError as error:
         exchange.refuse(error, work.head)
-    except RedisDown:
+    except RedisDown as error:
+        door.log.line("info", "admission could not be decided", request_id=request_id, error=str(error))
         exchange.refuse(errors.not_ready(), work.head)
     finally:
         # What was not settled is left to the sweeper: its lease must not be extended.

@@ -2,14 +2,13 @@
 
 import asyncio
 
-import hiredis
 import msgspec
 
 from ias.contract.admission import LIBRARY_VERSION, LIBRARY_VERSION_CALL, PROJECTION_KEY
 from ias_gateway.door import Door
 from ias_gateway.exchange import Exchange
 from ias_gateway.ledger import MAX_SKEW_S
-from ias_gateway.redis import RedisDown
+from ias_gateway.redis import RedisDown, RedisRefused
 
 OK = "ok"
 PROBE_TIMEOUT_S = 1.0
@@ -42,10 +41,10 @@ class Probes:
         try:
             version = await asyncio.wait_for(self._door.redis.call(*LIBRARY_VERSION_CALL), PROBE_TIMEOUT_S)
             whole = await asyncio.wait_for(self._door.redis.call("GET", PROJECTION_KEY), PROBE_TIMEOUT_S)
+        except RedisRefused as error:
+            return states | {"redis": OK, "function library": f"{error}; run `ias migrate up`"}
         except (RedisDown, TimeoutError):
             return states | {"redis": "does not answer; check IAS_REDIS_URL and that Redis runs"}
-        except hiredis.ReplyError as error:
-            return states | {"redis": OK, "function library": f"{error}; run `ias migrate up`"}
         current = version == LIBRARY_VERSION.encode()
         skew = self._door.ledger.skew_s
         return states | {

@@ -25,6 +25,10 @@ class RedisDown(Exception):
     """Redis does not answer in time, or the connection is gone."""
 
 
+class RedisRefused(RedisDown):
+    """Redis answered with an error: it is loading, cannot write, or lacks the Function library."""
+
+
 class Redis(asyncio.Protocol):
     """Keeps one connection open, again and again. `on_open` is called after each success.
 
@@ -44,7 +48,6 @@ class Redis(asyncio.Protocol):
         self._out: list[bytes] = []
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
-        self._paused = False
 
     def start(self) -> None:
         """Begin to connect, and keep connecting whenever the connection is lost."""
@@ -63,27 +66,20 @@ class Redis(asyncio.Protocol):
         """The answer to a command.
 
         Raises:
-            RedisDown: when awaited, or at once where there is no connection.
-            hiredis.ReplyError: Redis refused the command.
+            RedisDown: when awaited, where there is no connection, no answer in time, or a refusal.
         """
         future: asyncio.Future[Reply] = self._loop.create_future()
-
-        def answered(reply: Reply) -> None:
-            if future.done():
-                return
-            if isinstance(reply, Exception):
-                future.set_exception(reply)
-            else:
-                future.set_result(reply)
-
-        self.send(answered, *command)
+        self.send(lambda reply: _resolve(future, reply), *command)
         return future
 
     def send(self, callback: Callback, *command: Argument) -> None:
         """Send a command; the callback gets the answer, or the exception in its place."""
         if not self.connected:
             callback(RedisDown("there is no connection to Redis"))
-            return
+        else:
+            self._send(callback, command)
+
+    def _send(self, callback: Callback, command: tuple[Argument, ...]) -> None:
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(_pack(command))
@@ -121,7 +117,7 @@ class Redis(asyncio.Protocol):
         while True:
             try:
                 await self._connect()
-            except (OSError, RedisDown, hiredis.HiredisError, TimeoutError):
+            except (OSError, RedisDown, TimeoutError):
                 self._drop()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -140,15 +136,22 @@ class Redis(asyncio.Protocol):
         host, port = address.hostname or "127.0.0.1", address.port or 6379
         opening = self._loop.create_connection(lambda: self, host, port, ssl=tls)
         await asyncio.wait_for(opening, 1.0)
+        for greeting in self._greetings():
+            future: asyncio.Future[Reply] = self._loop.create_future()
+            self._send(lambda reply, future=future: _resolve(future, reply), greeting)  # type: ignore[misc]
+            await asyncio.wait_for(future, 1.0)
         self.connected = True
+
+    def _greetings(self) -> list[tuple[str, ...]]:
+        """What has to succeed before the connection is used; PING fails while Redis loads or cannot write."""
+        address = self._address
         greetings: list[tuple[str, ...]] = []
         if address.password:
             user = (unquote(address.username),) if address.username else ()
             greetings.append(("AUTH", *user, unquote(address.password)))
         if address.path.strip("/"):
             greetings.append(("SELECT", address.path.strip("/")))
-        for greeting in (*greetings, ("PING",)):
-            await asyncio.wait_for(self.call(*greeting), 1.0)
+        return [*greetings, ("PING",)]
 
     def _give_up_when_late(self) -> None:
         if self._waiting and monotonic() - self._waiting[0][0] > self._timeout_s:
@@ -158,3 +161,14 @@ class Redis(asyncio.Protocol):
         self.connected = False
         if self._transport is not None:
             self._transport.abort()
+
+
+def _resolve(future: asyncio.Future[Reply], reply: Reply) -> None:
+    if future.done():
+        return
+    if isinstance(reply, hiredis.ReplyError):
+        future.set_exception(RedisRefused(str(reply)))
+    elif isinstance(reply, Exception):
+        future.set_exception(reply)
+    else:
+        future.set_result(reply)
