@@ -31,13 +31,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    folders = [f"tests/{name}" for name in ("unit", "architecture", "integration", "e2e")]
+    # The long ones first, so that no worker is left with one at the end.
+    folders = [f"tests/{name}" for name in ("faults", "e2e", "integration", "architecture", "unit")]
+    run(session, "tests.services", "prepare")
     run(
         session,
         "pytest",
         "-n",
         "2",
-        "--dist=loadgroup",
+        "--dist=loadfile",
         *filter(lambda folder: Path(folder).is_dir(), folders),
         *session.posargs,
     )

@@ -29,7 +29,9 @@ _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
     Outcome.UPSTREAM_FAILED: errors.upstream_broke,
     Outcome.UPSTREAM_TIMEOUT: errors.upstream_timed_out,
     Outcome.CUT: lambda: ApiError(403, "Your access was withdrawn.", kind="permission_error", code="access_withdrawn"),
-    Outcome.DRAINED: lambda: errors.server_error(503, "The gateway is restarting.", "server_restarting", retry_after=1),
+    Outcome.DRAINED: lambda: errors.server_error(
+        503, "The gateway had to end this request. Please try again.", "server_restarting"
+    ),
 }
 
 
@@ -173,7 +175,7 @@ def _answer(work: Work, reply: Reply, outcome: Outcome) -> None:
 def _failure(work: Work, reply: Reply, outcome: Outcome) -> ApiError:
     if reply.status not in {0, _OK}:
         return errors.translate(reply.status, reply.body, (work.route.upstream_name, work.route.name))
-    if reply.status == 0 and outcome is Outcome.UPSTREAM_FAILED and reply.first_at is None:
+    if outcome is Outcome.UPSTREAM_FAILED and not reply.sent:
         return errors.overloaded()
     return _FAILURES[outcome]()
 

@@ -20,6 +20,7 @@ from ias_gateway.telemetry import Log, Metrics
 MAX_KEPT = 200_000
 """Settlements kept at most; with more, the oldest live in Redis alone."""
 MAX_SKEW_S = 30
+_SWEPT = "swept"
 
 
 class Meter(Protocol):
@@ -172,7 +173,7 @@ class Ledger:
             request = self.open.get(request_id)
             if request is not None and request.meter is not None and reason != "unknown":
                 self._log.line("warning", "a request is cut", request_id=request_id, reason=reason)
-                request.meter.cut(Outcome.CUT)
+                request.meter.cut(Outcome.DRAINED if reason == _SWEPT else Outcome.CUT)
 
     def _let_go(self, tag: str, first: str) -> None:
         """Forget what is older than the first entry that the outbox still has."""

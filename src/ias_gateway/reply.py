@@ -36,7 +36,7 @@ class Reply:
 
     __slots__ = (
         *("_connection", "_exchange", "_head", "_last", "_limits", "_loop", "_parts", "_paused_at", "_pinged", "_size"),
-        *("_started", "begun", "done", "first_at", "scanner", "status"),
+        *("_started", "begun", "done", "first_at", "scanner", "sent", "status"),
     )
 
     def __init__(self, exchange: Exchange, head: bytes, scanner: UsageScanner | None, limits: Limits) -> None:
@@ -44,6 +44,7 @@ class Reply:
         self.done: asyncio.Future[Outcome] = self._loop.create_future()
         self.scanner = scanner
         self.status = 0
+        self.sent = False
         self.begun = False
         self.first_at: float | None = None
         self._exchange = exchange
@@ -57,6 +58,7 @@ class Reply:
 
     def through(self, connection: Connection, message: bytes) -> asyncio.Future[Outcome]:
         """Send the request; how it ended is in the future."""
+        self.sent = True
         self._connection = connection
         self._exchange.watcher = self
         connection.send(self, message)

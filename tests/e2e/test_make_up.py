@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -64,9 +65,13 @@ def surroundings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A new checkout, brought up while somebody sits on each of the standard ports."""
-    checkout = tmp_path_factory.mktemp("new user") / "ias"
+def stack() -> Iterator[Stack]:
+    """A new checkout, brought up while somebody sits on each of the standard ports.
+
+    Not in pytest's own folder: any other run of pytest closes that to PostgreSQL's system user.
+    """
+    home = Path(tempfile.mkdtemp(prefix="a new user "))
+    checkout = home / "ias"
     shutil.copytree(CHECKOUT, checkout, ignore=NOT_CLONED, symlinks=True)
     with ExitStack() as holding:
         for port in (*STANDARD, 5432, 6379):
@@ -78,6 +83,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack = Stack(checkout, run(checkout, "make", "up"))
         yield stack
         stack.run("make", "down")
+    shutil.rmtree(home)
 
 
 @pytest.fixture

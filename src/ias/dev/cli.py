@@ -28,10 +28,17 @@ def up(*, detach: bool) -> None:
     """Bring everything up, do the main job once, and say where everything is."""
     with told_plainly(str(FOLDER.root)), _interruptible():
         state.prepare(FOLDER)
-        with state.alone(FOLDER):
-            known = bring_up(FOLDER, inherited())
-        if not detach:
-            _follow_to_the_end(known)
+        try:
+            with state.alone(FOLDER):
+                bring_up(FOLDER, inherited())
+            if not detach:
+                _follow_to_the_end()
+        except KeyboardInterrupt:
+            if detach:
+                raise
+            say("\nEnding everything ...")
+            with state.alone(FOLDER):
+                _end_everything(state.load(FOLDER))
 
 
 @dev.command()
@@ -100,24 +107,19 @@ def _interruptible() -> Iterator[None]:
     yield
 
 
-def _follow_to_the_end(known: State) -> None:
-    """Show the logs until Ctrl-C, or until all of it was ended from elsewhere; then end what runs."""
+def _follow_to_the_end() -> None:
+    """Show the logs until Ctrl-C, or until all of it was ended from elsewhere."""
     say("Following the logs; Ctrl-C ends everything.")
     running = {name for name in services.NAMES if processes.running(FOLDER, name)}
-    try:
-        for line in logs.follow(FOLDER):
-            if line:
-                click.echo(line)
-                continue
-            for name in sorted(name for name in running if processes.running(FOLDER, name) is None):
-                running.discard(name)
-                say(f"{name} ended; 'ias dev up --detach' in another terminal starts it again.")
-            if not running:
-                return
-    except KeyboardInterrupt:
-        say("\nEnding everything ...")
-        with state.alone(FOLDER):
-            _end_everything(known)
+    for line in logs.follow(FOLDER):
+        if line:
+            click.echo(line)
+            continue
+        for name in sorted(name for name in running if processes.running(FOLDER, name) is None):
+            running.discard(name)
+            say(f"{name} ended; 'ias dev up --detach' in another terminal starts it again.")
+        if not running:
+            return
 
 
 def _end_everything(known: State) -> None:

@@ -1,8 +1,10 @@
 """Starting and ending PostgreSQL, Valkey and what comes after them."""
 
 import asyncio
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +22,15 @@ from ias.dev.state import Folder, State
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
-    folder = Folder(tmp_path / ".ias")
+def folder() -> Iterator[Folder]:
+    """Not in pytest's own folder: any other run of pytest closes that to PostgreSQL's system user."""
+    home = Path(tempfile.mkdtemp(prefix="ias-stack-"))
+    folder = Folder(home / ".ias")
     state.prepare(folder)
     yield folder
     for name in services.NAMES:
         processes.stop(folder, name, signal.SIGINT, 10)
+    shutil.rmtree(home)
 
 
 @pytest.fixture
