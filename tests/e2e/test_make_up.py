@@ -117,7 +117,7 @@ def test_each_standard_port_that_was_taken_is_mentioned_and_avoided(stack: Stack
 def test_the_main_job_is_done_once_and_its_ledger_line_is_printed(stack: Stack) -> None:
     said = re.search(
         r"^One streamed completion with the demo key \(mock-gpt\):\n  (.+)\n"
-        r"Its ledger line: (\d+) input tokens, (\d+) output tokens",
+        r"Its ledger line: (\d+) input tokens \(\d+ cached\), (\d+) output tokens, cost 0\.\d+, completed",
         stack.first.stdout,
         re.MULTILINE,
     )

@@ -57,7 +57,7 @@ def _with_ports(folder: Folder, known: State) -> State:
     busy = frozenset(
         port for name in services.NAMES if processes.running(folder, name) for port in parts.get(name, (name,))
     )
-    choice = ports.choose(asked_ports().model_dump(), known.ports, busy)
+    choice = ports.choose(asked_ports(), known.ports, busy)
     for remark in choice.remarks:
         say(remark)
     known.ports = choice.ports

@@ -29,7 +29,7 @@ class Choice(msgspec.Struct, frozen=True):
     remarks: tuple[str, ...] = ()
 
 
-def choose(asked: Mapping[str, int | None], known: Mapping[str, int], busy: frozenset[str]) -> Choice:
+def choose(asked: Mapping[str, int], known: Mapping[str, int], busy: frozenset[str]) -> Choice:
     """Ports for every process; those in `busy` run already and keep the port they have.
 
     Raises:

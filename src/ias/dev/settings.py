@@ -26,17 +26,18 @@ class AskedPorts(BaseSettings):
     valkey_port: int | None = Field(default=None, ge=1, le=65535)
 
 
-def asked_ports() -> AskedPorts:
-    """The ports that the environment asks for.
+def asked_ports() -> dict[str, int]:
+    """The ports that the environment asks for, by process.
 
     Raises:
         Fault: one of them is no port.
     """
     try:
-        return AskedPorts()
+        asked = AskedPorts()
     except ValidationError as error:
         names = ", ".join(f"IAS_{item['loc'][0]}".upper() for item in error.errors())
         raise Fault(f"{names} must be a port between 1 and 65535.") from None
+    return {name.removesuffix("_port"): port for name, port in asked.model_dump(exclude_none=True).items()}
 
 
 def inherited() -> dict[str, str]:

@@ -13,7 +13,7 @@ def summary(folder: Folder, state: State) -> str:
     demo = state.demo
     return f"""
 Gateway      {state.url("gateway")}/v1   (health and metrics: {state.url("gateway_metrics")})
-API, pages   {state.url("api")}   (OpenAPI: {state.url("api")}/api/v1/openapi.json)
+API          {state.url("api")}   (OpenAPI: {state.url("api")}/api/v1/openapi.json)
 Worker       {state.url("worker")}/ready
 Engine       {state.url("engine")}   (the mock model server)
 Login        {demo.admin.email} / {demo.admin.password}   (system admin)

@@ -1,5 +1,35 @@
-"""Fixtures of accounting."""
+"""Fixtures of the worker's tests."""
 
-from tests.integration.billing.ground import database_url, ground, migrated, org
+from collections.abc import AsyncIterator
+from pathlib import Path
 
-__all__ = ["database_url", "ground", "migrated", "org"]
+import pytest
+
+from tests.integration.billing.ground import Org, migrated
+from tests.integration.worker.place import Place, a_place
+from tests.services import Services
+
+__all__ = ["migrated"]
+
+
+@pytest.fixture
+async def place(world: Services, migrated: str, tmp_path: Path) -> AsyncIterator[Place]:
+    """Without a broker."""
+    with world.database(migrated) as url, world.fresh("redis") as redis:
+        async with a_place(tmp_path, url, redis.url, None) as place:
+            yield place
+
+
+@pytest.fixture
+async def queued(world: Services, migrated: str, tmp_path: Path) -> AsyncIterator[Place]:
+    """With a broker."""
+    world.need("rabbitmq")
+    with world.database(migrated) as url, world.fresh("redis") as redis, world.virtual_host() as amqp:
+        async with a_place(tmp_path, url, redis.url, amqp) as place:
+            yield place
+
+
+@pytest.fixture
+async def org(place: Place) -> Org:
+    """An organisation at the place without a broker."""
+    return await place.ground.organisation()

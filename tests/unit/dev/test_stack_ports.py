@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ias.dev import ports
+from ias.dev import ports, settings
 from ias.dev.fault import Fault
 
 
@@ -77,3 +77,25 @@ def test_a_running_process_keeps_its_port_even_where_another_was_asked_for(taken
 def test_no_two_processes_get_the_same_port() -> None:
     chosen = ports.choose({}, {"postgres": ports.USUAL["api"], "valkey": ports.USUAL["api"]}, frozenset()).ports
     assert len(set(chosen.values())) == len(chosen)
+
+
+def test_a_port_is_asked_for_by_a_variable_of_its_processs_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IAS_GATEWAY_METRICS_PORT", "9123")
+    monkeypatch.delenv("IAS_API_PORT", raising=False)
+    asked = settings.asked_ports()
+    assert asked["gateway_metrics"] == 9123
+    assert "api" not in asked
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "http", ""])
+def test_a_variable_that_is_no_port_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("IAS_API_PORT", value)
+    with pytest.raises(Fault, match="IAS_API_PORT must be a port"):
+        settings.asked_ports()
+
+
+def test_processes_inherit_nothing_that_the_stack_sets_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IAS_AMQP_URL", "amqp://somewhere")
+    monkeypatch.setenv("TZ", "UTC")
+    assert "IAS_AMQP_URL" not in settings.inherited()
+    assert settings.inherited()["TZ"] == "UTC"

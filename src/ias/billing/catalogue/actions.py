@@ -144,6 +144,8 @@ async def _ceiling(by: Principal, org_id: UUID, ids: list[UUID] | None) -> list[
 
 
 async def _ids(names: list[str]) -> list[UUID]:
+    if not names:
+        return []
     rows = await Models.select(Models.id, Models.name).where(Models.name.is_in(names) & Models.removed_at.is_null())
     known = {row["name"]: row["id"] for row in rows}
     unknown = sorted(set(names) - set(known))

@@ -199,7 +199,9 @@ def _host_name(host: str, *, private_allowed: bool) -> str:
 
 def _names(model: Model) -> list[FieldError]:
     rule = "must be 1 to 128 letters, digits and . _ : / @ + - and begin with a letter or digit"
-    fields = {"/name": model.name, "/upstream_name": model.upstream_name}
+    fields = {"/name": model.name} | (
+        {} if model.upstream_name == model.name else {"/upstream_name": model.upstream_name}
+    )
     return [FieldError(pointer, rule) for pointer, name in fields.items() if not _NAME.fullmatch(name)]
 
 
@@ -210,11 +212,9 @@ def _lengths(model: Model) -> list[FieldError]:
 
 
 def _rates(model: Model) -> list[FieldError]:
-    rates = {
-        "/input_rate": model.input_rate,
-        "/output_rate": model.output_rate,
-        "/cached_input_rate": model.cached_input_rate,
-    }
+    rates = {"/input_rate": model.input_rate, "/output_rate": model.output_rate}
+    if model.cached_input_rate is not model.input_rate:
+        rates["/cached_input_rate"] = model.cached_input_rate
     return [
         FieldError(pointer, f"must be 0 to {HIGHEST_RATE} with at most {RATE_PLACES} decimal places")
         for pointer, rate in rates.items()

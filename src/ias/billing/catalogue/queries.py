@@ -10,7 +10,7 @@ import msgspec
 from ias.billing.catalogue.domain import Model, ModelAccess, written
 from ias.billing.tables import AllowedModels, Models
 from ias.db import Connection, transaction
-from ias.identity import Permission, Principal
+from ias.identity import Permission, Principal, tenant
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
 
@@ -100,7 +100,10 @@ async def access(principal: Principal, org_id: UUID) -> ModelAccess:
     Raises:
         NotFound: it is not the caller's organisation.
     """
-    async with transaction(principal.within(org_id)):
+    scope = principal.within(org_id)
+    if await tenant(org_id) is None:
+        raise NotFound("no such organisation")
+    async with transaction(scope):
         ids = await allowed(org_id)
         if ids is None:
             return ModelAccess(models=None)

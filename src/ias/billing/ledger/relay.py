@@ -95,7 +95,7 @@ class Relay:
         if moment >= self._claim_at:
             taken = await outbox.claim(self._edge, self._consumer, self._tags, self._takeover_ms)
             self._behind = self._behind or taken > 0
-            self._claim_at = moment + CLAIM_S
+            self._claim_at = moment if taken else moment + CLAIM_S
 
     async def _refresh(self) -> None:
         try:
