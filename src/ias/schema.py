@@ -1,4 +1,4 @@
-"""Which migrations there are, and which of them a database has: `migrations/<context>/*.py` against table `migration`."""
+"""Which migrations there are, and which a database has: `migrations/<context>/*.py` against table `migration`."""
 
 import importlib.util
 from collections.abc import Awaitable, Callable

@@ -1,1 +1,1 @@
-"""What the control plane and the gateway share: keys, admission, usage, routes. Plain: msgspec and the standard library."""
+"""What monolith and gateway share: keys, admission, usage, routes. Plain: msgspec and the standard library."""

@@ -25,7 +25,7 @@ NOT_ASKED = 0
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
-    """What a request wants to hold: `prompt` tokens at most, and `n` times `output` (NOT_ASKED, NO_OUTPUT or a limit)."""
+    """What a request wants to hold: `prompt` tokens at most, `n` times `output` (NOT_ASKED, NO_OUTPUT or a limit)."""
 
     model: str
     prompt: int
@@ -36,7 +36,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rate(msgspec.Struct, frozen=True, gc=False):
-    """A rate limit as seen after this request; `limit` −1 where there is none. `reset_ms` is until it is full again."""
+    """A rate limit as seen after this request; `limit` -1 where there is none. `reset_ms` is until it is full again."""
 
     limit: int
     remaining: int
