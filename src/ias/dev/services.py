@@ -3,9 +3,10 @@
 import signal
 import sys
 from collections.abc import Callable
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from ias.dev import postgres, valkey
@@ -51,14 +52,14 @@ def platform(folder: Folder, state: State) -> tuple[Service, ...]:
         *("--delay-ms", "20"),  # so that one sees a stream stream
     )
     commands = {
-        "engine": (engine, f"{state.url('engine')}/health", 5.0),
-        "api": ((program("ias"), "api"), f"{state.url('api')}/ready", 30.0),
-        "worker": ((program("ias"), "worker"), f"{state.url('worker')}/ready", 30.0),
-        "gateway": ((program("ias-gateway"),), f"{state.url('gateway_metrics')}/ready", 40.0),
+        "engine": (engine, "engine", "/health", 5.0),
+        "api": ((program("ias"), "api"), "api", "/ready", 30.0),
+        "worker": ((program("ias"), "worker"), "worker", "/ready", 30.0),
+        "gateway": ((program("ias-gateway"),), "gateway_metrics", "/ready", 40.0),
     }
     return tuple(
-        Service(name, _launcher(Launch(name, command, variables)), _asker(url), grace_s=grace_s)
-        for name, (command, url, grace_s) in commands.items()
+        Service(name, _launcher(Launch(name, command, variables)), _asker(state.ports[port], path), grace_s=grace_s)
+        for name, (command, port, path, grace_s) in commands.items()
     )
 
 
@@ -91,12 +92,17 @@ def _launcher(launch: Launch) -> Callable[[], Launch]:
     return lambda: launch
 
 
-def _asker(url: str) -> Callable[[], str]:
+def _asker(port: int, path: str) -> Callable[[], str]:
     def missing() -> str:
+        asking = HTTPConnection(HOST, port, timeout=2.0)
         try:
-            answer = httpx.get(url, timeout=2.0, trust_env=False)
-        except httpx.HTTPError as error:
-            return f"no answer at {url} ({type(error).__name__})"
-        return "" if answer.is_success else f"{url} says {answer.status_code}: {answer.text[:300]}"
+            asking.request("GET", path)
+            answer = asking.getresponse()
+            said = answer.read(300).decode(errors="replace")
+        except (OSError, HTTPException) as error:
+            return f"no answer on port {port} ({type(error).__name__})"
+        finally:
+            asking.close()
+        return "" if answer.status == HTTPStatus.OK else f"{path} says {answer.status}: {said}"
 
     return missing

@@ -15,7 +15,7 @@ from ias.dev.services import Service
 from ias.dev.state import Folder, State
 
 READY_WITHIN_S = 60.0
-POLL_S = 0.05
+POLL_S = 0.1
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -1,4 +1,4 @@
-"""Usage on real PostgreSQL, with TimescaleDB and without: taken in once, summed in hours and days, shown to its owner."""
+"""Usage on real PostgreSQL, with and without TimescaleDB: taken in once, summed up, shown to its owner."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -88,7 +88,9 @@ async def test_events_of_any_month_find_their_place(ground: Ground, org: Org) ->
 async def test_events_of_one_day_fall_into_their_hours(ground: Ground, org: Org) -> None:
     moments = [MOMENT, MOMENT + timedelta(minutes=59), MOMENT + timedelta(hours=1)]
 
-    await take_in(INTAKE, [event for moment in moments for event in events(org, 1, started_at=moment, settled_at=moment)])
+    await take_in(
+        INTAKE, [event for moment in moments for event in events(org, 1, started_at=moment, settled_at=moment)]
+    )
 
     hours = await ground.rows(
         "SELECT bucket, requests FROM analytics.usage_hourly WHERE org_id = $1 ORDER BY bucket", org.id

@@ -85,6 +85,12 @@ class Ground:
 
     edge: Edge
     owner: asyncpg.Connection
+    database_url: str
+
+    async def reconnect(self) -> None:
+        """After PostgreSQL was away."""
+        self.owner.terminate()
+        self.owner = await asyncpg.connect(self.database_url)
 
     async def organisation(self) -> Org:
         """A new one, whose limits, model and key gateways know."""
@@ -141,13 +147,13 @@ def database_url(world: Services, migrated: str) -> Iterator[str]:
 async def opened(database_url: str, redis_url: str) -> AsyncIterator[Ground]:
     """This process's pool, a connection as the owner, and Redis."""
     await open_pool(database_url, 8, "tests")
-    edge, owner = Edge(redis_url), await asyncpg.connect(database_url)
+    ground = Ground(Edge(redis_url), await asyncpg.connect(database_url), database_url)
     try:
-        await edge.load_library()
-        yield Ground(edge, owner)
+        await ground.edge.load_library()
+        yield ground
     finally:
-        await owner.close()
-        await edge.close()
+        await ground.owner.close()
+        await ground.edge.close()
         await close_pool()
 
 

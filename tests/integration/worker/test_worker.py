@@ -1,14 +1,14 @@
 """The worker process without a broker: what is settled in Redis is in the ledger and in the rollups, once."""
 
 import asyncio
-import signal
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import msgspec
 
-from ias.contract.admission import Admitted
+from ias.contract.admission import Admitted, NotReady
+from tests.integration.billing.doors import environment
 from tests.integration.billing.ground import Org, migrate
 from tests.integration.worker.place import Place, a_place, metric, until
 from tests.product.processes import BIN, Process
@@ -68,18 +68,22 @@ async def test_a_worker_told_to_end_ends_well_and_leaves_nothing_half_done(place
         await place.booked(org, ids)
 
 
-async def test_a_worker_waits_for_the_migrations_and_says_so(
-    world: Services, tmp_path: Path
-) -> None:
+async def test_a_worker_waits_for_the_migrations_and_says_so(world: Services, tmp_path: Path) -> None:
     with world.database() as url, world.fresh("redis") as redis:
-        async with a_bare_place(tmp_path, url, redis.url) as (process, ready):
-            await until(lambda: answered(ready, 503))
-            assert httpx.get(ready.replace("/ready", "/health")).status_code == 200
+        env = environment(url, redis.url)
+        probe = f"http://127.0.0.1:{env['IAS_WORKER_PORT']}"
+        worker = Process("worker", (str(BIN / "ias"), "worker"), env, tmp_path, f"{probe}/ready")
+        worker.start()
+        try:
+            await until(lambda: answers(probe, "/ready", 503))
+            assert await answers(probe, "/health", 200)
 
             migrate(url, redis.url)
 
-            await until(lambda: answered(ready, 200))
-            assert process.log.read_text().count("waiting for") >= 1
+            await until(lambda: answers(probe, "/ready", 200))
+            assert "waiting for" in worker.log.read_text()
+        finally:
+            worker.end()
 
 
 async def test_a_worker_outlives_a_restart_of_postgresql(world: Services, tmp_path: Path) -> None:
@@ -87,23 +91,38 @@ async def test_a_worker_outlives_a_restart_of_postgresql(world: Services, tmp_pa
         migrate(postgres.url, redis.url)
         async with a_place(tmp_path, postgres.url, redis.url, None) as place:
             org = await place.ground.organisation()
-        with place.worker():
-            ids = [await org.complete() for _ in range(50)]
-            postgres.kill()
-            ids += [await org.complete() for _ in range(50)]
-            postgres.start()
+            with place.worker():
+                ids = [await org.complete() for _ in range(50)]
+                postgres.kill()
+                ids += [await org.complete() for _ in range(50)]
+                await asyncio.sleep(0.5)
+                postgres.start()
+                await place.ground.reconnect()
 
-            async with a_place(tmp_path, postgres.url, redis.url, None) as again:
-                await again.booked(org, ids)
+                await place.booked(org, ids)
+
+
+async def test_a_worker_outlives_a_restart_of_redis(world: Services, migrated: str, tmp_path: Path) -> None:
+    settings = {"appendonly": "yes", "appendfsync": "always"}
+    with world.database(migrated) as url, world.fresh("redis", settings) as redis:
+        async with a_place(tmp_path, url, redis.url, None) as place:
+            org = await place.ground.organisation()
+            with place.worker():
+                ids = [await org.complete() for _ in range(20)]
+                redis.restart()
+                ids += [await org.complete() for _ in range(20)]
+
+                await place.booked(org, ids)
 
 
 async def test_an_emptied_redis_is_projected_again(place: Place, org: Org) -> None:
     with place.worker():
         await until(place.ground.edge.whole)
         await place.ground.edge.call(("FLUSHALL",))
+        assert isinstance((await org.reserve())[1], NotReady)
 
         await until(place.ground.edge.whole)
-        await until(lambda: has_routes(org))
+        assert not isinstance((await org.reserve())[1], NotReady)
 
 
 async def test_a_lost_gateways_request_is_swept(place: Place, org: Org) -> None:
@@ -115,3 +134,11 @@ async def test_a_lost_gateways_request_is_swept(place: Place, org: Org) -> None:
 
     outcome = await place.ground.value("SELECT outcome FROM billing.ledger_lines WHERE org_id = $1", org.id)
     assert outcome == "gateway_lost"
+
+
+async def answers(base: str, path: str, status: int) -> bool:
+    try:
+        async with httpx.AsyncClient(base_url=base, timeout=5) as client:
+            return (await client.get(path)).status_code == status
+    except httpx.TransportError:
+        return False

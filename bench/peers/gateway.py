@@ -1,0 +1,94 @@
+"""The gateway itself, with everything on: a Redis of its own, key, route and policy, metrics, log lines, outbox.
+
+No worker runs, so a janitor of ours empties the outbox as the product's does once the ledger has the entries.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from bench.exchange import MODEL
+from bench.load import Target
+from bench.peers.peer import Launch, Peer, Running, answering, launched
+from bench.rig import Rig
+from ias.contract import admission, catalogue, keys
+from ias.edge import Edge, KeyRecord
+from tests.services import free_port
+
+NAME = "ias-gateway"
+JANITOR_EVERY_S = 0.25
+MAX_STREAMS = 5000
+_UUID = "00000000-0000-7000-8000-{:012d}"
+_NO_LIMITS = ("tokens", "udef", "rps", "burst", "tpm", "conc", "urps", "uburst", "utpm", "uconc", "cap")
+
+
+def direct() -> Peer:
+    """The engine without any proxy: what is subtracted from latencies."""
+
+    @asynccontextmanager
+    async def start(_: Rig, engine: int) -> AsyncIterator[Running]:
+        yield Running(Target(engine), None)
+
+    return Peer("", start)
+
+
+def ours() -> Peer:
+    """The gateway of this checkout."""
+    return Peer("", _start)
+
+
+@asynccontextmanager
+async def _start(rig: Rig, engine: int) -> AsyncIterator[Running]:
+    launch = Launch(rig.folder / NAME, free_port(), engine)
+    launch.home.mkdir(exist_ok=True)
+    with rig.services.fresh("redis") as redis:
+        async with _organisation(redis.url, launch) as token:
+            argv = (Path(sys.executable).with_name(NAME),)
+            async with launched(rig, NAME, launch, argv, _environment(redis.url, launch)) as process:
+                target = Target(launch.port, token)
+                await answering(target, process)
+                yield Running(target, process)
+
+
+def _environment(redis_url: str, launch: Launch) -> dict[str, str]:
+    return {
+        "IAS_REDIS_URL": redis_url,
+        "IAS_GATEWAY_PORT": str(launch.port),
+        "IAS_GATEWAY_METRICS_PORT": str(free_port()),
+        "IAS_CACHE_SALT_SECRET": "a secret of the benchmark, long enough",
+        "IAS_MAX_STREAMS": str(MAX_STREAMS),
+    }
+
+
+@asynccontextmanager
+async def _organisation(redis_url: str, launch: Launch) -> AsyncIterator[str]:
+    """An organisation without limits whose model is the engine; yields its key's token."""
+    tag = keys.new_tag()
+    token = keys.mint(tag)
+    edge = Edge(redis_url)
+    await edge.load_library()
+    route = catalogue.ModelRoute(
+        name=MODEL, model_id=_UUID.format(1), upstream_name=MODEL, replicas=(launch.engine_url,)
+    )
+    await edge.project(tag, "org", 1, {"id": _UUID.format(2), "st": "active"})
+    await edge.project(tag, "pol", 1, {**dict.fromkeys(_NO_LIMITS, -1), "floor": 16})
+    await edge.project(tag, "routes", 1, {MODEL: catalogue.encode_route(route)})
+    await edge.grant(tag, KeyRecord(keys.fingerprint(token), _UUID.format(3), _UUID.format(4)), 1)
+    await edge.complete(tag)
+    await edge.mark_whole()
+    janitor = asyncio.create_task(_janitor(edge, tag))
+    try:
+        yield token
+    finally:
+        janitor.cancel()
+        with suppress(asyncio.CancelledError):
+            await janitor
+        await edge.close()
+
+
+async def _janitor(edge: Edge, tag: str) -> None:
+    while True:
+        await asyncio.sleep(JANITOR_EVERY_S)
+        await edge.call(("XTRIM", admission.outbox(tag), "MAXLEN", 0))

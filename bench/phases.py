@@ -1,0 +1,165 @@
+"""What is measured of one proxy: each phase loads it, waits until it runs evenly, then looks for a while."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from bench import exchange
+from bench.load import Caller, Tally, Target, calling
+from bench.rig import Meter
+
+WARM_S = 0.3
+OPEN_WITHIN_S = 20.0
+MANY = 64
+FEW_STREAMS, MANY_STREAMS = 200, 1000
+PROBES = 4
+Figures = dict[str, float]
+
+
+class PhaseFailed(Exception):
+    """The proxy did not do what this phase asks of it."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The proxy under measurement; `meter` is None for the engine itself."""
+
+    target: Target
+    meter: Meter | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """What happened while we looked."""
+
+    seconds: float
+    cpu_s: float
+    answers: int
+    events: int
+
+
+async def memory(subject: Subject) -> Figures:
+    """A thousand open streams against none, and what a token of them costs."""
+    before = subject.meter.rss_kb() if subject.meter else 0.0
+    figures = await _paced(subject, MANY_STREAMS)
+    after = figures.pop("rss_kb")
+    return {
+        "rss_kb_per_stream": (after - before) / MANY_STREAMS,
+        "rss_idle_kb": before,
+        "paced_1000_cpu_us_per_chunk": figures["cpu_us"],
+        "paced_1000_delivered": figures["delivered"],
+    }
+
+
+async def paced(subject: Subject) -> Figures:
+    """Two hundred streams with a token each 20 ms."""
+    figures = await _paced(subject, FEW_STREAMS)
+    return {"paced_cpu_us_per_chunk": figures["cpu_us"], "paced_delivered": figures["delivered"]}
+
+
+async def unary(subject: Subject) -> Figures:
+    """Without streaming, over 64 connections."""
+    look, _ = await _closed(subject, exchange.request_body(exchange.UNARY), MANY)
+    return {
+        "unary_cpu_us": _per(look, look.answers),
+        "unary_rps": look.answers / look.seconds,
+        "unary_core_share": look.cpu_s / look.seconds,
+    }
+
+
+async def unary_alone(subject: Subject) -> Figures:
+    """Without streaming, over one connection."""
+    look, tally = await _closed(subject, exchange.request_body(exchange.UNARY), 1)
+    return {
+        "unary_1_cpu_us": _per(look, look.answers),
+        "unary_1_rps": look.answers / look.seconds,
+        "unary_us_p50": _percentile(tally.whole_s, 50),
+        "unary_us_p99": _percentile(tally.whole_s, 99),
+    }
+
+
+async def large(subject: Subject) -> Figures:
+    """Without streaming, over 64 connections, with a prompt of 64 KB."""
+    look, _ = await _closed(subject, exchange.request_body(exchange.UNARY, exchange.LARGE_BYTES), MANY)
+    return {"large_cpu_us": _per(look, look.answers), "large_rps": look.answers / look.seconds}
+
+
+async def bursts(subject: Subject) -> Figures:
+    """Streams whose 66 events come at once, over 64 connections."""
+    look, _ = await _closed(subject, exchange.request_body(exchange.BURST), MANY)
+    return {
+        "burst_cpu_us": _per(look, look.answers),
+        "burst_cpu_us_per_chunk": _per(look, look.answers * exchange.BURST_EVENTS),
+        "burst_rps": look.answers / look.seconds,
+    }
+
+
+async def first_tokens(subject: Subject) -> Figures:
+    """Time to the first event of short paced streams, a few at a time."""
+    _, tally = await _closed(subject, exchange.request_body(exchange.BRIEF), PROBES)
+    return {f"first_token_us_p{at}": _percentile(tally.first_s, at) for at in (50, 95, 99)}
+
+
+Phase = Callable[[Subject], Awaitable[Figures]]
+# Memory first, on a process that has done little: what other phases leave in its allocator would hide the streams.
+PHASES: tuple[Phase, ...] = (memory, paced, first_tokens, unary_alone, unary, bursts, large)
+
+
+async def _closed(subject: Subject, body: bytes, connections: int) -> tuple[Look, Tally]:
+    """Connections that ask again as soon as they are answered."""
+    tally = Tally()
+    async with calling(subject.target, body, connections, tally):
+        await asyncio.sleep(WARM_S)
+        tally.first_s.clear()
+        tally.whole_s.clear()
+        look = await _look(subject, tally)
+    _judge(tally, look.answers)
+    return look, tally
+
+
+async def _paced(subject: Subject, streams: int) -> Figures:
+    tally = Tally()
+    async with calling(subject.target, exchange.request_body(exchange.PACED), streams, tally) as callers:
+        await _all_started(callers)
+        await asyncio.sleep(WARM_S)
+        look = await _look(subject, tally)
+        rss = subject.meter.rss_kb() if subject.meter else 0.0
+    await asyncio.sleep(WARM_S)
+    _judge(tally, look.events)
+    due = streams * look.seconds / exchange.PACE_S
+    return {"cpu_us": _per(look, look.events), "delivered": look.events / due, "rss_kb": rss}
+
+
+async def _all_started(callers: Sequence[Caller]) -> None:
+    async with asyncio.timeout(OPEN_WITHIN_S):
+        while not all(caller.started for caller in callers):
+            await asyncio.sleep(0.05)
+
+
+async def _look(subject: Subject, tally: Tally) -> Look:
+    """Look for the seconds that the run gives."""
+    meter = subject.meter
+    began, cpu, answers, events = perf_counter(), meter.cpu_s() if meter else 0.0, tally.answers, tally.events
+    await asyncio.sleep(subject.seconds)
+    seconds = perf_counter() - began
+    used = (meter.cpu_s() if meter else 0.0) - cpu
+    return Look(seconds, used, tally.answers - answers, tally.events - events)
+
+
+def _judge(tally: Tally, good: int) -> None:
+    if tally.failures or not good:
+        last = tally.last_failure.decode(errors="replace")
+        raise PhaseFailed(f"{tally.failures} failures and {good} good answers; the last failure: {last!r}")
+
+
+def _per(look: Look, number: int) -> float:
+    """CPU microseconds each."""
+    return look.cpu_s * 1e6 / number
+
+
+def _percentile(seconds: Sequence[float], at: int) -> float:
+    """Microseconds within which `at` % of them lie."""
+    ranked = sorted(seconds)
+    return ranked[min(len(ranked) - 1, len(ranked) * at // 100)] * 1e6

@@ -1,0 +1,158 @@
+"""The worker process on real RabbitMQ: the queue may lose, repeat or refuse, the books stay the same."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractRobustChannel
+
+from ias.bus import Bus, BusDown, dead_letters
+from ias.contract.usage import ANALYTICS_QUEUE, EXCHANGE, LEDGER_QUEUE, ROUTING_KEY, UsageRecorded, encode_batch
+from tests.integration.billing.test_ledger import events
+from tests.integration.worker.place import Place, a_place, metric, until
+from tests.services import Services
+
+QUEUES = (LEDGER_QUEUE, ANALYTICS_QUEUE)
+
+
+@asynccontextmanager
+async def channel(url: str | None) -> AsyncIterator[AbstractRobustChannel]:
+    """A channel of the test's own."""
+    assert url is not None
+    connection = await aio_pika.connect(url)
+    async with connection:
+        yield await connection.channel()
+
+
+async def publish(url: str | None, body: bytes) -> None:
+    """Put a message where the relay would."""
+    async with channel(url) as mine:
+        exchange = await mine.get_exchange(EXCHANGE)
+        await exchange.publish(aio_pika.Message(body), ROUTING_KEY)
+
+
+async def waiting(url: str | None, queue: str) -> int:
+    """Messages that are ready in a queue."""
+    async with channel(url) as mine:
+        return (await mine.declare_queue(queue, passive=True)).declaration_result.message_count or 0
+
+
+async def test_the_books_are_the_same_through_the_queue_and_straight_in(queued: Place, place: Place) -> None:
+    totals = []
+    for where in (queued, place):
+        org = await where.ground.organisation()
+        with where.worker():
+            ids = [await org.complete((10, number, number % 7)) for number in range(100)]
+            await where.booked(org, ids)
+            totals.append(await where.sums(org))
+
+    assert totals[0] == totals[1]
+    for queue in QUEUES:
+        assert await waiting(queued.amqp_url, queue) == 0
+
+
+async def test_a_message_that_comes_twice_is_booked_once(queued: Place) -> None:
+    org = await queued.ground.organisation()
+    batch = events(org, 20)
+    with queued.worker():
+        for _ in range(3):
+            await publish(queued.amqp_url, encode_batch(batch))
+
+        await queued.booked(org, [str(event.request_id) for event in batch])
+
+
+async def test_poison_is_set_aside_and_the_others_go_on(queued: Place) -> None:
+    org = await queued.ground.organisation()
+    good, bad = events(org, 3), events(org, 1, completion_tokens=-1)
+    with queued.worker():
+        await publish(queued.amqp_url, b"no batch at all")
+        await publish(queued.amqp_url, encode_batch([*good[:2], *bad]))
+        await publish(queued.amqp_url, encode_batch(good[2:]))
+
+        await queued.booked(org, [str(event.request_id) for event in good])
+
+    for context in ("billing", "analytics"):
+        reasons = await queued.ground.rows(f"SELECT reason FROM {context}.quarantine ORDER BY reason")
+        assert [str(row[0]).partition(":")[0] for row in reasons] == ["line 1 has negative tokens", "not a batch"]
+    for queue in QUEUES:
+        assert await waiting(queued.amqp_url, dead_letters(queue)) == 1
+
+
+async def test_workers_killed_again_and_again_lose_and_double_nothing(queued: Place) -> None:
+    org = await queued.ground.organisation()
+    ids: list[str] = []
+    with queued.worker(IAS_RELAY_TAKEOVER_S="1", IAS_RELAY_AGAIN_S="2") as worker:
+        for _ in range(4):
+            ids += [await org.complete() for _ in range(100)]
+            worker.processes["worker"].restart()
+
+        await queued.booked(org, ids)
+
+
+async def test_a_queue_that_is_deleted_is_made_again_and_what_it_lost_is_relayed_again(queued: Place) -> None:
+    org = await queued.ground.organisation()
+    with queued.worker(IAS_RELAY_AGAIN_S="2"):
+        ids = [await org.complete() for _ in range(20)]
+        await queued.booked(org, ids)
+        async with channel(queued.amqp_url) as mine:
+            await mine.queue_delete(ANALYTICS_QUEUE)
+        ids += [await org.complete() for _ in range(20)]
+
+        await queued.booked(org, ids)
+
+
+async def test_a_broker_that_loses_its_disk_costs_nothing(world: Services, migrated: str, tmp_path: Path) -> None:
+    world.need("rabbitmq")
+    with world.database(migrated) as url, world.fresh("redis") as redis, world.fresh("rabbitmq") as broker:
+        async with a_place(tmp_path, url, redis.url, broker.url) as place:
+            org = await place.ground.organisation()
+            with place.worker(IAS_RELAY_AGAIN_S="2") as worker:
+                ids = [await org.complete() for _ in range(50)]
+                broker.wipe()
+                ids += [await org.complete() for _ in range(50)]
+                broker.start()
+
+                await place.booked(org, ids)
+                assert metric(worker, "ias_ledger_quarantined_total") == 0
+
+
+async def test_what_is_published_is_confirmed_or_fails(queued: Place) -> None:
+    org = await queued.ground.organisation()
+
+    async def handler(body: bytes) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    assert queued.amqp_url is not None
+    bus = Bus(queued.amqp_url, dict.fromkeys(QUEUES, handler))
+    with pytest.raises(BusDown, match="no connection"):
+        await bus.publish(events(org, 1))
+    await bus.watch()
+    await bus.publish(events(org, 1))
+    async with channel(queued.amqp_url) as mine:
+        for queue in QUEUES:
+            await mine.queue_delete(queue)
+    with pytest.raises(BusDown, match="did not confirm"):
+        await bus.publish(events(org, 1))
+
+    await until(lambda: publishes(bus, events(org, 1)))
+    await bus.close()
+
+
+async def publishes(bus: Bus, batch: Sequence[UsageRecorded]) -> bool:
+    await bus.watch()
+    try:
+        await bus.publish(batch)
+    except BusDown:
+        return False
+    return True
+
+
+async def test_a_broker_that_is_not_there_is_said_to_be_down(queued: Place) -> None:
+    bus = Bus("amqp://guest:guest@127.0.0.1:1/", {})
+
+    with pytest.raises(BusDown, match="does not answer"):
+        await bus.watch()
