@@ -103,8 +103,9 @@ async def first_tokens(subject: Subject) -> Figures:
 
 
 Phase = Callable[[Subject], Awaitable[Figures]]
-# Memory first, on a process that has done little: what other phases leave in its allocator would hide the streams.
-PHASES: tuple[Phase, ...] = (memory, paced, first_tokens, unary_alone, unary, bursts, large)
+# Memory on a process of its own: what other phases leave in its allocator would hide the streams, and what some proxies
+# do not close behind a thousand clients that left would weigh on the others.
+LAUNCHES: tuple[tuple[Phase, ...], ...] = ((unary_alone, unary, bursts, large, first_tokens, paced), (memory,))
 
 
 async def _closed(subject: Subject, body: bytes, connections: int) -> tuple[Look, Tally]:

@@ -11,7 +11,9 @@ _STATE: dict[str, aiohttp.ClientSession] = {}
 _HEADERS = {"content-type": "application/json", "accept-encoding": "identity"}
 
 
-async def proxy(scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]) -> None:
+async def proxy(
+    scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
+) -> None:
     """One ASGI call."""
     body, more = b"", True
     while more:

@@ -36,7 +36,13 @@ def output(argv: tuple[str, ...], within_s: float = INSTALL_WITHIN_S, start_in: 
     """
     try:
         done = subprocess.run(
-            argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=within_s, cwd=start_in
+            argv,
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=within_s,
+            cwd=start_in,
         )
     except FileNotFoundError:
         raise Absent(f"{argv[0]} is not installed") from None

@@ -17,6 +17,7 @@ MOST_BYTES = 4 << 30
 """Of a queue; beyond it the broker refuses, and what is settled waits in Redis."""
 CONFIRM_S = 10.0
 GRACE_S = 15.0
+PING_S = 1.0
 RECONNECT_S = 1.0
 
 Handler = Callable[[bytes], Awaitable[bool]]
@@ -53,6 +54,15 @@ class Bus:
                 await self._open()
         except _TROUBLE as error:
             raise BusDown(f"RabbitMQ does not answer: {_said(error)}") from error
+
+    async def check(self) -> None:
+        """Nothing, where there is a connection.
+
+        Raises:
+            BusDown: there is none.
+        """
+        if self._broker is None or not await self._broker.ping(PING_S):
+            raise BusDown("there is no connection to RabbitMQ")
 
     async def publish(self, events: Sequence[UsageRecorded]) -> None:
         """Publish events as one message; returns once the broker has confirmed that every queue has it.

@@ -45,6 +45,7 @@ class Worker:
                 "postgresql": ping,
                 "redis": self._check_redis,
                 "migrations": check_migrations,
+                **({} if self.bus is None else {"rabbitmq": self.bus.check}),
                 "stages": self._check_stages,
             }
         )

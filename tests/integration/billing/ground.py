@@ -1,6 +1,7 @@
 """What tests of accounting stand on: a migrated database, Redis with the Function library, organisations with keys."""
 
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,7 +63,8 @@ class Org:
         await self.settle(request_id, tokens, admitted)
         return request_id
 
-    def facts(self, started_at: float = 1767225600.0) -> Facts:
+    def facts(self) -> Facts:
+        """What a gateway knows of a request that it just served."""
         return Facts(
             organisation=str(self.id),
             user=str(self.user),
@@ -70,7 +72,7 @@ class Org:
             model=self.model_name,
             model_id=str(self.model),
             endpoint="chat",
-            started_at=started_at,
+            started_at=time.time(),
             status=200,
         )
 

@@ -1,0 +1,75 @@
+"""`python -m bench`: measures the gateway beside other proxies, prints one table, writes results and chart."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+
+from bench.bar import OURS
+from bench.chart import chart
+from bench.peers import OFFERS
+from bench.report import ROOT, Report, machine, report, write
+from bench.rig import open_rig
+from bench.rounds import DIRECT, Results, measure
+from bench.table import gaps, table, verdict
+
+LATEST = ROOT / "bench/results/latest.json"
+CHART = ROOT / "docs/images/bench.svg"
+QUICK = (OURS, "nginx", "vllm-router")
+QUICK_SECONDS = 0.8
+
+
+def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
+    names = tuple(given.split(",")) if given else ()
+    unknown = [name for name in names if name not in OFFERS]
+    if unknown:
+        raise click.BadParameter(f"there is no {', '.join(unknown)}; choose among {', '.join(OFFERS)}")
+    return names
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--seconds", type=click.FloatRange(0.05), default=2.0, show_default=True, help="How long each look takes."
+)
+@click.option("--only", callback=_names, help=f"Names with commas between: {', '.join(OFFERS)}.")
+@click.option("--quick", is_flag=True, help=f"One short round of {', '.join(QUICK)}, within a minute.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Where the JSON goes; a whole run: bench/results/latest.json."
+)
+def main(*, rounds: int, seconds: float, only: tuple[str, ...], quick: bool, out: Path | None) -> None:
+    """Measure the gateway side by side with other proxies on this machine."""
+    if quick:
+        rounds, seconds = 1, QUICK_SECONDS
+    names = only or (QUICK if quick else tuple(OFFERS))
+    place = machine()
+    with open_rig() as rig, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        results = runner.run(measure(rig, names, rounds, seconds, _say))
+    whole = report(results, place, rounds, seconds)
+    rows = {name: record.medians() for name, record in results.records.items()}
+    missing = {name: record.missing for name, record in results.records.items()}
+    click.echo("\n\n".join(filter(None, (table(rows), verdict(whole.bar), gaps(results.absent, missing)))))
+    _keep(whole, results, out, partial=bool(only or quick))
+
+
+def _keep(whole: Report, results: Results, out: Path | None, *, partial: bool) -> None:
+    """A partial run does not replace what a whole one has left."""
+    path = out if out or partial else LATEST
+    if path is None:
+        return
+    write(whole, path)
+    click.echo(f"\nwritten: {path}", err=True)
+    if path == LATEST:
+        rows = {name: record.medians() for name, record in results.records.items() if name != DIRECT}
+        cpu, cores = whole.machine.cpu, whole.machine.cores
+        CHART.write_text(chart(rows, f"{cpu}, {cores} cores, medians of {whole.rounds} interleaved rounds"))
+
+
+def _say(text: str) -> None:
+    click.echo(f"bench: {text}", err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What a run leaves: `latest.json`, with where and on what it was measured."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from bench.bar import Demand, demands
+from bench.rounds import Results
+
+ROOT = Path(__file__).parents[1]
+Value = str | float | int | bool | None | Mapping[str, list[float]] | Mapping[str, str]
+
+
+class Machine(msgspec.Struct):
+    """What it was measured on. `load_before` is the load average of a minute when the run began."""
+
+    cpu: str
+    cores: int
+    memory_gib: float
+    kernel: str
+    python: str
+    load_before: float
+
+
+class Report(msgspec.Struct):
+    """The whole of `latest.json`. Times are microseconds, memory KB, of each row the median of its rounds."""
+
+    commit: str
+    changed: bool
+    measured_at: str
+    rounds: int
+    seconds: float
+    machine: Machine
+    rows: list[dict[str, Value]]
+    absent: dict[str, str]
+    bar: list[Demand]
+
+
+def machine() -> Machine:
+    """This machine, now."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return Machine(
+        cpu=_cpu(),
+        cores=os.cpu_count() or 1,
+        memory_gib=round(memory, 1),
+        kernel=platform.release(),
+        python=platform.python_version(),
+        load_before=round(os.getloadavg()[0], 2),
+    )
+
+
+def report(results: Results, place: Machine, rounds: int, seconds: float) -> Report:
+    """All of a run."""
+    rows = {name: record.medians() for name, record in results.records.items()}
+    return Report(
+        commit=_git("rev-parse", "HEAD"),
+        changed=bool(_git("status", "--porcelain", "--", "src")),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        rounds=rounds,
+        seconds=seconds,
+        machine=place,
+        rows=[_row(name, results) for name in rows],
+        absent=results.absent,
+        bar=demands(rows),
+    )
+
+
+def write(whole: Report, path: Path) -> None:
+    """Put it into a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
+
+
+def _row(name: str, results: Results) -> dict[str, Value]:
+    record = results.records[name]
+    medians: dict[str, Value] = {figure: round(value, 3) for figure, value in record.medians().items()}
+    spread = {figure: [round(min(seen), 3), round(max(seen), 3)] for figure, seen in record.figures.items()}
+    return {"name": name, "version": record.peer.version, **medians, "spread": spread, "missing": record.missing}
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(("git", *arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()

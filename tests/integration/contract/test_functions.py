@@ -1,0 +1,351 @@
+"""The Function library on a real Redis: what is admitted, held, settled, swept and projected."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from itertools import count
+
+import msgspec
+import pytest
+
+from ias.contract import admission, catalogue, keys
+from ias.contract.admission import Admitted, Ask, Refused
+from ias.contract.usage import decode_facts
+from ias.edge import Edge, KeyRecord
+from tests.services import Service, Services
+
+ORG, KEY, USER = (f"0192d0c0-0000-7000-8000-{number:012}" for number in (1, 2, 3))
+ROUTE = catalogue.ModelRoute(name="llama", model_id=ORG, upstream_name="inner", replicas=("http://127.0.0.1:1",))
+FREE = dict.fromkeys(("tokens", "udef", "rps", "tpm", "conc", "urps", "utpm", "uconc", "cap"), -1)
+FREE |= {"burst": 1, "uburst": 1, "floor": 16}
+
+_ids = count(1)
+
+
+@pytest.fixture(scope="module")
+def server(services: Services) -> Iterator[Service]:
+    with services.fresh("redis") as redis:
+        yield redis
+
+
+@pytest.fixture
+async def edge(server: Service) -> AsyncIterator[Edge]:
+    edge = Edge(server.url)
+    await edge.load_library()
+    yield edge
+    await edge.close()
+
+
+class Org:
+    """One organisation, projected by hand."""
+
+    def __init__(self, edge: Edge) -> None:
+        self.edge = edge
+        self.tag = keys.new_tag()
+        self.token = keys.mint(self.tag)
+        self.record = KeyRecord(keys.fingerprint(self.token), KEY, USER)
+        self.version = 0
+
+    async def project(self, section: str, fields: dict[str, str | bytes | int]) -> None:
+        self.version += 1
+        await self.edge.project(self.tag, section, self.version, fields)
+
+    async def policy(self, **limits: int) -> None:
+        await self.project("pol", {**FREE, **limits})
+
+    async def whole(self, **limits: int) -> "Org":
+        await self.project("org", {"id": ORG, "st": "active"})
+        await self.project("routes", {"llama": catalogue.encode_route(ROUTE)})
+        await self.policy(**limits)
+        await self.edge.grant(self.tag, self.record, 1)
+        await self.edge.complete(self.tag)
+        return self
+
+    async def reserve(self, request_id: str | None = None, **ask: object) -> Admitted | Refused:
+        wanted = {"model": "llama", "prompt": 100, "n": 1, "output": 50, "endpoint": "/v1/chat/completions"}
+        asked = Ask(**{**wanted, "streamed": False, **{name: ask[name] for name in ask if name not in ("gw", "lease")}})
+        holder = (str(ask.get("gw", "gw")), int(str(ask.get("lease", 30))))
+        request_id = request_id or f"r{next(_ids)}"
+        fingerprint = self.record.fingerprint
+        return admission.read_reserve(
+            await self.edge.call(admission.reserve(self.tag, fingerprint, request_id, asked, holder))
+        )
+
+    async def held(self, **ask: object) -> tuple[str, Admitted]:
+        request_id = f"r{next(_ids)}"
+        admitted = await self.reserve(request_id, **ask)
+        assert isinstance(admitted, Admitted), admitted
+        return request_id, admitted
+
+    async def settle(self, request_id: str, admitted: Admitted, *tokens: int, outcome: str = "completed") -> bytes:
+        command = admission.settle(self.tag, request_id, (*tokens, 0)[:3], (outcome, False), b"{}")
+        return (await self.edge.call((*command, *admission.holder_of(admitted, "gw"))))[0]
+
+    async def budget(self) -> tuple[int, int]:
+        standing = await self.edge.standing(self.tag, USER)
+        return int(standing[2]), int(standing[3])
+
+    async def outbox(self) -> list[dict[str, str]]:
+        entries = await self.edge.redis.xrange(admission.outbox(self.tag))
+        return [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in entries]
+
+
+@pytest.fixture
+async def org(edge: Edge) -> Org:
+    return await Org(edge).whole()
+
+
+async def test_an_admission_carries_what_the_gateway_needs(org: Org) -> None:
+    admitted = await org.reserve()
+    assert isinstance(admitted, Admitted)
+    assert (admitted.org, admitted.user, admitted.key, admitted.output) == (ORG, USER, KEY, 50)
+    assert catalogue.decode_route(admitted.route) == ROUTE
+    assert admitted.period == f"{datetime.now(UTC):%Y%m}"
+    assert await org.budget() == (0, 150)
+
+
+async def test_an_unknown_revoked_or_expired_key_is_a_bad_key(org: Org) -> None:
+    await org.edge.revoke(org.tag, org.record, 2)
+    assert await org.reserve() == admission.BadKey()
+    await org.edge.grant(org.tag, msgspec.structs.replace(org.record, expires_at=1), 3)
+    assert await org.reserve() == admission.BadKey()
+    org.record = KeyRecord("f" * 64, KEY, USER)
+    assert await org.reserve() == admission.BadKey()
+
+
+async def test_an_older_grant_never_wins_over_a_newer_revoke(org: Org) -> None:
+    await org.edge.revoke(org.tag, org.record, 9)
+    await org.edge.grant(org.tag, org.record, 8)
+    assert await org.reserve() == admission.BadKey()
+
+
+async def test_an_older_section_never_overwrites_a_newer_one(org: Org) -> None:
+    await org.edge.project(org.tag, "pol", 1, {**FREE, "tokens": 1})
+    assert isinstance(await org.reserve(), Admitted)
+
+
+async def test_before_the_projection_is_whole_nothing_is_a_bad_key(edge: Edge) -> None:
+    org = Org(edge)
+    assert await org.reserve() == admission.NotReady(unknown_org=True)
+    await org.project("org", {"id": ORG, "st": "active"})
+    assert await org.reserve() == admission.NotReady(unknown_org=False)
+    await org.edge.grant(org.tag, org.record, 1)
+    assert await org.reserve() == admission.NotReady(unknown_org=False)
+
+
+async def test_a_missing_policy_is_never_no_limit(edge: Edge) -> None:
+    org = Org(edge)
+    await org.project("org", {"id": ORG, "st": "active"})
+    await org.project("routes", {"llama": catalogue.encode_route(ROUTE)})
+    await org.edge.grant(org.tag, org.record, 1)
+    await org.edge.complete(org.tag)
+    assert await org.reserve() == admission.NotReady(unknown_org=False)
+
+
+async def test_a_suspended_user_or_organisation_is_told_which(org: Org) -> None:
+    await org.project("org", {"id": ORG, "st": "active", f"x:{USER}": 1})
+    assert await org.reserve() == admission.Suspended("user")
+    await org.project("org", {"id": ORG, "st": "suspended"})
+    assert await org.reserve() == admission.Suspended("organisation")
+
+
+async def test_an_unknown_model_comes_with_those_that_may_be_used(org: Org) -> None:
+    assert await org.reserve(model="gpt") == admission.UnknownModel(("llama",))
+
+
+async def test_the_same_gateway_gets_the_same_answer_and_holds_once(org: Org) -> None:
+    first = await org.reserve("same")
+    again = await org.reserve("same")
+    assert isinstance(first, Admitted)
+    assert isinstance(again, Admitted)
+    assert (again.output, again.period, again.held) == (first.output, first.period, first.held)
+    assert await org.budget() == (0, 150)
+    assert await org.reserve("same", gw="another") == admission.Duplicate()
+
+
+async def test_settling_releases_the_hold_and_charges_what_was_used(org: Org) -> None:
+    request_id, admitted = await org.held()
+    assert await org.settle(request_id, admitted, 10, 5) == b"ok"
+    assert await org.budget() == (15, 0)
+    assert [(line["l"], line["pt"], line["ct"], line["o"]) for line in await org.outbox()] == [
+        ("1", "10", "5", "completed")
+    ]
+
+
+async def test_the_first_settlement_wins_and_a_later_truth_is_an_adjustment(org: Org) -> None:
+    request_id, admitted = await org.held()
+    await org.settle(request_id, admitted, 10, 5)
+    assert await org.settle(request_id, admitted, 10, 5) == b"already"
+    assert await org.settle(request_id, admitted, 10, 9) == b"ok"
+    assert await org.budget() == (19, 0)
+    assert [(line["l"], line["pt"], line["ct"]) for line in await org.outbox()] == [("1", "10", "5"), ("2", "0", "4")]
+
+
+async def test_a_request_that_redis_lost_is_accounted_all_the_same(org: Org) -> None:
+    _, admitted = await org.held()
+    assert await org.settle("unheard-of", admitted, 3, 4) == b"ok"
+    assert (await org.budget())[0] == 7
+
+
+async def test_a_lapsed_lease_is_settled_from_the_last_checkpoint_as_a_lower_bound(org: Org) -> None:
+    request_id, _ = await org.held(lease=-1, streamed=True)
+    await org.edge.call(admission.tick(org.tag, -1, [request_id, 7, 3, 0]))
+    assert await org.edge.call(admission.sweep(org.tag, 10)) == 1
+    assert await org.edge.call(admission.sweep(org.tag, 10)) == 0
+    (line,) = await org.outbox()
+    assert (line["pt"], line["ct"], line["o"], line["b"]) == ("7", "3", "gateway_lost", "1")
+    facts = decode_facts(line["f"].encode())
+    assert (facts.organisation, facts.user, facts.key, facts.model, facts.streamed) == (ORG, USER, KEY, "llama", True)
+    assert await org.budget() == (10, 0)
+
+
+async def test_a_gateway_that_was_swept_too_early_adjusts_the_line(org: Org) -> None:
+    request_id, admitted = await org.held(lease=-1)
+    await org.edge.call(admission.sweep(org.tag, 10))
+    assert await org.edge.call(admission.tick(org.tag, 30, [request_id, 9, 9, 0])) == [
+        *(await org.edge.call(admission.tick(org.tag, 30, [])))[:2], request_id.encode(), b"swept",
+    ]  # fmt: skip
+    await org.settle(request_id, admitted, 9, 9)
+    assert [line["ct"] for line in await org.outbox()] == ["0", "9"]
+
+
+async def test_a_tick_says_what_must_be_cut(org: Org) -> None:
+    request_id, _ = await org.held()
+    await org.edge.revoke(org.tag, org.record, 2)
+    answer = await org.edge.call(admission.tick(org.tag, 30, [request_id, 1, 1, 0, "unheard-of", 1, 1, 0]))
+    assert answer[2:] == [request_id.encode(), b"revoked", b"unheard-of", b"unknown"]
+
+
+async def test_a_tick_names_the_first_entry_that_the_outbox_still_has(org: Org) -> None:
+    assert (await org.edge.call(admission.tick(org.tag, 30, [])))[1] == b""
+    request_id, admitted = await org.held()
+    await org.settle(request_id, admitted, 1, 1)
+    (entry,) = await org.edge.redis.xrange(admission.outbox(org.tag))
+    assert (await org.edge.call(admission.tick(org.tag, 30, [])))[1] == entry[0]
+
+
+@pytest.mark.parametrize(("limits", "scope"), [({"tokens": 1000}, "organisation"), ({"udef": 1000}, "user")])
+async def test_a_budget_is_used_up_but_never_passed(org: Org, limits: dict[str, int], scope: str) -> None:
+    await org.policy(**limits)
+    await org.held(output=700)
+    _, clamped = await org.held(output=700)
+    assert clamped.output == 100
+    refused = await org.reserve()
+    assert isinstance(refused, admission.OverBudget)
+    assert (refused.scope, refused.limit, refused.used, refused.held) == (scope, 1000, 0, 1000)
+
+
+async def test_a_users_own_budget_goes_over_the_usual_one(org: Org) -> None:
+    await org.policy(udef=10, **{f"u:{USER}": 500})
+    assert isinstance(await org.reserve(), Admitted)
+
+
+async def test_near_the_end_the_output_is_clamped_to_the_floor_and_not_further(org: Org) -> None:
+    await org.policy(tokens=116)
+    assert (await org.held())[1].output == 16
+    other = await Org(org.edge).whole(tokens=115)
+    assert isinstance(await other.reserve(), admission.OverBudget)
+
+
+async def test_without_an_output_limit_the_models_or_the_policys_cap_is_granted(org: Org) -> None:
+    assert (await org.held(output=admission.NOT_ASKED))[1].output == ROUTE.max_output_tokens
+    await org.policy(cap=20)
+    assert (await org.held(output=admission.NOT_ASKED))[1].output == 20
+
+
+async def test_embeddings_hold_their_prompt_only(org: Org) -> None:
+    assert (await org.held(output=admission.NO_OUTPUT))[1].held == 100
+
+
+async def test_requests_per_second_are_a_bucket_with_a_burst(org: Org) -> None:
+    await org.policy(rps=1, burst=3)
+    for left in (2, 1, 0):
+        assert (await org.held())[1].requests.remaining == left
+    refused = await org.reserve()
+    assert isinstance(refused, admission.OverRate)
+    assert (refused.kind, refused.scope, refused.rate.limit) == ("requests", "organisation", 1)
+    assert 0 < refused.wait_ms <= 1000
+
+
+async def test_the_wait_that_is_told_suffices(org: Org) -> None:
+    await org.policy(urps=20, uburst=1)
+    await org.held()
+    refused = await org.reserve()
+    assert isinstance(refused, admission.OverRate)
+    assert refused.scope == "user"
+    await asyncio.sleep(refused.wait_ms / 1000)
+    assert isinstance(await org.reserve(), Admitted)
+
+
+async def test_tokens_per_minute_are_held_and_what_was_not_used_comes_back(org: Org) -> None:
+    await org.policy(tpm=200)
+    request_id, admitted = await org.held()
+    refused = await org.reserve()
+    assert isinstance(refused, admission.OverRate)
+    assert refused.kind == "tokens"
+    await org.settle(request_id, admitted, 10, 10)
+    assert isinstance(await org.reserve(), Admitted)
+
+
+async def test_a_request_larger_than_a_minutes_tokens_is_cut_or_refused(org: Org) -> None:
+    await org.policy(tpm=120)
+    assert (await org.held())[1].output == 20
+    other = await Org(org.edge).whole(tpm=90)
+    assert await other.reserve() == admission.TooLarge(90, 100)
+
+
+@pytest.mark.parametrize(("limits", "scope"), [({"conc": 2}, "organisation"), ({"uconc": 2}, "user")])
+async def test_concurrency_counts_what_is_under_way(org: Org, limits: dict[str, int], scope: str) -> None:
+    await org.policy(**limits)
+    request_id, admitted = await org.held()
+    await org.held()
+    refused = await org.reserve()
+    assert isinstance(refused, admission.OverRate)
+    assert (refused.kind, refused.scope) == ("concurrency", scope)
+    await org.settle(request_id, admitted, 1, 1)
+    assert isinstance(await org.reserve(), Admitted)
+
+
+async def test_two_hundred_at_once_with_room_for_fifty_admit_exactly_fifty(server: Service, org: Org) -> None:
+    await org.policy(tokens=50 * 150, floor=50)
+    other = Edge(server.url)
+    twin = Org(other)
+    twin.tag, twin.record = org.tag, org.record
+    answers = await asyncio.gather(*((org if place % 2 else twin).reserve(gw=f"gw{place % 2}") for place in range(200)))
+    await other.close()
+    assert sum(isinstance(answer, Admitted) for answer in answers) == 50
+    assert await org.budget() == (0, 50 * 150)
+
+
+async def test_the_ledgers_sums_are_put_under_a_month_once(org: Org) -> None:
+    fresh = Org(org.edge)
+    period = f"{datetime.now(UTC):%Y%m}"
+    await fresh.edge.call(admission.restore(fresh.tag, period, 30, {USER: 30}))
+    await fresh.edge.call(admission.restore(fresh.tag, period, 30, {USER: 30}))
+    await fresh.whole()
+    assert await fresh.budget() == (30, 0)
+    await org.held()
+    await org.edge.call(admission.restore(org.tag, period, 30, {USER: 30}))
+    assert (await org.budget())[0] == 0
+
+
+async def test_the_models_of_a_key_are_told_under_the_same_checks(org: Org) -> None:
+    answer = await org.edge.call(admission.models(org.tag, org.record.fingerprint))
+    assert answer[2] == [catalogue.encode_route(ROUTE)]
+    await org.project("org", {"id": ORG, "st": "suspended"})
+    refused = await org.edge.call(admission.models(org.tag, org.record.fingerprint))
+    assert admission.read_refusal(refused) == admission.Suspended("organisation")
+
+
+async def test_the_month_is_right_on_every_day_of_four_centuries(edge: Edge) -> None:
+    """The library's own calendar, run apart from its clock."""
+    body = admission.LIBRARY[
+        admission.LIBRARY.index("local function period_of") : admission.LIBRARY.index("-- Generic")
+    ]
+    script = f"{body} local out = {{}} for i = 1, #ARGV do out[i] = period_of(tonumber(ARGV[i])) end return out"
+    days = [*range(0, 400 * 366, 37), 19_782, 19_783, 11_016, 11_017, 47_541, 47_542]
+    seconds = [day * 86_400 + offset for day in days for offset in (0, 86_399)]
+    for start in range(0, len(seconds), 5_000):
+        some = seconds[start : start + 5_000]
+        told = await edge.redis.eval(script, 0, *some)
+        assert [text.decode() for text in told] == [f"{datetime.fromtimestamp(second, UTC):%Y%m}" for second in some]

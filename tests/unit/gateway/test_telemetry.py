@@ -1,0 +1,51 @@
+"""Metrics in Prometheus's text form, and log lines that are JSON."""
+
+import msgspec
+import pytest
+
+from ias_gateway.telemetry import Counter, Histogram, Log, Metrics
+
+
+def test_a_counter_tells_its_values_by_label() -> None:
+    counter = Counter("c_total", "Things.", ("kind",))
+    counter.values[('a "b"\n',)] += 2
+    assert counter.lines() == [
+        "# HELP c_total Things.",
+        "# TYPE c_total counter",
+        'c_total{kind="a \\"b\\"\\n"} 2',
+    ]
+
+
+def test_a_histogram_is_cumulative() -> None:
+    histogram = Histogram("h_seconds", "Time.", ("model",))
+    for seconds in (0.0005, 0.02, 2_000):
+        histogram.observe(("m",), seconds)
+    lines = histogram.lines()
+    assert 'h_seconds_bucket{model="m",le="0.001"} 1' in lines
+    assert 'h_seconds_bucket{model="m",le="0.025"} 2' in lines
+    assert 'h_seconds_bucket{model="m",le="+Inf"} 3' in lines
+    assert 'h_seconds_count{model="m"} 3' in lines
+
+
+def test_every_family_is_exposed() -> None:
+    metrics = Metrics()
+    metrics.open.values[()] = 3
+    text = metrics.exposition().decode()
+    assert "ias_gateway_open_requests 3\n" in text
+    for family in vars(metrics).values():
+        assert f"# TYPE {family.name}" in text
+
+
+def test_log_lines_are_json_and_wait_for_each_other(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    log = Log("gateway", "info")
+    log.line("debug", "never")
+    log.line("info", "request", status=200)
+    assert capsysbinary.readouterr().out == b""
+    log.flush()
+    line = msgspec.json.decode(capsysbinary.readouterr().out)
+    assert (line["event"], line["status"], line["process"], line["level"]) == ("request", 200, "gateway", "info")
+
+
+def test_warnings_do_not_wait(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    Log("gateway", "nonsense").line("warning", "look")
+    assert b'"look"' in capsysbinary.readouterr().out
