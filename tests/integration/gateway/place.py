@@ -1,0 +1,148 @@
+"""A gateway on its own: a Redis that it may harm, a mock engine, an organisation projected by hand."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from redis.exceptions import RedisError
+
+from ias.contract import admission, catalogue, keys
+from ias.edge import Edge, KeyRecord
+from tests.product.processes import SECRET, Process
+from tests.services import Service
+
+ORG, KEY, USER, MODEL = (f"0192d0c0-0000-7000-8000-{number:012}" for number in (1, 2, 3, 4))
+FREE = dict.fromkeys(("tokens", "udef", "rps", "tpm", "conc", "urps", "utpm", "uconc", "cap"), -1)
+FREE |= {"burst": 1, "uburst": 1, "floor": 16}
+CHAT = "/v1/chat/completions"
+
+
+@dataclass
+class Place:
+    """Where everything is."""
+
+    redis: Service
+    gateway: Process
+    engine: Process
+    url: str
+    probes: str
+    control: str
+    engine_url: str
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        client = httpx.AsyncClient(base_url=self.url, timeout=20)
+        self.clients.append(client)
+        return client
+
+    async def oracle(self) -> dict[str, dict[str, Any]]:
+        """What the engine wrote, by request id."""
+        async with httpx.AsyncClient() as client:
+            return {entry["request_id"]: entry for entry in (await client.get(f"{self.control}/log")).json()}
+
+
+@dataclass
+class Tenant:
+    """One organisation with one key."""
+
+    place: Place
+    edge: Edge
+    tag: str = field(default_factory=keys.new_tag)
+    version: int = 0
+
+    async def begin(self, replicas: tuple[str, ...] | None = None, upstream: str = "mock-gpt") -> "Tenant":
+        self.token = keys.mint(self.tag)
+        self.record = KeyRecord(keys.fingerprint(self.token), KEY, USER)
+        await self.project("org", {"id": ORG, "st": "active"})
+        await self.route(replicas or (self.place.engine_url,), upstream)
+        await self.limit()
+        await self.edge.grant(self.tag, self.record, 1)
+        await self.edge.complete(self.tag)
+        await self.edge.mark_whole()
+        return self
+
+    async def project(self, section: str, fields: dict[str, Any]) -> None:
+        self.version += 1
+        await self.edge.project(self.tag, section, self.version, fields)
+
+    async def route(self, replicas: tuple[str, ...], upstream: str = "mock-gpt") -> None:
+        route = catalogue.ModelRoute(name="mock-gpt", model_id=MODEL, upstream_name=upstream, replicas=replicas)
+        await self.project("routes", {"mock-gpt": catalogue.encode_route(route)})
+
+    async def limit(self, **limits: int) -> None:
+        await self.project("pol", {**FREE, **limits})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
+
+    def body(self, text: str = "hello", **more: Any) -> dict[str, Any]:
+        return {"model": "mock-gpt", "messages": [{"role": "user", "content": text}], **more}
+
+    async def chat(self, text: str = "hello", **more: Any) -> httpx.Response:
+        return await self.place.client.post(CHAT, json=self.body(text, **more), headers=self.headers)
+
+    async def lines(self, number: int = 1) -> list[dict[str, str]]:
+        """The outbox, once it has so many lines."""
+
+        async def enough() -> bool:
+            try:
+                return await self.edge.redis.xlen(admission.outbox(self.tag)) >= number
+            except RedisError:  # it was just restarted
+                return False
+
+        await eventually(enough)
+        entries = await self.edge.redis.xrange(admission.outbox(self.tag))
+        return [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in entries]
+
+    async def books_agree(self, number: int = 1) -> list[dict[str, str]]:
+        """The outbox's lines, which say of each request what the engine wrote."""
+        lines, oracle = await self.lines(number), await self.place.oracle()
+        for line in lines:
+            wrote = oracle[line["r"]]
+            assert (int(line["pt"]), int(line["ct"])) == (wrote["prompt_tokens"], wrote["completion_tokens"]), (
+                line,
+                wrote,
+            )
+        return lines
+
+
+async def eventually(look: Callable[[], Any], within: float = 10.0) -> None:
+    """Wait until something is true.
+
+    Raises:
+        AssertionError: it is not, in time.
+    """
+    until = time.monotonic() + within
+    while not await look():
+        assert time.monotonic() < until, "it did not come true in time"
+        await asyncio.sleep(0.02)
+
+
+def environment(redis: Service, ports: tuple[int, int], **more: str) -> dict[str, str]:
+    """What a gateway is told."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "IAS_REDIS_URL": redis.url,
+        "IAS_GATEWAY_PORT": str(ports[0]),
+        "IAS_GATEWAY_METRICS_PORT": str(ports[1]),
+        "IAS_CACHE_SALT_SECRET": SECRET,
+        "IAS_FIRST_TOKEN_TIMEOUT": "1.5",
+        "IAS_IDLE_TIMEOUT": "0.6",
+        "IAS_TOTAL_TIMEOUT": "6",
+        "IAS_DRAIN_TIMEOUT": "1",
+        "IAS_TICK_MS": "50",
+        "IAS_LEASE": "2",
+        **more,
+    }
+
+
+def logged(folder: Path, name: str) -> list[dict[str, Any]]:
+    """The JSON lines of a process's log."""
+    return [msgspec.json.decode(line) for line in (folder / f"{name}.log").read_bytes().splitlines()]
