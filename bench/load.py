@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import uniform
 from time import perf_counter
 from typing import cast
 
@@ -30,6 +32,16 @@ class Target:
         return head.encode() + body
 
 
+@dataclass(frozen=True)
+class Load:
+    """What is asked over how many connections; `pause_s` at most passes between an answer and the next request."""
+
+    target: Target
+    body: bytes
+    connections: int
+    pause_s: float = 0.0
+
+
 class Tally:
     """What came back. `first_s` are seconds to the first byte of the body, `whole_s` to the last."""
 
@@ -48,16 +60,20 @@ class Tally:
 
 
 class Caller(asyncio.Protocol):
-    """One connection that asks again as soon as it has been answered, until `stop`."""
+    """One connection that asks again once it has been answered, until `stop`; within `pause_s` of it, at random."""
 
-    __slots__ = ("_begun", "_chunked", "_heading", "_mark", "_missing", "_request", "_stopped", "_tail")
-    __slots__ += ("_tally", "_transport", "_waiting", "lost", "started")
+    __slots__ = (
+        *("_begun", "_chunked", "_heading", "_mark", "_missing", "_pause_s", "_request", "_stopped", "_tail", "_tally"),
+        *("_transport", "_waiting", "lost", "started"),
+    )
 
-    def __init__(self, request: bytes, tally: Tally) -> None:
-        self.started = False
-        self.lost = asyncio.get_running_loop().create_future()
+    def __init__(self, request: bytes, tally: Tally, pause_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.started: asyncio.Future[None] = loop.create_future()
+        self.lost: asyncio.Future[None] = loop.create_future()
         self._request = request
         self._tally = tally
+        self._pause_s = pause_s
         self._stopped = False
         self._mark = b""
         self._chunked = False
@@ -74,15 +90,15 @@ class Caller(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._stopped:
             self._tally.fail(f"the connection was closed: {exc}".encode())
-        if not self.lost.done():
-            self.lost.set_result(None)
+        self.lost.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         if self._heading and not self._head(data):
             return
         if self._waiting:
             self._waiting = False
-            self.started = True
+            if not self.started.done():
+                self.started.set_result(None)
             self._tally.first_s.append(perf_counter() - self._begun)
         if self._chunked:
             self._tally.events += data.count(b"data: ")
@@ -100,6 +116,8 @@ class Caller(asyncio.Protocol):
         self._transport.abort()
 
     def _ask(self) -> None:
+        if self._stopped:
+            return
         self._heading = self._waiting = True
         self._tail = b""
         self._begun = perf_counter()
@@ -129,12 +147,14 @@ class Caller(asyncio.Protocol):
     def _answered(self) -> None:
         self._tally.answers += 1
         self._tally.whole_s.append(perf_counter() - self._begun)
-        if not self._stopped:
+        if not self._pause_s:
             self._ask()
+        else:
+            asyncio.get_running_loop().call_later(uniform(0, self._pause_s), self._ask)
 
 
 @asynccontextmanager
-async def calling(target: Target, body: bytes, connections: int, tally: Tally) -> AsyncIterator[list[Caller]]:
+async def calling(load: Load, tally: Tally) -> AsyncIterator[list[Caller]]:
     """Connections that keep asking; closed in the end.
 
     Raises:
@@ -142,12 +162,14 @@ async def calling(target: Target, body: bytes, connections: int, tally: Tally) -
         TimeoutError: it does not in time.
     """
     loop = asyncio.get_running_loop()
-    request = target.request(body)
+    request = load.target.request(load.body)
     callers: list[Caller] = []
     try:
-        for _ in range(connections):
+        for _ in range(load.connections):
             async with asyncio.timeout(CONNECT_WITHIN_S):
-                _, caller = await loop.create_connection(lambda: Caller(request, tally), "127.0.0.1", target.port)
+                _, caller = await loop.create_connection(
+                    lambda: Caller(request, tally, load.pause_s), "127.0.0.1", load.target.port
+                )
             callers.append(caller)
         yield callers
     finally:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from bench import exchange
-from bench.load import Caller, Tally, Target, calling
+from bench.load import Caller, Load, Tally, Target, calling
 from bench.rig import Meter
 
 WARM_S = 0.3
@@ -61,7 +61,7 @@ async def paced(subject: Subject) -> Figures:
 
 async def unary(subject: Subject) -> Figures:
     """Without streaming, over 64 connections."""
-    look, _ = await _closed(subject, exchange.request_body(exchange.UNARY), MANY)
+    look, _ = await _asked(subject, Load(subject.target, exchange.request_body(exchange.UNARY), MANY))
     return {
         "unary_cpu_us": _per(look, look.answers),
         "unary_rps": look.answers / look.seconds,
@@ -71,7 +71,7 @@ async def unary(subject: Subject) -> Figures:
 
 async def unary_alone(subject: Subject) -> Figures:
     """Without streaming, over one connection."""
-    look, tally = await _closed(subject, exchange.request_body(exchange.UNARY), 1)
+    look, tally = await _asked(subject, Load(subject.target, exchange.request_body(exchange.UNARY), 1))
     return {
         "unary_1_cpu_us": _per(look, look.answers),
         "unary_1_rps": look.answers / look.seconds,
@@ -82,13 +82,14 @@ async def unary_alone(subject: Subject) -> Figures:
 
 async def large(subject: Subject) -> Figures:
     """Without streaming, over 64 connections, with a prompt of 64 KB."""
-    look, _ = await _closed(subject, exchange.request_body(exchange.UNARY, exchange.LARGE_BYTES), MANY)
+    body = exchange.request_body(exchange.UNARY, exchange.LARGE_BYTES)
+    look, _ = await _asked(subject, Load(subject.target, body, MANY))
     return {"large_cpu_us": _per(look, look.answers), "large_rps": look.answers / look.seconds}
 
 
 async def bursts(subject: Subject) -> Figures:
     """Streams whose 66 events come at once, over 64 connections."""
-    look, _ = await _closed(subject, exchange.request_body(exchange.BURST), MANY)
+    look, _ = await _asked(subject, Load(subject.target, exchange.request_body(exchange.BURST), MANY))
     return {
         "burst_cpu_us": _per(look, look.answers),
         "burst_cpu_us_per_chunk": _per(look, look.answers * exchange.BURST_EVENTS),
@@ -97,8 +98,9 @@ async def bursts(subject: Subject) -> Figures:
 
 
 async def first_tokens(subject: Subject) -> Figures:
-    """Time to the first event of short paced streams, a few at a time."""
-    _, tally = await _closed(subject, exchange.request_body(exchange.BRIEF), PROBES)
+    """Time to the first event of short paced streams, a few at a time, at odds with the engine's clock."""
+    body = exchange.request_body(exchange.BRIEF)
+    _, tally = await _asked(subject, Load(subject.target, body, PROBES, pause_s=exchange.PACE_S))
     return {f"first_token_us_p{at}": _percentile(tally.first_s, at) for at in (50, 95, 99)}
 
 
@@ -108,10 +110,10 @@ Phase = Callable[[Subject], Awaitable[Figures]]
 LAUNCHES: tuple[tuple[Phase, ...], ...] = ((unary_alone, unary, bursts, large, first_tokens, paced), (memory,))
 
 
-async def _closed(subject: Subject, body: bytes, connections: int) -> tuple[Look, Tally]:
-    """Connections that ask again as soon as they are answered."""
+async def _asked(subject: Subject, load: Load) -> tuple[Look, Tally]:
+    """Connections that ask again when they are answered."""
     tally = Tally()
-    async with calling(subject.target, body, connections, tally):
+    async with calling(load, tally):
         await asyncio.sleep(WARM_S)
         tally.first_s.clear()
         tally.whole_s.clear()
@@ -122,7 +124,8 @@ async def _closed(subject: Subject, body: bytes, connections: int) -> tuple[Look
 
 async def _paced(subject: Subject, streams: int) -> Figures:
     tally = Tally()
-    async with calling(subject.target, exchange.request_body(exchange.PACED), streams, tally) as callers:
+    load = Load(subject.target, exchange.request_body(exchange.PACED), streams)
+    async with calling(load, tally) as callers:
         await _all_started(callers)
         await asyncio.sleep(WARM_S)
         look = await _look(subject, tally)
@@ -134,9 +137,9 @@ async def _paced(subject: Subject, streams: int) -> Figures:
 
 
 async def _all_started(callers: Sequence[Caller]) -> None:
-    async with asyncio.timeout(OPEN_WITHIN_S):
-        while not all(caller.started for caller in callers):
-            await asyncio.sleep(0.05)
+    _, waiting = await asyncio.wait([caller.started for caller in callers], timeout=OPEN_WITHIN_S)
+    if waiting:
+        raise PhaseFailed(f"{len(waiting)} of {len(callers)} streams did not begin within {OPEN_WITHIN_S:.0f} s")
 
 
 async def _look(subject: Subject, tally: Tally) -> Look:

@@ -94,8 +94,8 @@ class Meter:
 
     def cpu_s(self) -> float:
         """Seconds of CPU that all of them have used: what /proc/<pid>/stat counts, without its ticks of 10 ms."""
-        return sum(time.clock_gettime((~each.pid << 3) | _CPU_CLOCK) for each in self._all)
+        return sum((time.clock_gettime((~each.pid << 3) | _CPU_CLOCK) for each in self._all), 0.0)
 
     def rss_kb(self) -> float:
         """Resident memory of all of them."""
-        return sum(each.memory_info().rss for each in self._all) / 1024
+        return float(sum(each.memory_info().rss for each in self._all)) / 1024

@@ -53,13 +53,7 @@ class Results:
 
 async def measure(rig: Rig, names: Sequence[str], rounds: int, seconds: float, say: Say) -> Results:
     """Measure the proxies of these names, and the engine itself."""
-    results = Results()
-    for name in dict.fromkeys((DIRECT, *names)):
-        try:
-            results.records[name] = Record(OFFERS[name]())
-        except Absent as error:
-            results.absent[name] = str(error)
-            say(f"{name} is absent: {error}")
+    results = _offered(names)
     gc.collect()
     gc.freeze()
     order = list(results.records)
@@ -69,9 +63,18 @@ async def measure(rig: Rig, names: Sequence[str], rounds: int, seconds: float, s
             if name in results.records:
                 say(f"round {number + 1} of {rounds}: {name}")
                 seen[name] = await _one(rig, results, name, seconds)
-        for name, figures in seen.items():
-            if name in results.records:
-                results.records[name].note(figures | _added(figures, seen.get(DIRECT, {})))
+        for name in seen.keys() & results.records.keys():
+            results.records[name].note(seen[name] | _added(seen[name], seen.get(DIRECT, {})))
+    return results
+
+
+def _offered(names: Sequence[str]) -> Results:
+    results = Results()
+    for name in dict.fromkeys((DIRECT, *names)):
+        try:
+            results.records[name] = Record(OFFERS[name]())
+        except Absent as error:
+            results.absent[name] = str(error)
     return results
 
 

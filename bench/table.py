@@ -55,7 +55,7 @@ def gaps(absent: Mapping[str, str], missing: Mapping[str, Mapping[str, str]]) ->
 
 def _number(value: float | None) -> str:
     if value is None:
-        return "–"
+        return "-"
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2  # noqa: PLR2004 - three figures are plenty
     return f"{value:,.{digits}f}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic
 
 from bench import exchange
-from bench.load import Tally, Target, calling
+from bench.load import Load, Tally, Target, calling
 from bench.rig import Rig
 from tests.services import free_port
 from tests.services.process import Process
@@ -98,7 +98,7 @@ async def answering(target: Target, process: Process) -> None:
     while monotonic() < until and process.running:
         tally = Tally()
         try:
-            async with calling(target, exchange.request_body(exchange.UNARY), 1, tally):
+            async with calling(Load(target, exchange.request_body(exchange.UNARY), 1), tally):
                 await asyncio.sleep(0.1)
         except (OSError, TimeoutError):
             continue

@@ -122,12 +122,13 @@ class Bus:
         self._broker = broker
 
     async def _consumed(self, probe: AbstractRobustChannel) -> bool:
-        """Whether every queue has a consumer; a queue that has gone is made again by asking."""
+        """Whether every queue has a consumer; a queue or binding that has gone is made again by asking."""
         for name in self._handlers:
             queue = _queue(name)
             answer = await probe.declare_queue(
                 name, durable=True, arguments=queue.arguments, robust=False, timeout=CONFIRM_S
             )
+            await answer.bind(EXCHANGE, ROUTING_KEY, timeout=CONFIRM_S)
             if not answer.declaration_result.consumer_count:
                 return False
         return True

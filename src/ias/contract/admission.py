@@ -10,9 +10,69 @@ from importlib import resources
 
 import msgspec
 
+from ias.contract.answers import (
+    Admitted,
+    BadKey,
+    Duplicate,
+    NotReady,
+    OverBudget,
+    OverRate,
+    Rate,
+    Refused,
+    Reply,
+    Suspended,
+    TooLarge,
+    UnknownModel,
+    blob,
+    read_refusal,
+    read_reserve,
+    text,
+)
+
+__all__ = (
+    "LIBRARY",
+    "LIBRARY_VERSION",
+    "LIBRARY_VERSION_CALL",
+    "NOT_ASKED",
+    "NO_OUTPUT",
+    "PROJECTION_KEY",
+    "Admitted",
+    "Argument",
+    "Ask",
+    "BadKey",
+    "Command",
+    "Duplicate",
+    "NotReady",
+    "OverBudget",
+    "OverRate",
+    "Rate",
+    "Refused",
+    "Reply",
+    "Suspended",
+    "TooLarge",
+    "UnknownModel",
+    "blob",
+    "complete",
+    "grant",
+    "holder_of",
+    "models",
+    "outbox",
+    "project",
+    "read_refusal",
+    "read_reserve",
+    "reserve",
+    "restore",
+    "revoke",
+    "settle",
+    "slot",
+    "standing",
+    "sweep",
+    "text",
+    "tick",
+)
+
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
-Reply = Sequence[object]
 
 _SOURCE = resources.files("ias.contract").joinpath("functions.lua").read_text()
 LIBRARY_VERSION = hashlib.sha256(_SOURCE.encode()).hexdigest()[:16]
@@ -33,84 +93,6 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     output: int
     endpoint: str
     streamed: bool
-
-
-class Rate(msgspec.Struct, frozen=True, gc=False):
-    """A rate limit as seen after this request; `limit` -1 where there is none. `reset_ms` is until it is full again."""
-
-    limit: int
-    remaining: int
-    reset_ms: int
-
-
-class Admitted(msgspec.Struct, frozen=True, gc=False):
-    """The request holds its tokens. `output` is the output limit granted, perhaps less than was asked."""
-
-    org: str
-    user: str
-    key: str
-    route: bytes
-    period: str
-    output: int
-    held: int
-    requests: Rate
-    tokens: Rate
-
-
-class BadKey(msgspec.Struct, frozen=True):
-    """Unknown, revoked or expired."""
-
-
-class NotReady(msgspec.Struct, frozen=True):
-    """Redis does not hold this organisation's whole projection (yet)."""
-
-    unknown_org: bool
-
-
-class Suspended(msgspec.Struct, frozen=True):
-    """The `user` or the `organisation` is suspended."""
-
-    scope: str
-
-
-class UnknownModel(msgspec.Struct, frozen=True):
-    """No such model, or not for this organisation; `models` are the ones it may call."""
-
-    models: tuple[str, ...]
-
-
-class Duplicate(msgspec.Struct, frozen=True):
-    """The request id was used before."""
-
-
-class OverBudget(msgspec.Struct, frozen=True):
-    """The month's tokens of `scope` do not suffice; `now` is Redis's clock in Unix seconds."""
-
-    scope: str
-    limit: int
-    used: int
-    held: int
-    period: str
-    now: int
-
-
-class OverRate(msgspec.Struct, frozen=True):
-    """Too fast: `kind` is requests, tokens or concurrency; come back after `wait_ms`."""
-
-    kind: str
-    scope: str
-    rate: Rate
-    wait_ms: int
-
-
-class TooLarge(msgspec.Struct, frozen=True):
-    """The request alone is more than the tokens of a minute (`limit`)."""
-
-    limit: int
-    prompt: int
-
-
-Refused = BadKey | NotReady | Suspended | UnknownModel | Duplicate | OverBudget | OverRate | TooLarge
 
 
 def slot(tag: str) -> str:
@@ -204,70 +186,3 @@ def standing(tag: str, user: str) -> Command:
 
 
 LIBRARY_VERSION_CALL: Command = ("FCALL_RO", "ias_version", 0)
-
-
-def read_reserve(reply: Reply) -> Admitted | Refused:
-    """What `reserve` answered."""
-    if reply[0] != b"ok":
-        return read_refusal(reply)
-    limits = [int(text(part)) for part in reply[8:14]]
-    return Admitted(
-        org=text(reply[1]),
-        user=text(reply[2]),
-        key=text(reply[3]),
-        route=blob(reply[4]),
-        period=text(reply[5]),
-        output=int(text(reply[6])),
-        held=int(text(reply[7])),
-        requests=Rate(*limits[:3]),
-        tokens=Rate(*limits[3:]),
-    )
-
-
-def read_refusal(reply: Reply) -> Refused:
-    """Why `reserve` or `models` refused.
-
-    Raises:
-        ValueError: the library answered what this release does not know.
-    """
-    kind, rest = text(reply[0]), reply[1:]
-    match kind:
-        case "key":
-            return BadKey()
-        case "not_ready" | "unknown_org":
-            return NotReady(unknown_org=kind == "unknown_org")
-        case "model":
-            names = rest[0] if isinstance(rest[0], (list, tuple)) else ()
-            return UnknownModel(models=tuple(sorted(text(name) for name in names)))
-        case "duplicate":
-            return Duplicate()
-        case _:
-            return _read_limit(kind, [text(part) for part in rest])
-
-
-def _read_limit(kind: str, rest: list[str]) -> Refused:
-    match kind, rest:
-        case "suspended", [scope]:
-            return Suspended(scope=scope)
-        case "budget", [scope, limit, used, held, period, now]:
-            return OverBudget(scope, int(limit), int(used), int(held), period, int(now))
-        case "rate", [what, scope, limit, left, wait, reset]:
-            return OverRate(what, scope, Rate(int(limit), int(left), int(reset)), int(wait))
-        case "too_large", [limit, prompt]:
-            return TooLarge(int(limit), int(prompt))
-        case _:
-            raise ValueError(f"the Function library answered {kind!r}; run `ias migrate up` with this release")
-
-
-def text(part: object) -> str:
-    """A reply's string."""
-    return blob(part).decode()
-
-
-def blob(part: object) -> bytes:
-    """A reply's bytes; numbers come as integers."""
-    if isinstance(part, bytes):
-        return part
-    if isinstance(part, int):
-        return b"%d" % part
-    raise ValueError(f"the Function library answered {part!r} where a string belongs")

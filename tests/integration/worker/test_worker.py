@@ -110,6 +110,7 @@ async def test_a_worker_outlives_a_restart_of_redis(world: Services, migrated: s
             with place.worker():
                 ids = [await org.complete() for _ in range(20)]
                 redis.restart()
+                await place.ground.edge.redis.connection_pool.disconnect()
                 ids += [await org.complete() for _ in range(20)]
 
                 await place.booked(org, ids)

@@ -58,7 +58,7 @@ def test_two_tokens_and_two_tags_are_never_the_same() -> None:
 
 
 def test_the_checksum_is_the_standard_one_so_that_scanners_can_check_it() -> None:
-    # CRC-32/ISO-HDLC of "123456789" is 0xCBF43926, which is 3CaWva... in base 62 by hand.
+    # 0xCBF43926 is the published check value of CRC-32/ISO-HDLC.
     value, digits = 0xCBF43926, ""
     for _ in range(6):
         value, digit = divmod(value, 62)

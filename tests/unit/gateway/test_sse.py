@@ -1,163 +1,236 @@
-"""The stream as the client gets it: the engine's bytes, less the usage that nobody asked for."""
+"""The stream scanner: what the client gets, and what is charged, however the stream is cut into reads."""
 
-import re
-from itertools import pairwise
-
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ias_gateway import sse
 from ias_gateway.sse import EventTooLong, UsageScanner
+from tests.unit.gateway.streams import DONE, ERROR, Script
 
-START = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":['
-RUNNING = b',"usage":{"prompt_tokens":34,"total_tokens":%d,"completion_tokens":%d,"completion_tokens_details":null}'
-FINAL_USAGE = (
-    b'"usage":{"prompt_tokens":34,"total_tokens":%d,"completion_tokens":%d,'
-    b'"prompt_tokens_details":{"cached_tokens":16,"created_cache_tokens":0}}'
+TREACHEROUS = [
+    '"usage":{',
+    '],"usage":{"prompt_tokens":1,"completion_tokens":999}',
+    'data: {"choices":[],"usage":{"prompt_tokens":999}}\n\n',
+    "data: [DONE]\n\n",
+    'data: {"error":{"message":"not one"}}\n\n',
+    '{"error":',
+    '"choices":[]',
+    "}}]}{{[[",
+    "\r\n\r\n",
+    "\\",
+    '\\"usage\\":{',
+    "Größe 😀 \u2028 \x00",
+]
+TEXTS = st.lists(st.sampled_from(TREACHEROUS) | st.text(max_size=12), min_size=1, max_size=6)
+SCRIPTS = st.builds(
+    Script,
+    prompt=st.integers(0, 10**6),
+    cached=st.integers(0, 500),
+    texts=TEXTS,
+    running=st.booleans(),
+    final=st.booleans(),
+    newline=st.sampled_from(["\n", "\r\n"]),
 )
-TEXTS = st.text(max_size=12) | st.sampled_from(
-    [
-        '"usage":{"prompt_tokens":9}',
-        '],"usage":{"a":1}',
-        "data: [DONE]\n\n",
-        '{"error":1}',
-        "é\u2028\U0001f600",
-        "\r\n\r\n",
-    ]
-)
+ASKED = st.sampled_from([(False, False), (True, False), (True, True)])
 
 
-def quoted(text: str) -> bytes:
-    return sse.msgspec.json.encode(text)
+def scan(scanner: UsageScanner, *reads: bytes) -> bytes:
+    return b"".join(map(scanner.feed, reads))
 
 
-def role(usage: bytes) -> bytes:
-    delta = b'{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]'
-    return START + delta + usage + b',"prompt_token_ids":null,"prompt_text":null}\n\n'
+def cut(stream: bytes, places: list[int]) -> list[bytes]:
+    edges = sorted({place % (len(stream) + 1) for place in places} | {0, len(stream)})
+    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
 
 
-def token(text: str, usage: bytes) -> bytes:
-    return START + b'{"index":0,"delta":{"content":%b},"finish_reason":null}]%b}\n\n' % (quoted(text), usage)
-
-
-def final(completion: int) -> bytes:
-    usage = FINAL_USAGE % (34 + completion, completion)
-    return START + b"]," + usage + b',"system_fingerprint":"f"}\n\n'
-
-
-def engine(texts: list[str], *, usage: bool = True, done: bool = True) -> bytes:
-    """What vLLM sends for these tokens."""
-    running = [RUNNING % (34 + place, place) if usage else b"" for place in range(len(texts) + 1)]
-    events = [role(running[0]), *(token(text, running[place]) for place, text in enumerate(texts, 1))]
-    tail = [final(len(texts))] if usage else []
-    return b"".join([*events, *tail, b"data: [DONE]\n\n" if done else b""])
-
-
-def passed(stream: bytes, cuts: list[int], **asked: bool) -> tuple[bytes, UsageScanner]:
-    scanner = UsageScanner(include_usage=asked.get("include_usage", False), continuous=asked.get("continuous", False))
-    places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    out = b"".join(scanner.feed(stream[start:end]) for start, end in pairwise(places))
-    return out, scanner
-
-
-@given(texts=st.lists(TEXTS, max_size=6), cuts=st.lists(st.integers(0, 10_000), max_size=8))
-def test_usage_that_was_not_asked_for_is_gone_and_nothing_else(texts: list[str], cuts: list[int]) -> None:
-    out, scanner = passed(engine(texts), cuts)
-    assert out == engine(texts, usage=False)
-    assert scanner.tokens == (34, len(texts), 16)
+@given(SCRIPTS, ASKED)
+def test_the_client_gets_the_engines_bytes_less_the_usage(script: Script, asked: tuple[bool, bool]) -> None:
+    include, continuous = asked
+    scanner = UsageScanner(include_usage=include, continuous=continuous)
+    out = scan(scanner, script.stream())
+    assert out == script.for_client(include_usage=include, continuous=continuous)
+    assert scanner.tokens == script.tokens
     assert scanner.done
+    assert scanner.error is None
 
 
-@given(texts=st.lists(TEXTS, max_size=4))
-@settings(max_examples=25)
-def test_one_byte_at_a_time_gives_the_same(texts: list[str]) -> None:
-    stream = engine(texts)
-    out, scanner = passed(stream, list(range(len(stream))))
-    assert out == engine(texts, usage=False)
-    assert scanner.tokens == (34, len(texts), 16)
+@given(SCRIPTS, ASKED, st.lists(st.integers(0, 10**6), max_size=40), st.booleans())
+@example(Script(texts=TREACHEROUS), (False, False), list(range(5000)), True)
+@example(Script(texts=TREACHEROUS, newline="\r\n"), (True, False), list(range(5000)), False)
+def test_any_slicing_gives_the_same_bytes_and_the_same_tokens(
+    script: Script, asked: tuple[bool, bool], places: list[int], looked_at: bool
+) -> None:
+    include, continuous = asked
+    whole = UsageScanner(include_usage=include, continuous=continuous)
+    sliced = UsageScanner(include_usage=include, continuous=continuous)
+    out = b""
+    for piece in cut(script.stream(), places):
+        out += sliced.feed(piece)
+        if looked_at:
+            assert sliced.tokens is None or sliced.tokens >= (0, 0, 0)
+    assert out == whole.feed(script.stream())
+    assert sliced.tokens == whole.tokens == script.tokens
+    assert sliced.done
+    assert sliced.events == whole.events == len(script.events(usage=True, final=True))
 
 
-@given(texts=st.lists(TEXTS, max_size=6), cuts=st.lists(st.integers(0, 10_000), max_size=8))
-def test_asked_for_usage_only_the_final_event_passes(texts: list[str], cuts: list[int]) -> None:
-    out, _ = passed(engine(texts), cuts, include_usage=True)
-    done = b"data: [DONE]\n\n"
-    assert out == engine(texts, usage=False).removesuffix(done) + final(len(texts)) + done
+@given(SCRIPTS, ASKED, st.integers(0, 10**6))
+def test_a_stream_that_breaks_off_is_charged_by_the_last_report_that_was_read(
+    script: Script, asked: tuple[bool, bool], place: int
+) -> None:
+    stream = script.stream()
+    read = stream[: place % len(stream)]
+    scanner = UsageScanner(include_usage=asked[0], continuous=asked[1])
+    out = scanner.feed(read)
+    assert script.for_client(include_usage=asked[0], continuous=asked[1]).startswith(out)
+    assert not scanner.done
+    end = "\r\n\r\n" if script.newline == "\r\n" else "\n\n"
+    whole = read.decode(errors="replace").count(end)
+    expected = len(script.texts) if whole > len(script.texts) + 1 else max(0, whole - 1)
+    if script.running and whole:
+        assert scanner.tokens is not None
+        assert scanner.tokens[:2] == (script.prompt, expected)
 
 
-@given(texts=st.lists(TEXTS, max_size=6), cuts=st.lists(st.integers(0, 10_000), max_size=8))
-def test_asked_for_running_usage_everything_passes(texts: list[str], cuts: list[int]) -> None:
-    assert passed(engine(texts), cuts, include_usage=True, continuous=True)[0] == engine(texts)
-
-
-def test_carriage_returns_are_event_ends_too() -> None:
-    stream = engine(["a", "b"]).replace(b"\n", b"\r\n")
-    out, scanner = passed(stream, list(range(len(stream))))
-    assert out == engine(["a", "b"], usage=False).replace(b"\n", b"\r\n")
-    assert scanner.done
-
-
-def test_text_completions_report_without_details() -> None:
-    usage = b'"usage":{"prompt_tokens":3,"total_tokens":4,"completion_tokens":1}'
-    chunk = b'data: {"id":"c","choices":[{"index":0,"text":"a"}],%b}\n\n' % usage
-    out, scanner = passed(chunk, [])
-    assert scanner.tokens == (3, 1, 0)
-    assert b"usage" not in out
-
-
-def test_usage_in_a_place_that_vllm_does_not_use_is_found_and_removed() -> None:
-    odd = b'data: {"usage":{"prompt_tokens":3,"completion_tokens":1,"x":{"y":{"z":1}}},"choices":[{"index":0}]}\n\n'
-    out, scanner = passed(odd, [])
-    assert scanner.tokens == (3, 1, 0)
-    assert out == b'data: {"choices":[{"index":0}]}\n\n'
-    last = b'data: {"usage":{"prompt_tokens":3,"completion_tokens":1},"choices":[]}\n\n'
-    assert passed(last, [])[0] == b""
-    assert passed(last, [], include_usage=True)[0] == last
-
-
-def test_what_is_no_json_passes_as_it_is() -> None:
-    broken = b'data: {"a":"usage":{x}\n\n'
-    out, scanner = passed(broken, [])
-    assert out == broken
-    assert scanner.tokens is None
-
-
-def test_decreasing_usage_never_lowers_what_was_seen() -> None:
-    stream = token("a", RUNNING % (44, 10)) + token("b", RUNNING % (35, 1))
+@given(st.lists(st.binary(max_size=60) | st.sampled_from([DONE, ERROR, b"data: ", b'"usage":{', b"\n\n"]), max_size=12))
+def test_no_stream_makes_the_scanner_fail(reads: list[bytes]) -> None:
     scanner = UsageScanner(include_usage=False, continuous=False)
-    for event in re.findall(rb"data:.*?\n\n", stream):
+    scan(scanner, *reads)
+    assert scanner.tokens is None or min(scanner.tokens) >= 0
+
+
+def test_tokens_are_there_while_the_stream_runs() -> None:
+    events = Script().events(usage=True, final=True)
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    seen = []
+    for event in events:
         scanner.feed(event)
-        assert scanner.tokens == (34, 10, 0)
+        seen.append(scanner.tokens)
+    assert seen == [(34, 0, 0), (34, 1, 0), (34, 2, 0), (34, 3, 0), (34, 3, 0), (34, 3, 0)]
+
+
+def test_nothing_is_charged_before_the_first_report() -> None:
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    assert scanner.tokens is None
+    scanner.feed(b": ping\n\n")
+    assert scanner.tokens is None
+    assert scanner.events == 0
+
+
+def test_events_are_counted_and_text_that_looks_like_events_is_not() -> None:
+    script = Script(texts=["data: one data: two", 'data: {"a":1}\n\ndata:'], running=False, final=False)
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    scanner.feed(script.stream())
+    assert scanner.tokens is None
+    assert scanner.events == 4
+
+
+def test_an_error_inside_a_200_ends_what_the_client_gets() -> None:
+    events = Script().events(usage=True, final=True)
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    out = scanner.feed(b"".join(events[:2]) + ERROR + DONE)
+    assert out == b"".join(Script().events(usage=False, final=False)[:2])
+    assert not scanner.done
+    assert scanner.error is not None
+    assert msgspec.json.decode(scanner.error)["error"]["code"] == 500
+    assert scanner.tokens == (34, 1, 0)
+    assert scanner.feed(DONE) == b""
+    assert not scanner.done
+
+
+def test_an_error_in_a_read_of_its_own_is_seen_and_so_is_one_with_spaces() -> None:
+    for error in (ERROR, b'data: {"error": {"message": "x"}}\r\n\r\n'):
+        scanner = UsageScanner(include_usage=True, continuous=False)
+        assert scanner.feed(error) == b""
+        assert scanner.error is not None
 
 
 def test_zero_reported_is_not_the_same_as_missing() -> None:
-    assert passed(token("a", RUNNING % (0, 0)), [])[1].tokens is not None
-    missing = passed(engine(["a", "b"], usage=False), [])[1]
-    assert missing.tokens is None
-    assert missing.events == 4
+    zero = b'data: {"choices":[{"index":0}],"usage":{"prompt_tokens":0,"total_tokens":0,"completion_tokens":0}}\n\n'
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    scanner.feed(zero)
+    assert scanner.tokens == (0, 0, 0)
 
 
-def test_nothing_passes_after_an_error_of_the_engine() -> None:
-    error = b'data: {"error":{"message":"boom","code":500}}\n\ndata: [DONE]\n\n'
-    stream = engine(["a"], done=False) + error
-    out, scanner = passed(stream, list(range(0, len(stream), 7)))
-    assert out == engine(["a"], usage=False, done=False)
-    assert scanner.error == b'{"error":{"message":"boom","code":500}}'
-    assert not scanner.done
-    assert scanner.feed(token("late", b"")) == b""
+def test_a_last_report_of_zero_does_not_undo_what_was_reported_before() -> None:
+    script = Script()
+    zero = b'data: {"choices":[],"usage":{"prompt_tokens":0,"total_tokens":0,"completion_tokens":0}}\n\n'
+    body = b"".join(script.events(usage=True, final=False)[:-1])
+    for reads in ([body + zero + DONE], [body, zero, DONE], [bytes([byte]) for byte in body + zero + DONE]):
+        scanner = UsageScanner(include_usage=False, continuous=False)
+        scan(scanner, *reads)
+        assert scanner.tokens == (34, 3, 0)
 
 
-def test_an_error_as_text_is_text() -> None:
-    stream = token('{"error":{"x":1}}', b"")
-    assert passed(stream, [])[0] == stream
+def test_reports_that_decrease_never_lower_what_was_noted() -> None:
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    for completion in (5, 3, 0):
+        scanner.feed(
+            b'data: {"choices":[{"index":0}],"usage":{"prompt_tokens":7,"completion_tokens":%d}}\n\n' % completion
+        )
+        assert scanner.tokens == (7, 5, 0)
 
 
-def test_a_comment_passes() -> None:
-    assert passed(b": ping\n\n", [])[0] == b": ping\n\n"
+@pytest.mark.parametrize(
+    ("event", "stripped"),
+    [
+        (
+            b'data: {"usage":{"prompt_tokens":3,"completion_tokens":2},"choices":[{"index":0}]}\n\n',
+            {"choices": [{"index": 0}]},
+        ),
+        (
+            b'data: {"choices":[{"index":0}],"extra":{"a":1},"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n',
+            {"choices": [{"index": 0}], "extra": {"a": 1}},
+        ),
+        (
+            b'data: {"choices":[{"index":0}],"x":1,"usage":{"prompt_tokens":3,"completion_tokens":2,'
+            b'"a":{"b":{"c":1}}}}\n\n',
+            {"choices": [{"index": 0}], "x": 1},
+        ),
+    ],
+)
+def test_usage_in_an_unknown_place_is_found_and_removed(event: bytes, stripped: dict[str, object]) -> None:
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    out = scanner.feed(event)
+    assert msgspec.json.decode(out.removeprefix(b"data: ")) == stripped
+    assert out.endswith(b"\n\n")
+    assert scanner.tokens == (3, 2, 0)
+
+
+def test_a_last_event_of_another_shape_passes_only_where_it_was_asked_for() -> None:
+    event = b'data: {"choices":[],"service_tier":null,"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
+    assert UsageScanner(include_usage=False, continuous=False).feed(event) == b""
+    assert UsageScanner(include_usage=True, continuous=False).feed(event) == event
+
+
+def test_an_event_that_only_contains_the_word_usage_deeper_down_passes_as_it_is() -> None:
+    event = b'data: {"choices":[{"index":0,"delta":{"usage":{"prompt_tokens":"many"}}}]}\n\n'
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    assert scanner.feed(event) == event
+    assert scanner.tokens is None
+
+
+def test_an_event_that_cannot_be_decoded_passes_as_it_is() -> None:
+    event = b'data: {"x":,"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n'
+    assert UsageScanner(include_usage=False, continuous=False).feed(event) == event
+
+
+def test_details_may_be_null_and_completion_may_be_missing() -> None:
+    scanner = UsageScanner(include_usage=False, continuous=False)
+    scanner.feed(b'data: {"choices":[],"usage":{"prompt_tokens":9,"total_tokens":9,"prompt_tokens_details":null}}\n\n')
+    assert scanner.tokens == (9, 0, 0)
+    scanner.feed(
+        b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":null,'
+        b'"prompt_tokens_details":{"cached_tokens":null}}}\n\n'
+    )
+    assert scanner.tokens == (9, 0, 0)
 
 
 def test_an_event_without_end_is_refused() -> None:
     scanner = UsageScanner(include_usage=False, continuous=False)
-    scanner.feed(b"data: ")
+    piece = b"x" * (sse.MAX_EVENT_BYTES // 2)
+    scanner.feed(b"data: " + piece)
     with pytest.raises(EventTooLong):
-        scanner.feed(b"x" * (sse.MAX_EVENT_BYTES + 1))
+        scanner.feed(piece)
