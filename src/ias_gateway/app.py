@@ -12,6 +12,8 @@ from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.health import Probes
+from ias_gateway.limits import PATH as LIMITS
+from ias_gateway.limits import limits
 from ias_gateway.models import PATH as MODELS
 from ias_gateway.models import models
 from ias_gateway.server import Server
@@ -63,6 +65,8 @@ async def route(door: Door, exchange: Exchange) -> None:
             await complete(door, exchange)
         elif (path == MODELS or path.startswith(MODELS + b"/")) and exchange.method == b"GET":
             await models(door, exchange)
+        elif path == LIMITS and exchange.method == b"GET":
+            await limits(door, exchange)
         else:
             exchange.refuse(_unrouted(exchange))
             door.note(exchange, "", "unrouted")
@@ -76,7 +80,7 @@ async def route(door: Door, exchange: Exchange) -> None:
 
 
 def _unrouted(exchange: Exchange) -> ApiError:
-    if exchange.path in _COMPLETIONS or exchange.path == MODELS:
+    if exchange.path in _COMPLETIONS or exchange.path in {MODELS, LIMITS}:
         allowed = "POST" if exchange.path in _COMPLETIONS else "GET"
         return ApiError(405, f"Use {allowed} for this path.", headers=(("allow", allowed),))
     return ApiError(404, "There is no such path. The API is under /v1, for example POST /v1/chat/completions.")

@@ -15,6 +15,9 @@ from ias_gateway.fields import Body, ChatBody, EmbeddingsBody, Message, Prompts,
 MESSAGE_OVERHEAD = 8
 """Tokens a chat template may add to a message, in the strict bound of a prompt."""
 MAX_N = 128
+BEGINNING_BYTES = 512
+MAX_OUTPUT = 2**31 - 1
+"""More than any engine's context; the Function library counts in doubles, and estimates must stay exact."""
 UNUSED = (
     *("store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
     *("prompt_cache_options", "moderation", "modalities", "audio", "prediction", "verbosity", "web_search_options"),
@@ -101,24 +104,40 @@ def wants_usage(body: Body) -> tuple[bool, bool]:
     return True, bool(options.continuous_usage_stats)
 
 
-def _check(body: ChatBody | TextBody) -> None:
-    limits = [("max_tokens", body.max_tokens), ("n", body.n)]
+def beginning(body: Body) -> bytes:
+    """The beginning of the prompt, up to `BEGINNING_BYTES`: requests that share it share a prefix cache."""
     if isinstance(body, ChatBody):
-        limits.append(("max_completion_tokens", body.max_completion_tokens))
+        first = body.messages[0].content
+        given: object = first if isinstance(first, str) else [part.text for part in first or ()]
+        if len(body.messages) > 1 and isinstance(given, str) and len(given) < BEGINNING_BYTES:
+            second = body.messages[1].content
+            given += second if isinstance(second, str) else ""
+    else:
+        given = body.input if isinstance(body, EmbeddingsBody) else body.prompt
+    return (given[:BEGINNING_BYTES] if isinstance(given, str) else repr(given)[:BEGINNING_BYTES]).encode()
+
+
+def _check(body: ChatBody | TextBody) -> None:
+    limits = [("max_tokens", body.max_tokens, MAX_OUTPUT), ("n", body.n, MAX_N)]
+    if isinstance(body, ChatBody):
+        limits.append(("max_completion_tokens", body.max_completion_tokens, MAX_OUTPUT))
         if not body.messages:
             raise BadBody("messages: give at least one message.", "messages")
-    for name, value in limits:
-        if value is not None and value < 1:
-            raise BadBody(f"{name}: must be at least 1, not {value}.", name)
-    if (body.n or 1) > MAX_N:
-        raise BadBody(f"n: at most {MAX_N}, not {body.n}.", "n")
+    else:
+        limits.append(("best_of", body.best_of, MAX_N))
+    for name, value, most in limits:
+        if value is not None and not 1 <= value <= most:
+            raise BadBody(f"{name}: must be from 1 to {most}, not {value}.", name)
     if body.stream_options is not None and not body.stream:
         raise BadBody("stream_options: only allowed when stream is true.", "stream_options")
 
 
 def _chat_bound(body: ChatBody) -> int:
     bound = sum(map(_message_bound, body.messages))
-    return bound + len(_encode(body.tools)) if body.tools else bound
+    if body.tools:
+        bound += len(_encode(body.tools))
+    # A template may print what it is given.
+    return bound + len(_encode(body.chat_template_kwargs)) if body.chat_template_kwargs else bound
 
 
 def _message_bound(message: Message) -> int:
@@ -127,14 +146,16 @@ def _message_bound(message: Message) -> int:
     if isinstance(content, str):
         bound += _size(content)
     elif content is not None:
-        bound += sum(_size(part.text or part.refusal or "") for part in content)
+        bound += sum(_size(part.text or "") + _size(part.refusal or "") for part in content)
     if message.role == "user" and message.name is None:
         return bound
     return bound + _extras_bound(message)
 
 
 def _extras_bound(message: Message) -> int:
-    texts: Iterable[str | None] = (message.name, message.refusal, message.reasoning, message.reasoning_content)
+    texts: Iterable[str | None] = (
+        *(message.name, message.refusal, message.reasoning, message.reasoning_content, message.tool_call_id),
+    )
     bound = sum(_size(text) for text in texts if text)
     if message.tool_calls:
         bound += len(_encode(message.tool_calls))

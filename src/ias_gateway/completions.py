@@ -114,10 +114,11 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
     """Send to a replica; to a second one where the first broke before its first byte or answered 503."""
     include_usage, continuous = body.wants_usage(work.body)
     salt = door.salt_of(work.open.admitted.org) if work.route.tenant_salt else None
+    beginning = work.open.admitted.org.encode() + body.beginning(work.body) if len(work.route.replicas) > 1 else b""
     payload = body.rebuild(work.body, work.route.upstream_name, work.open.admitted.output, salt)
     tried: list[str] = []
     while True:
-        replica = door.routing.choose(work.route, tried)
+        replica = door.routing.choose(work.route, tried, beginning)
         if replica is None:
             raise errors.overloaded()
         tried.append(replica.url)

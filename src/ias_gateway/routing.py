@@ -1,7 +1,13 @@
-"""Which replica takes a request: the one with the fewest under way, unless it has just failed too often."""
+"""Which replica takes a request: the one that has seen its beginning, unless it is busier than the others or ailing.
+
+Rendezvous hashing over organisation and beginning of the prompt (Thaler and Ravishankar, 1998) sends equal beginnings
+to one replica, whose prefix cache then holds them; load is bounded as by Mirrokni, Thorup and Zadimoghaddam (2018).
+"""
 
 from collections.abc import Collection
+from math import ceil
 from time import monotonic
+from zlib import crc32
 
 from ias.contract.catalogue import ModelRoute, decode_route
 from ias_gateway.upstream import Pool
@@ -9,13 +15,18 @@ from ias_gateway.upstream import Pool
 FAILURES_TO_EJECT = 5
 EJECTION_S = 10.0
 MAX_EJECTION_S = 300.0
+LOAD_BOUND = 1.25
+"""A replica takes at most this times the mean of what is under way."""
 _REMEMBERED_ROUTES = 4096
+_SCRAMBLE = 2_654_435_761
+"""Knuth's multiplicative hash: CRCs of one text under different seeds differ by a constant alone."""
+_MASK = 0xFFFF_FFFF
 
 
 class Replica:
     """One engine: its connections, what is under way on it, and how it has fared."""
 
-    __slots__ = ("_ejections", "_failures", "ejected_until", "outstanding", "pool", "url")
+    __slots__ = ("_ejections", "_failures", "_seed", "ejected_until", "outstanding", "pool", "url")
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -24,6 +35,11 @@ class Replica:
         self.ejected_until = 0.0
         self._failures = 0
         self._ejections = 0
+        self._seed = crc32(url.encode())
+
+    def liking(self, beginning: bytes) -> int:
+        """How much this replica is the one for requests that begin so; the greatest of all replicas' wins."""
+        return crc32(beginning, self._seed) * _SCRAMBLE & _MASK
 
     def succeeded(self) -> None:
         """It answered."""
@@ -44,7 +60,6 @@ class Routing:
     def __init__(self) -> None:
         self._routes: dict[bytes, ModelRoute] = {}
         self._replicas: dict[str, Replica] = {}
-        self._turn = 0
 
     def route(self, encoded: bytes) -> ModelRoute:
         """The route that admission answered with; the same bytes are decoded once."""
@@ -55,20 +70,18 @@ class Routing:
             route = self._routes[encoded] = decode_route(encoded)
         return route
 
-    def choose(self, route: ModelRoute, tried: Collection[str]) -> Replica | None:
+    def choose(self, route: ModelRoute, tried: Collection[str], beginning: bytes) -> Replica | None:
         """The replica to send to, None where all have been tried."""
         untried = [self._replica(url) for url in route.replicas if url not in tried]
-        if not untried:
-            return None
-        if len(untried) == 1:
-            return untried[0]
+        if len(untried) <= 1:
+            return untried[0] if untried else None
         now = monotonic()
-        resting = [replica for replica in untried if replica.ejected_until > now]
+        fit = [replica for replica in untried if replica.ejected_until <= now]
         # At most half of a route's replicas rest: with more, the trouble is elsewhere and all are tried.
-        usable = untried if len(resting) * 2 > len(route.replicas) else [r for r in untried if r.ejected_until <= now]
-        self._turn += 1
-        start = self._turn % len(usable)
-        return min(usable[start:] + usable[:start], key=lambda replica: replica.outstanding)
+        usable = fit if len(fit) * 2 >= len(untried) else untried
+        bound = ceil(LOAD_BOUND * (sum(replica.outstanding for replica in usable) + 1) / len(usable))
+        free = [replica for replica in usable if replica.outstanding < bound]
+        return max(free, key=lambda replica: replica.liking(beginning))
 
     def close(self) -> None:
         """Close all idle connections."""

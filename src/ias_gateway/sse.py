@@ -17,6 +17,7 @@ _DONE = re.compile(rb"data: ?\[DONE\]\r?\n\r?\n")
 _ERROR = re.compile(rb'data: ?(\{"error":[^\r\n]*\})\r?\n\r?\n')
 _EVENT = re.compile(rb"data: ?(\{[^\r\n]*\})\r?\n\r?\n")
 
+_REPORTS = 2
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 """An event that is longer than this is refused: nothing an engine sends is."""
 
@@ -63,7 +64,7 @@ class UsageScanner:
         continuous: the client asked for running usage too, so nothing is removed.
     """
 
-    __slots__ = ("_include", "_keep", "_last", "_rest", "_tokens", "done", "error", "events")
+    __slots__ = ("_before", "_include", "_keep", "_last", "_rest", "_tokens", "done", "error", "events")
 
     def __init__(self, *, include_usage: bool, continuous: bool) -> None:
         self.done = False
@@ -75,6 +76,7 @@ class UsageScanner:
         self._keep = include_usage and continuous
         self._rest = b""
         self._last: bytes | None = None
+        self._before: bytes | None = None
         self._tokens: tuple[int, int, int] | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -86,9 +88,10 @@ class UsageScanner:
         whole = self._whole(data)
         if not whole or self.error is not None:
             return b""
-        self.events += whole.count(b"data:")
+        # A string holds no bare line break, so that text which looks like an event is not counted.
+        self.events += whole.count(b"\ndata:") + whole.startswith(b"data:")
         if _MARK in whole:
-            self._last = whole
+            self._before, self._last = self._last, whole
             if not self._keep:
                 whole = self._strip(whole)
         if b'{"error":' in whole:
@@ -101,13 +104,14 @@ class UsageScanner:
     def tokens(self) -> tuple[int, int, int] | None:
         """Prompt, completion and cached tokens reported so far (the greatest seen), None before the first report."""
         if self._last is not None:
-            last, self._last = self._last, None
-            self._note(_reported(last))
+            # The last two reports, wherever the reads were cut: one of zero at the end undoes nothing.
+            for whole in (self._before, self._last):
+                for usage in _reported(whole) if whole is not None else ():
+                    self._note(usage)
+            self._before = self._last = None
         return self._tokens
 
-    def _note(self, usage: Usage | None) -> None:
-        if usage is None:
-            return
+    def _note(self, usage: Usage) -> None:
         before = self._tokens or (0, 0, 0)
         prompt, completion, cached = usage.tokens
         self._tokens = (max(before[0], prompt), max(before[1], completion), max(before[2], cached))
@@ -164,13 +168,21 @@ def _boundary(data: bytes) -> int:
     return max(bare + 2 if bare >= 0 else 0, crlf + 4 if crlf >= 0 else 0)
 
 
-def _reported(whole: bytes) -> Usage | None:
-    """The last usage in these events."""
-    found = _REPORT.match(whole, whole.rfind(_MARK))
+def _reported(whole: bytes) -> list[Usage]:
+    """The last two reports in these events, in any order."""
     try:
-        if found is not None:
-            return _decode_usage(found[0][len(_MARK) - 1 :])
-        reports = [_decode_event(event).usage for event in _EVENT.findall(whole)]
+        return _at_marks(whole) or [event.usage for event in map(_decode_event, _EVENT.findall(whole)) if event.usage]
     except (msgspec.DecodeError, msgspec.ValidationError):
-        return None
-    return next((usage for usage in reversed(reports) if usage is not None), None)
+        return []
+
+
+def _at_marks(whole: bytes) -> list[Usage]:
+    """Those that the pattern finds; none where the last one is of another shape."""
+    usages: list[Usage] = []
+    end = len(whole)
+    while len(usages) < _REPORTS and (end := whole.rfind(_MARK, 0, end)) >= 0:
+        found = _REPORT.match(whole, end)
+        if found is None:
+            break
+        usages.append(_decode_usage(found[0][len(_MARK) - 1 :]))
+    return usages

@@ -20,10 +20,12 @@ from ias.contract.answers import (
     Rate,
     Refused,
     Reply,
+    Standing,
     Suspended,
     TooLarge,
     UnknownModel,
     blob,
+    read_limits,
     read_refusal,
     read_reserve,
     text,
@@ -48,6 +50,7 @@ __all__ = (
     "Rate",
     "Refused",
     "Reply",
+    "Standing",
     "Suspended",
     "TooLarge",
     "UnknownModel",
@@ -55,9 +58,11 @@ __all__ = (
     "complete",
     "grant",
     "holder_of",
+    "limits",
     "models",
     "outbox",
     "project",
+    "read_limits",
     "read_refusal",
     "read_reserve",
     "reserve",
@@ -178,6 +183,11 @@ def complete(tag: str) -> Command:
 def models(tag: str, fingerprint: str) -> Command:
     """The routes that a key may call."""
     return ("FCALL_RO", "ias_models", 1, slot(tag), fingerprint)
+
+
+def limits(tag: str, fingerprint: str) -> Command:
+    """Every limit that applies to a key, and what is used of it."""
+    return ("FCALL_RO", "ias_limits", 1, slot(tag), fingerprint)
 
 
 def standing(tag: str, user: str) -> Command:

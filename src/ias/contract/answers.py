@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 Reply = Sequence[object]
+_STANDING = 6
 
 
 class Rate(msgspec.Struct, frozen=True, gc=False):
@@ -82,6 +83,17 @@ class TooLarge(msgspec.Struct, frozen=True):
     prompt: int
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """One limit and what is used and held of it; `limit` -1 where there is none, `reset_ms` until it is whole again."""
+
+    kind: str
+    scope: str
+    limit: int
+    used: int
+    held: int
+    reset_ms: int
+
+
 Refused = BadKey | NotReady | Suspended | UnknownModel | Duplicate | OverBudget | OverRate | TooLarge
 
 
@@ -101,6 +113,16 @@ def read_reserve(reply: Reply) -> Admitted | Refused:
         requests=Rate(*limits[:3]),
         tokens=Rate(*limits[3:]),
     )
+
+
+def read_limits(reply: Reply) -> tuple[str, tuple[Standing, ...]] | Refused:
+    """What `limits` answered: the month, and each limit."""
+    if reply[0] != b"ok":
+        return read_refusal(reply)
+    parts = [text(part) for part in reply[3:]]
+    rows = (parts[start : start + _STANDING] for start in range(0, len(parts), _STANDING))
+    standings = (Standing(kind, scope, *map(int, numbers)) for kind, scope, *numbers in rows)
+    return text(reply[1]), tuple(standings)
 
 
 def read_refusal(reply: Reply) -> Refused:

@@ -320,18 +320,60 @@ local function standing(K, A)
   return { per, int(sec), bud[1] or '0', bud[2] or '0', bud[3] or '0', bud[4] or '0', pol[1] or '', pol[2] or pol[3] or '' }
 end
 
--- The models that a key may call, for /v1/models: the same checks of key, user and organisation as at admission.
-local function models(K, A)
-  local P, sec = K[1], now()
-  local key = redis.call('HMGET', P .. ':k:' .. A[1], 'st', 'exp', 'uid')
+-- The checks of key, user and organisation that admission makes, for what only reads. Answers the user and the
+-- organisation, or why not.
+local function known(P, fp, sec)
+  local key = redis.call('HMGET', P .. ':k:' .. fp, 'st', 'exp', 'uid')
   local ready = redis.call('HGET', P .. ':v', 'complete') == '1'
   local org = redis.call('HMGET', P .. ':org', 'id', 'st', 'x:' .. (key[3] or ''))
-  if not key[1] then return { ready and 'key' or (org[1] and 'not_ready' or 'unknown_org') } end
-  if key[1] ~= 'active' or (key[2] ~= '' and tonumber(key[2]) <= sec) then return { 'key' } end
-  if not ready or not org[1] then return { 'not_ready' } end
-  if org[3] then return { 'suspended', 'user' } end
-  if org[2] ~= 'active' then return { 'suspended', 'organisation' } end
-  return { 'ok', org[1], redis.call('HVALS', P .. ':routes') }
+  if not key[1] then return nil, { ready and 'key' or (org[1] and 'not_ready' or 'unknown_org') } end
+  if key[1] ~= 'active' or (key[2] ~= '' and tonumber(key[2]) <= sec) then return nil, { 'key' } end
+  if not ready or not org[1] then return nil, { 'not_ready' } end
+  if org[3] then return nil, { 'suspended', 'user' } end
+  if org[2] ~= 'active' then return nil, { 'suspended', 'organisation' } end
+  return key[3], org[1]
+end
+
+-- The models that a key may call, for /v1/models.
+local function models(K, A)
+  local uid, org = known(K[1], A[1], (now()))
+  if not uid then return org end
+  return { 'ok', org, redis.call('HVALS', K[1] .. ':routes') }
+end
+
+-- Every limit that applies to a key, for /v1/usage/limits: kind, scope, limit, used, held, ms until it is whole again
+-- (0 for a budget: it resets with the month).
+local function limits(K, A)
+  local P = K[1]
+  local sec, frac = now()
+  local us = sec * 1000000 + frac
+  local uid, org = known(P, A[1], sec)
+  if not uid then return org end
+  local pol = redis.call('HMGET', P .. ':pol', 'tokens', 'u:' .. uid, 'udef', 'rps', 'burst', 'tpm', 'conc',
+    'urps', 'uburst', 'utpm', 'uconc')
+  if not pol[1] then return { 'not_ready' } end
+  for i = 1, 11 do pol[i] = tonumber(pol[i]) end
+  local per = period_of(sec)
+  local bud = redis.call('HMGET', P .. ':bud:' .. per, 'used', 'resv', 'u:' .. uid, 'r:' .. uid)
+  local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid)
+  local answer = { 'ok', per, int(sec) }
+  local function add(kind, scope, limit, used, held, reset)
+    for _, part in ipairs({ kind, scope, int(limit), int(used), int(held), int(reset) }) do answer[#answer + 1] = part end
+  end
+  local function bucket(kind, scope, rate, per_s, burst, tat)
+    if rate < 0 then return add(kind, scope, -1, 0, 0, 0) end
+    local full = math.max(0, (tonumber(tat) or 0) - us)
+    add(kind, scope, rate, math.min(burst, math.ceil(full * per_s / 1000000)), 0, math.ceil(full / 1000))
+  end
+  add('budget', 'organisation', pol[1], tonumber(bud[1] or 0), tonumber(bud[2] or 0), 0)
+  add('budget', 'user', pol[2] or pol[3], tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0)
+  bucket('requests', 'organisation', pol[4], pol[4], pol[5], g[1])
+  bucket('requests', 'user', pol[8], pol[8], pol[9], g[2])
+  bucket('tokens', 'organisation', pol[6], pol[6] / 60, pol[6], g[3])
+  bucket('tokens', 'user', pol[10], pol[10] / 60, pol[10], g[4])
+  add('concurrency', 'organisation', pol[7], redis.call('ZCARD', P .. ':resv'), 0, 0)
+  add('concurrency', 'user', pol[11], tonumber(redis.call('HGET', P .. ':live', uid) or 0), 0, 0)
+  return answer
 end
 
 redis.register_function('ias_reserve', reserve)
@@ -345,4 +387,5 @@ redis.register_function('ias_restore', restore)
 redis.register_function('ias_complete', complete)
 redis.register_function { function_name = 'ias_standing', callback = standing, flags = { 'no-writes' } }
 redis.register_function { function_name = 'ias_models', callback = models, flags = { 'no-writes' } }
+redis.register_function { function_name = 'ias_limits', callback = limits, flags = { 'no-writes' } }
 redis.register_function { function_name = 'ias_version', callback = function() return '@VERSION@' end, flags = { 'no-writes' } }

@@ -1,0 +1,82 @@
+"""`GET /v1/usage/limits`: every limit that applies to the caller, and what is used of it."""
+
+from time import gmtime, strftime, time
+from typing import cast
+
+import msgspec
+from uuid_utils import uuid7
+
+from ias.contract import admission as contract
+from ias_gateway import admission, errors
+from ias_gateway.door import Door
+from ias_gateway.errors import ApiError
+from ias_gateway.exchange import Exchange
+from ias_gateway.redis import RedisDown
+
+PATH = b"/v1/usage/limits"
+_UNITS = {
+    "budget": "tokens per month",
+    "requests": "requests per second",
+    "tokens": "tokens per minute",
+    "concurrency": "requests at once",
+}
+
+
+class Limit(msgspec.Struct):
+    """One limit. `limit` and `remaining` are null where there is none; `held` is what requests under way hold."""
+
+    scope: str
+    kind: str
+    unit: str
+    limit: int | None
+    used: int
+    held: int
+    remaining: int | None
+    resets_at: str
+
+
+class LimitList(msgspec.Struct):
+    """All of them."""
+
+    data: list[Limit]
+    object: str = "list"
+
+
+async def limits(door: Door, exchange: Exchange) -> None:
+    """Answer a request for the caller's limits."""
+    request_id = str(uuid7())
+    head = b"x-request-id: %b\r\n" % request_id.encode()
+    try:
+        exchange.answer(200, msgspec.json.encode(LimitList(await _limits(door, exchange))), head)
+    except ApiError as error:
+        exchange.refuse(error, head)
+    except RedisDown:
+        exchange.refuse(errors.not_ready(), head)
+    door.note(exchange, request_id, PATH.decode())
+
+
+async def _limits(door: Door, exchange: Exchange) -> list[Limit]:
+    caller = admission.identify(exchange.authorization)
+    reply = await door.redis.call(*contract.limits(caller.tag, caller.fingerprint))
+    answer = contract.read_limits(cast("contract.Reply", reply))
+    if isinstance(answer, tuple):
+        period, standings = answer
+        return [_limit(standing, period) for standing in standings]
+    if isinstance(answer, contract.NotReady) and answer.unknown_org:
+        answer = await door.ledger.unknown_organisation()
+    raise admission.refusal(answer, "")
+
+
+def _limit(standing: contract.Standing, period: str) -> Limit:
+    limit = standing.limit if standing.limit >= 0 else None
+    whole_again = admission.month_end(period) if standing.kind == "budget" else time() + standing.reset_ms / 1000
+    return Limit(
+        scope=standing.scope,
+        kind=standing.kind,
+        unit=_UNITS[standing.kind],
+        limit=limit,
+        used=standing.used,
+        held=standing.held,
+        remaining=None if limit is None else max(0, limit - standing.used - standing.held),
+        resets_at=strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(whole_again)),
+    )
