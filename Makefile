@@ -1,6 +1,6 @@
 # The thin front: the work is in scripts/bootstrap (the environment), `ias dev` (the stack) and noxfile.py (checks).
 .DEFAULT_GOAL := help
-.PHONY: help up down logs test unit lint lock clean
+.PHONY: help up down logs test unit bench lint lock clean
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 NOX := .venv/bin/nox --session
@@ -25,6 +25,10 @@ test: ## unit, architecture, integration and end-to-end tests
 unit: ## the quick tests, with the coverage that pure modules must have
 	@scripts/bootstrap dev
 	@$(NOX) unit
+
+bench: ## the gateway beside other proxies: one table, bench/results/latest.json (ARGS=--quick: a minute)
+	@scripts/bootstrap dev
+	@$(NOX) bench -- $(ARGS)
 
 lint: ## ruff, mypy, import-linter
 	@scripts/bootstrap dev

@@ -52,6 +52,11 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    run(session, "bench", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     everything = ("pyproject.toml", "--extra=dev", "--group=test", "--group=lint", "--group=tools")
     run(session, "uv", "pip", "compile", *everything, *LOCK, "--output-file=requirements/dev.txt")

@@ -12,7 +12,7 @@ from bench.chart import chart
 from bench.peers import OFFERS
 from bench.report import ROOT, Report, machine, report, write
 from bench.rig import open_rig
-from bench.rounds import DIRECT, Results, measure
+from bench.rounds import DIRECT, Effort, Results, measure
 from bench.table import gaps, table, verdict
 
 LATEST = ROOT / "bench/results/latest.json"
@@ -34,20 +34,22 @@ def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[st
 @click.option(
     "--seconds", type=click.FloatRange(0.05), default=2.0, show_default=True, help="How long each look takes."
 )
+@click.option("--streams", type=click.IntRange(1), default=1000, show_default=True, help="Streams open at most.")
 @click.option("--only", callback=_names, help=f"Names with commas between: {', '.join(OFFERS)}.")
 @click.option("--quick", is_flag=True, help=f"One short round of {', '.join(QUICK)}, within a minute.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Where the JSON goes; a whole run: bench/results/latest.json."
 )
-def main(*, rounds: int, seconds: float, only: tuple[str, ...], quick: bool, out: Path | None) -> None:
+def main(  # noqa: PLR0913 - one argument an option
+    *, rounds: int, seconds: float, streams: int, only: tuple[str, ...], quick: bool, out: Path | None
+) -> None:
     """Measure the gateway side by side with other proxies on this machine."""
-    if quick:
-        rounds, seconds = 1, QUICK_SECONDS
+    effort = Effort(1, QUICK_SECONDS, streams) if quick else Effort(rounds, seconds, streams)
     names = only or (QUICK if quick else tuple(OFFERS))
     place = machine()
     with open_rig() as rig, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        results = runner.run(measure(rig, names, rounds, seconds, _say))
-    whole = report(results, place, rounds, seconds)
+        results = runner.run(measure(rig, names, effort, _say))
+    whole = report(results, place, effort)
     rows = {name: record.medians() for name, record in results.records.items()}
     missing = {name: record.missing for name, record in results.records.items()}
     click.echo("\n\n".join(filter(None, (table(rows), verdict(whole.bar), gaps(results.absent, missing)))))

@@ -3,17 +3,16 @@
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from bench.bar import Demand, demands
-from bench.rounds import Results
+from bench.rounds import Effort, Results
 
 ROOT = Path(__file__).parents[1]
-Value = str | float | int | bool | None | Mapping[str, list[float]] | Mapping[str, str]
+Value = str | float | dict[str, str | list[float]]
 
 
 class Machine(msgspec.Struct):
@@ -28,13 +27,17 @@ class Machine(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """The whole of `latest.json`. Times are microseconds, memory KB, of each row the median of its rounds."""
+    """The whole of `latest.json`. Times are microseconds, memory KB; of each figure the median of its rounds.
+
+    `paced_many_…` and the memory are of `streams` streams, other paced figures of 200 at most.
+    """
 
     commit: str
     changed: bool
     measured_at: str
     rounds: int
     seconds: float
+    streams: int
     machine: Machine
     rows: list[dict[str, Value]]
     absent: dict[str, str]
@@ -54,15 +57,16 @@ def machine() -> Machine:
     )
 
 
-def report(results: Results, place: Machine, rounds: int, seconds: float) -> Report:
+def report(results: Results, place: Machine, effort: Effort) -> Report:
     """All of a run."""
     rows = {name: record.medians() for name, record in results.records.items()}
     return Report(
         commit=_git("rev-parse", "HEAD"),
         changed=bool(_git("status", "--porcelain", "--", "src")),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        rounds=rounds,
-        seconds=seconds,
+        rounds=effort.rounds,
+        seconds=effort.seconds,
+        streams=effort.streams,
         machine=place,
         rows=[_row(name, results) for name in rows],
         absent=results.absent,
@@ -79,8 +83,9 @@ def write(whole: Report, path: Path) -> None:
 def _row(name: str, results: Results) -> dict[str, Value]:
     record = results.records[name]
     medians: dict[str, Value] = {figure: round(value, 3) for figure, value in record.medians().items()}
-    spread = {figure: [round(min(seen), 3), round(max(seen), 3)] for figure, seen in record.figures.items()}
-    return {"name": name, "version": record.peer.version, **medians, "spread": spread, "missing": record.missing}
+    spread: Value = {figure: [round(min(seen), 3), round(max(seen), 3)] for figure, seen in record.figures.items()}
+    missing: Value = dict[str, str | list[float]](record.missing)
+    return {"name": name, "version": record.peer.version, **medians, "spread": spread, "missing": missing}
 
 
 def _cpu() -> str:

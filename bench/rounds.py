@@ -13,6 +13,7 @@ from bench.rig import Meter, Rig
 
 DIRECT = "direct"
 SETTLE_S = 0.3
+ENGINE_WITHIN_S = 20.0
 _ADDED = {
     "unary_us_p50": "unary_added_us_p50",
     "unary_us_p99": "unary_added_us_p99",
@@ -23,6 +24,15 @@ _ADDED = {
 """What is a latency, and what it is called less that of the engine without a proxy in the same round."""
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How often, how long each look takes, and how many streams are open at most."""
+
+    rounds: int
+    seconds: float
+    streams: int
 
 
 @dataclass
@@ -51,18 +61,18 @@ class Results:
     absent: dict[str, str] = field(default_factory=dict)
 
 
-async def measure(rig: Rig, names: Sequence[str], rounds: int, seconds: float, say: Say) -> Results:
+async def measure(rig: Rig, names: Sequence[str], effort: Effort, say: Say) -> Results:
     """Measure the proxies of these names, and the engine itself."""
     results = _offered(names)
     gc.collect()
     gc.freeze()
     order = list(results.records)
-    for number in range(rounds):
+    for number in range(effort.rounds):
         seen: dict[str, Figures] = {}
         for name in order[number % len(order) :] + order[: number % len(order)]:
             if name in results.records:
-                say(f"round {number + 1} of {rounds}: {name}")
-                seen[name] = await _one(rig, results, name, seconds)
+                say(f"round {number + 1} of {effort.rounds}: {name}")
+                seen[name] = await _one(rig, results, name, effort)
         for name in seen.keys() & results.records.keys():
             results.records[name].note(seen[name] | _added(seen[name], seen.get(DIRECT, {})))
     return results
@@ -78,7 +88,7 @@ def _offered(names: Sequence[str]) -> Results:
     return results
 
 
-async def _one(rig: Rig, results: Results, name: str, seconds: float) -> Figures:
+async def _one(rig: Rig, results: Results, name: str, effort: Effort) -> Figures:
     """One proxy, once: started anew for each launch."""
     record = results.records[name]
     figures: Figures = {}
@@ -89,8 +99,9 @@ async def _one(rig: Rig, results: Results, name: str, seconds: float) -> Figures
                 async with record.peer.open(rig, engine) as running:
                     meter = Meter(running.process) if running.process else None
                     await asyncio.sleep(SETTLE_S)
+                    subject = Subject(running.target, meter, effort.seconds, effort.streams)
                     for phase in phases:
-                        figures |= await _phase(record, phase, Subject(running.target, meter, seconds))
+                        figures |= await _phase(record, phase, subject)
         except Absent as error:
             results.absent[name] = str(error)
             del results.records[name]
@@ -109,12 +120,13 @@ async def _phase(record: Record, phase: Phase, subject: Subject) -> Figures:
 
 
 async def _listening(port: int) -> None:
-    while True:
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            return
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(ENGINE_WITHIN_S):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
 
 
 def _added(figures: Mapping[str, float], direct: Mapping[str, float]) -> Figures:

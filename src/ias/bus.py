@@ -112,6 +112,9 @@ class Bus:
             subscribe(_acknowledging(handler))
         try:
             connection = await broker.connect()
+            # Before the consumers do: an exchange stays with the channel that it was first declared on, and only the
+            # default channel raises what comes back unroutable.
+            await broker.declare_exchange(_USAGE)
             for name in self._handlers:
                 await broker.declare_queue(_dead_letters(name))
             await broker.start()

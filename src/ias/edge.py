@@ -5,6 +5,9 @@ from typing import cast
 
 import msgspec
 import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from ias.contract import admission
@@ -37,6 +40,10 @@ class Edge:
             timeout=WAIT_FOR_CONNECTION_S,
             socket_timeout=10,
             socket_connect_timeout=1,
+            # Calls may be repeated: projections go by version, settlements by request. A pooled connection that Redis
+            # closed when it restarted is replaced without anybody's noticing.
+            retry=Retry(NoBackoff(), 1),
+            retry_on_error=[RedisConnectionError],
         )
         self.redis = aioredis.Redis(connection_pool=pool)
 

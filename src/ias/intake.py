@@ -8,8 +8,17 @@ from uuid import UUID
 
 import msgspec
 from loguru import logger
+from prometheus_client import Histogram
 
 from ias.contract.usage import VERSION, UsageRecorded, encode_batch
+from ias.telemetry import now
+
+LAG = Histogram(
+    "ias_usage_lag_seconds",
+    "From settlement in Redis until a stage was done with it.",
+    ["stage"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
 
 Batch = Sequence[UsageRecorded]
 
@@ -131,6 +140,14 @@ async def _take_in(intake: Intake, events: Batch) -> None:
     if rejects:
         logger.error("{} set aside {} events: {}", intake.name, len(rejects), rejects[0].reason)
         await intake.quarantine(rejects)
+    told_of(intake.name, events)
+
+
+def told_of(stage: str, events: Batch) -> None:
+    """Measure how long after settlement a stage is done with these."""
+    moment = now()
+    for event in events:
+        LAG.labels(stage).observe(max(0.0, (moment - event.settled_at).total_seconds()))
 
 
 async def _record(intake: Intake, events: Batch) -> list[Reject]:

@@ -85,6 +85,7 @@ class Worker:
             **queue,
             "projection": every(1.0, partial(alone, "projection", self._project)),
             "sweeper": every(5.0, partial(billing.sweep, self.edge)),
+            "measure": every(5.0, partial(billing.measure, self.edge)),
             "janitor": every(2.0, partial(alone, "janitor", clear)),
             "relay again": every(again_s / 2, partial(alone, "relay again", again)),
             "months": every(3600.0, self._open_months),

@@ -3,7 +3,7 @@
 from ias.billing.budgets.api import BudgetApi
 from ias.billing.catalogue.api import ModelAccessApi, ModelApi
 from ias.billing.ledger.api import LedgerApi
-from ias.billing.ledger.clock import clear, open_periods, relay_again, sweep
+from ias.billing.ledger.clock import clear, measure, open_periods, relay_again, sweep
 from ias.billing.ledger.consumer import INTAKE
 from ias.billing.ledger.queries import settled
 from ias.billing.ledger.relay import Relay
@@ -15,6 +15,7 @@ __all__ = [
     "Relay",
     "clear",
     "controllers",
+    "measure",
     "open_periods",
     "pay_debts",
     "rebuild",

@@ -1,5 +1,7 @@
 """What gateways decide by, after Redis lost it or never got it."""
 
+import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -12,8 +14,10 @@ from ias.db import EVERYWHERE, transaction
 from ias.edge import Edge
 from ias.identity import owe
 from ias.intake import take_in
+from tests.integration.billing.doors import environment
 from tests.integration.billing.ground import Ground, Org, opened
 from tests.integration.billing.test_ledger import events
+from tests.product.processes import BIN
 from tests.services import Service, Services
 
 
@@ -132,3 +136,19 @@ async def test_a_debt_stays_while_redis_is_away(ground: Ground, org: Org, redis:
 
     assert await ground.value("SELECT count(*) FROM billing.route_debts") == 1
     await away.close()
+
+
+async def test_the_command_rebuilds_what_gateways_decide_by(ground: Ground, org: Org, redis: Service) -> None:
+    await give_key(ground, org)
+    await org.edge.call(("FLUSHALL",))
+
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [str(BIN / "ias"), "projection", "rebuild"],
+        env=environment(ground.database_url, redis.url),
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "projected 1 organisations\n"), done.stderr
+    assert isinstance((await org.reserve())[1], Admitted)

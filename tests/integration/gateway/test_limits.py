@@ -24,15 +24,14 @@ async def test_every_limit_is_told_for_organisation_and_user(tenant: Tenant) -> 
     assert limits["requests", "organisation"]["used"] in {0, 1}
     assert limits["requests", "user"]["limit"] is None
     assert limits["concurrency", "organisation"] == {
-        **{
-            "scope": "organisation",
-            "kind": "concurrency",
-            "unit": "requests at once",
-            "limit": 7,
-            "used": 0,
-            "held": 0,
-        },
-        **{"remaining": 7, "resets_at": limits["concurrency", "organisation"]["resets_at"]},
+        "scope": "organisation",
+        "kind": "concurrency",
+        "unit": "requests at once",
+        "limit": 7,
+        "used": 0,
+        "held": 0,
+        "remaining": 7,
+        "resets_at": limits["concurrency", "organisation"]["resets_at"],
     }
 
 

@@ -21,6 +21,7 @@ async def test_what_is_settled_is_booked_and_counted(place: Place, org: Org) -> 
 
         await place.booked(org, ids)
 
+        assert await place.sums(org) == [1725] * 4
         assert metric(worker, "ias_relay_relayed_total") == 50
         assert metric(worker, "ias_ledger_lines_total") == 50
         assert metric(worker, "ias_usage_events_total") == 50

@@ -1,4 +1,4 @@
-"""The strict body: what is accepted is rebuilt, all else is refused by name."""
+"""The strict body: what is refused, by which name, and that only what was decoded travels."""
 
 import msgspec
 import pytest
@@ -9,184 +9,325 @@ from ias.contract.admission import NO_OUTPUT, NOT_ASKED
 from ias_gateway import body
 from ias_gateway.body import BadBody
 
-CHAT, TEXT, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
-HI = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+CHAT, TEXT, EMBEDDINGS = body.ENDPOINTS
+encode, decode = msgspec.json.encode, msgspec.json.decode
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+PARTS = st.fixed_dictionaries(
+    {"type": st.just("text")}, optional={"text": TEXTS, "refusal": TEXTS, "image_url": st.dictionaries(TEXTS, JSON)}
+)
+CALLS = st.fixed_dictionaries(
+    {"id": TEXTS, "type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXTS, "arguments": TEXTS})}
+)
+MESSAGES = st.fixed_dictionaries(
+    {"role": st.sampled_from(["developer", "system", "user", "assistant", "tool", "function"])},
+    optional={
+        "content": st.none() | TEXTS | st.lists(PARTS, max_size=3),
+        "name": TEXTS,
+        "refusal": TEXTS,
+        "reasoning": TEXTS,
+        "tool_calls": st.lists(CALLS, max_size=2),
+        "tool_call_id": TEXTS,
+    },
+)
+CHATS = st.fixed_dictionaries(
+    {"model": TEXTS, "messages": st.lists(MESSAGES, min_size=1, max_size=4)},
+    optional={
+        "max_tokens": st.integers(1, 10**6),
+        "n": st.integers(1, 128),
+        "stream": st.booleans(),
+        "temperature": st.floats(0, 2),
+        "tools": st.lists(st.dictionaries(TEXTS, JSON, max_size=3), max_size=2),
+        "chat_template_kwargs": st.dictionaries(TEXTS, JSON, max_size=2),
+        "metadata": st.dictionaries(TEXTS, TEXTS, max_size=2),
+        "user": TEXTS,
+        "store": st.booleans(),
+    },
+)
 
 
-def encode(value: object) -> bytes:
-    return msgspec.json.encode(value)
+def chat(**fields: object) -> bytes:
+    return encode({"model": "m", "messages": [{"role": "user", "content": "hi"}]} | fields)
 
 
-def read(value: object, endpoint: str = CHAT) -> body.Body:
-    return body.read(endpoint, encode(value))
+def rebuilt(raw: bytes, endpoint: str = CHAT, output: int = 5, salt: str | None = "salt") -> dict[str, object]:
+    return decode(body.rebuild(body.read(endpoint, raw), "upstream", output, salt))
 
 
-def refused(value: object, endpoint: str = CHAT) -> BadBody:
-    with pytest.raises(BadBody) as caught:
-        body.read(endpoint, value if isinstance(value, bytes) else encode(value))
-    return caught.value
+def texts_in(value: object) -> int:
+    """Bytes of all strings in a JSON value, keys included."""
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, dict):
+        return sum(map(texts_in, value)) + sum(map(texts_in, value.values()))
+    return sum(map(texts_in, value)) if isinstance(value, list) else 0
 
 
-def rebuilt(value: object, endpoint: str = CHAT, output: int = 7, salt: str | None = None) -> dict:
-    return msgspec.json.decode(body.rebuild(read(value, endpoint), "upstream", output, salt))
+def without_nulls(value: object) -> object:
+    """A JSON value less the fields of objects that are null: to the engine, they are the same as absent."""
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    return [without_nulls(one) for one in value] if isinstance(value, list) else value
+
+
+def passes(endpoint: str, raw: bytes) -> bytes | None:
+    """What travels, None where the body is refused in words."""
+    try:
+        read = body.read(endpoint, raw)
+        body.ask(endpoint, read)
+        return body.rebuild(read, "upstream", 1, "salt")
+    except BadBody as refused:
+        return None if refused.message else b""
+
+
+# -- what travels ------------------------------------------------------------------------------------------------------
+
+
+@given(CHATS)
+def test_nothing_travels_that_was_not_decoded(given_body: dict[str, object]) -> None:
+    sent = rebuilt(encode(given_body))
+    ours = {"model", "max_completion_tokens", "cache_salt", "stream_options"}
+    for name, value in sent.items():
+        assert name in ours or without_nulls(value) == without_nulls(given_body[name]), name
+    assert sent["model"] == "upstream"
+    assert sent["max_completion_tokens"] == 5
+    assert sent["cache_salt"] == "salt"
+    assert not {"max_tokens", "user", "metadata", "store"} & sent.keys()
+    if given_body.get("stream"):
+        assert sent["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+    else:
+        assert "stream_options" not in sent
+
+
+@given(CHATS)
+def test_a_prompt_is_never_bounded_below_the_bytes_of_its_text(given_body: dict[str, object]) -> None:
+    asked = body.ask(CHAT, body.read(CHAT, encode(given_body)))
+    least = 0
+    for message in given_body["messages"]:
+        content = message.get("content")
+        least += body.MESSAGE_OVERHEAD + sum(
+            texts_in(value) for name, value in message.items() if name not in {"role", "content"}
+        )
+        if isinstance(content, str):
+            least += texts_in(content)
+        elif content:
+            least += sum(texts_in(part.get(name)) for part in content for name in ("text", "refusal"))
+    least += texts_in(given_body.get("tools")) + texts_in(given_body.get("chat_template_kwargs"))
+    assert asked.prompt >= least
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=5))
+def test_the_bound_of_texts_is_their_bytes(prompts: list[str]) -> None:
+    asked = body.ask(TEXT, body.read(TEXT, encode({"model": "m", "prompt": prompts, "n": 2, "max_tokens": 7})))
+    assert (asked.prompt, asked.n, asked.output) == (sum(map(texts_in, prompts)), 2 * len(prompts), 7)
+
+
+def test_of_two_keys_the_last_counts_and_only_one_travels() -> None:
+    raw = b'{"model":"a","\\u006dodel":"b","messages":[{"role":"user","content":"x","content":"y"}]}'
+    read = body.read(CHAT, raw)
+    assert read.model == "b"
+    sent = body.rebuild(read, "upstream", 1, None)
+    assert sent.count(b'"model"') == sent.count(b'"content"') == 1
+    assert b'"y"' in sent
+
+
+def test_the_salt_is_left_out_where_the_route_has_none() -> None:
+    assert "cache_salt" not in rebuilt(chat(), salt=None)
+
+
+def test_stream_options_of_the_client_are_replaced_by_our_own() -> None:
+    sent = rebuilt(chat(stream=True, stream_options={"include_usage": False, "include_obfuscation": True}))
+    assert sent["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+
+
+def test_what_is_of_no_use_to_the_engine_is_accepted_and_left_out() -> None:
+    words = ("service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity")
+    objects = ("metadata", "audio", "prediction", "web_search_options", "prompt_cache_options", "moderation")
+    values: dict[str, object] = {"store": True, "modalities": [], "functions": [], "function_call": "auto"}
+    values |= {name: "x" for name in words} | {name: {} for name in objects}
+    assert set(values) == set(body.UNUSED)
+    assert not values.keys() & rebuilt(chat(**values)).keys()
+
+
+def test_the_granted_output_replaces_what_was_asked_for_everywhere() -> None:
+    sent = rebuilt(chat(max_tokens=100, max_completion_tokens=200), output=7)
+    assert sent["max_completion_tokens"] == 7
+    assert "max_tokens" not in sent
+    assert rebuilt(encode({"model": "m", "prompt": "x", "max_tokens": 100}), TEXT, 7)["max_tokens"] == 7
+
+
+def test_embeddings_travel_without_limits() -> None:
+    raw = encode({"model": "m", "input": ["a", "bc"], "user": "u", "dimensions": 4})
+    assert rebuilt(raw, EMBEDDINGS) == {"model": "upstream", "input": ["a", "bc"], "dimensions": 4}
+    asked = body.ask(EMBEDDINGS, body.read(EMBEDDINGS, raw))
+    assert (asked.prompt, asked.n, asked.output, asked.streamed) == (3, 1, NO_OUTPUT, False)
+
+
+# -- what is asked -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("change", "param"),
+    ("fields", "output"),
     [
-        ({"priority": 1}, "priority"),
-        ({"cache_salt": "x"}, "cache_salt"),
-        ({"request_id": "x"}, "request_id"),
-        ({"kv_transfer_params": {}}, "kv_transfer_params"),
-        ({"chat_template": "x"}, "chat_template"),
-        ({"prompt_embeds": "x"}, "prompt_embeds"),
-        ({"messages": [{"role": "user", "content": "a", "zip": 1}]}, "messages[0].zip"),
-        ({"messages": [{"role": "emperor", "content": "a"}]}, "messages[0].role"),
-        ({"messages": []}, "messages"),
-        ({"max_tokens": 0}, "max_tokens"),
-        ({"max_completion_tokens": -3}, "max_completion_tokens"),
-        ({"n": 0}, "n"),
-        ({"n": 129}, "n"),
-        ({"stream_options": {"include_usage": True}}, "stream_options"),
-        ({"temperature": "hot"}, "temperature"),
-        ({"model": 5}, "model"),
+        ({}, NOT_ASKED),
+        ({"max_tokens": 9}, 9),
+        ({"max_completion_tokens": 8}, 8),
+        ({"max_tokens": 9, "max_completion_tokens": 8}, 8),
     ],
 )
-def test_a_bad_field_is_named(change: dict, param: str) -> None:
-    assert refused({**HI, **change}).param == param
+def test_the_newer_output_limit_counts_before_the_older(fields: dict[str, object], output: int) -> None:
+    assert body.ask(CHAT, body.read(CHAT, chat(**fields))).output == output
 
 
-def test_a_missing_field_is_named() -> None:
-    assert refused({"model": "m"}).param == "messages"
+@pytest.mark.parametrize(
+    ("prompt", "bound", "count"),
+    [
+        ("héllo", 6, 1),
+        ([1, 2, 3], 3, 1),
+        ([[1, 2], [3]], 3, 2),
+        (["a", "bb"], 3, 2),
+    ],
+)
+def test_prompts_may_be_text_or_tokens(prompt: object, bound: int, count: int) -> None:
+    asked = body.ask(TEXT, body.read(TEXT, encode({"model": "m", "prompt": prompt, "best_of": 3})))
+    assert (asked.prompt, asked.n) == (bound, 3 * count)
+
+
+def test_everything_of_an_assistant_message_that_a_template_may_print_is_bounded() -> None:
+    plain = body.ask(CHAT, body.read(CHAT, encode({"model": "m", "messages": [{"role": "assistant"}]}))).prompt
+    call = {"name": "f", "arguments": "{}" * 50}
+    full = {
+        "role": "assistant",
+        "name": "n" * 10,
+        "reasoning": "r" * 10,
+        "reasoning_content": "c" * 10,
+        "tool_call_id": "i" * 10,
+        "function_call": call,
+        "tool_calls": [{"id": "1", "type": "function", "function": call}],
+    }
+    asked = body.ask(CHAT, body.read(CHAT, encode({"model": "m", "messages": [full]})))
+    assert asked.prompt >= plain + 40 + 2 * 100
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (None, (False, False)),
+        ({}, (False, False)),
+        ({"include_usage": False, "continuous_usage_stats": True}, (False, False)),
+        ({"include_usage": True}, (True, False)),
+        ({"include_usage": True, "continuous_usage_stats": True}, (True, True)),
+    ],
+)
+def test_a_client_gets_the_usage_that_it_asked_for(options: dict[str, object], wanted: tuple[bool, bool]) -> None:
+    assert body.wants_usage(body.read(CHAT, chat(stream=True, stream_options=options))) == wanted
+
+
+def test_embeddings_never_tell_running_usage() -> None:
+    assert body.wants_usage(body.read(EMBEDDINGS, b'{"model":"m","input":"x"}')) == (False, False)
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "param"),
+    [
+        (chat(foo=1), "foo"),
+        (chat(priority=1), "priority"),
+        (chat(cache_salt="x"), "cache_salt"),
+        (chat(request_id="x"), "request_id"),
+        (chat(kv_transfer_params={}), "kv_transfer_params"),
+        (chat(chat_template="x"), "chat_template"),
+        (chat(prompt_embeds="x"), "prompt_embeds"),
+        (chat(messages=[{"role": "user", "content": "x", "nope": 1}]), "messages[0].nope"),
+        (chat(messages=[{"role": "user", "content": [{"type": "text", "nope": 1}]}]), "messages[0].content[0].nope"),
+        (chat(stream=True, stream_options={"nope": 1}), "stream_options.nope"),
+        (b'{"messages":[{"role":"user","content":"x"}]}', "model"),
+        (chat(messages=[{"content": "x"}]), "messages[0].role"),
+        (chat(messages=[{"role": "robot", "content": "x"}]), "messages[0].role"),
+        (chat(temperature="hot"), "temperature"),
+        (chat(messages=[]), "messages"),
+        (chat(max_tokens=0), "max_tokens"),
+        (chat(max_tokens=2**31), "max_tokens"),
+        (chat(max_completion_tokens=-1), "max_completion_tokens"),
+        (chat(max_completion_tokens=10**18), "max_completion_tokens"),
+        (chat(n=0), "n"),
+        (chat(n=129), "n"),
+        (chat(stream_options={"include_usage": True}), "stream_options"),
+    ],
+)
+def test_a_bad_field_is_named_with_its_path(raw: bytes, param: str) -> None:
+    with pytest.raises(BadBody) as refused:
+        body.read(CHAT, raw)
+    assert refused.value.param == param
+    assert param in refused.value.message
+
+
+@pytest.mark.parametrize("prompt", [[], ["a", 1], [1, "a"], [[1], "a"]])
+def test_prompts_of_mixed_kinds_are_refused(prompt: object) -> None:
+    read = body.read(TEXT, encode({"model": "m", "prompt": prompt}))
+    with pytest.raises(BadBody) as refused:
+        body.ask(TEXT, read)
+    assert refused.value.param == "prompt"
+
+
+@pytest.mark.parametrize("best_of", [0, -5, 129, 10**18])
+def test_a_best_of_that_multiplies_without_end_is_refused(best_of: int) -> None:
+    with pytest.raises(BadBody, match="best_of"):
+        body.read(TEXT, encode({"model": "m", "prompt": "x", "best_of": best_of}))
 
 
 @pytest.mark.parametrize(
     "raw",
     [
         b"",
-        b"{",
         b"[]",
         b"null",
-        b"NaN",
-        b'{"model": NaN}',
-        b"\xff\xfe{\x00}\x00",
-        b'{"model":"\xff"}',
-        b"{}{}",
-        b"[" * 100_000,
+        b"nope",
+        b"{",
+        b'{"model":"m"',
+        chat()[:-1] + b',"temperature":NaN}',
+        chat()[:-1] + b',"temperature":Infinity}',
+        chat()[:-1] + b',"temperature":1e400}',
+        chat()[:-1] + b',"seed":' + b"9" * 5000 + b"}",
+        chat() + b"x",
+        b"\xef\xbb\xbf" + chat(),
+        chat().decode().encode("utf-16"),
+        chat().replace(b"hi", b"\xff\xfe"),
+        chat().replace(b"hi", b"\\ud800"),
+        chat().replace(b"hi", b"\xed\xa0\x80"),
+        chat()[:-1] + b',"chat_template_kwargs":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+        chat()[:-1] + b',"chat_template_kwargs":{"a":' + b'{"b":' * 50_000,
     ],
 )
-def test_what_is_no_request_is_refused_and_never_more_than_that(raw: bytes) -> None:
-    assert refused(raw).message
-
-
-@given(st.binary(max_size=200))
-def test_no_bytes_do_more_than_be_refused(raw: bytes) -> None:
-    with pytest.raises(BadBody):
+def test_what_is_not_strict_json_is_refused_and_never_raises_otherwise(raw: bytes) -> None:
+    with pytest.raises(BadBody) as refused:
         body.read(CHAT, raw)
+    assert refused.value.message.endswith(".")
 
 
-def test_of_two_equal_keys_only_the_one_that_was_read_travels() -> None:
-    read_twice = body.read(CHAT, b'{"model":"a","\\u006dodel":"b","messages":[{"role":"user","content":"x"}]}')
-    assert read_twice.model == "b"
-    assert body.rebuild(read_twice, read_twice.model, 1, None).count(b'"model"') == 1
+@given(st.binary(max_size=200) | JSON.map(encode), st.sampled_from(body.ENDPOINTS))
+def test_any_bytes_are_read_or_refused(raw: bytes, endpoint: str) -> None:
+    assert passes(endpoint, raw) is None or decode(raw)["model"]
 
 
-def test_the_engine_gets_its_own_name_the_granted_limit_and_the_salt() -> None:
-    sent = rebuilt({**HI, "max_tokens": 500, "user": "jane", "store": True}, output=77, salt="s" * 8)
-    assert (sent["model"], sent["max_completion_tokens"], sent["cache_salt"]) == ("upstream", 77, "s" * 8)
-    assert not {"max_tokens", "user", "store", "stream_options"} & set(sent)
+@given(CHATS, st.integers(0, 10**6), st.binary(min_size=1, max_size=3))
+def test_a_body_with_some_bytes_changed_is_read_or_refused(
+    given_body: dict[str, object], place: int, other: bytes
+) -> None:
+    raw = encode(given_body)
+    at = place % len(raw)
+    sent = passes(CHAT, raw[:at] + other + raw[at + len(other) :])
+    assert sent is None or decode(sent)["model"] == "upstream"
 
 
-def test_streams_ask_for_running_usage_whatever_the_client_asked() -> None:
-    sent = rebuilt({**HI, "stream": True, "stream_options": {"include_usage": False}})
-    assert sent["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
-
-
-def test_tools_and_schemas_travel_as_they_were_read() -> None:
-    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {}}}}}
-    kept = {
-        "tools": [tool],
-        "tool_choice": "auto",
-        "response_format": {"type": "json_object"},
-        "seed": 5,
-        "stop": ["x"],
-    }
-    sent = rebuilt({**HI, **kept})
-    assert {name: sent[name] for name in kept} == kept
-
-
-def test_a_conversation_with_tool_calls_travels() -> None:
-    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages = [
-        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning": "because"},
-        {"role": "tool", "content": [{"type": "text", "text": "é"}], "tool_call_id": "1"},
-        {"role": "assistant", "refusal": "no", "function_call": {"name": "g", "arguments": "{}"}},
-    ]
-    asked = read({"model": "m", "messages": messages})
-    text = len("because") + len("é".encode()) + len("no")
-    assert body.ask(CHAT, asked).prompt > text + 3 * body.MESSAGE_OVERHEAD
-    assert rebuilt({"model": "m", "messages": messages})["messages"][0]["tool_calls"] == [call]
-
-
-@given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
-def test_the_bound_of_a_prompt_is_its_utf8_bytes_and_eight_a_message(texts: list[str]) -> None:
-    try:
-        messages = [{"role": "user", "content": text} for text in texts]
-        asked = body.ask(CHAT, read({"model": "m", "messages": messages}))
-    except UnicodeEncodeError:
-        return
-    assert asked.prompt == sum(len(text.encode()) + 8 for text in texts)
-
-
-def test_tools_count_into_the_bound() -> None:
-    tools = [{"type": "function", "function": {"name": "f"}}]
-    more = body.ask(CHAT, read({**HI, "tools": tools})).prompt - body.ask(CHAT, read(HI)).prompt
-    assert more == len(encode(tools))
-
-
-@pytest.mark.parametrize(
-    ("fields", "output"),
-    [({}, NOT_ASKED), ({"max_tokens": 5}, 5), ({"max_completion_tokens": 6, "max_tokens": 5}, 6)],
-)
-def test_the_output_limit_is_the_newer_field_where_both_are_given(fields: dict, output: int) -> None:
-    assert body.ask(CHAT, read({**HI, **fields})).output == output
-
-
-@pytest.mark.parametrize(
-    ("prompt", "tokens", "count"),
-    [("abc", 3, 1), (["abc", "é"], 5, 2), ([1, 2, 3], 3, 1), ([[1, 2], [3]], 3, 2)],
-)
-def test_prompts_are_text_or_tokens_one_or_many(prompt: object, tokens: int, count: int) -> None:
-    asked = body.ask(TEXT, read({"model": "m", "prompt": prompt, "n": 2, "best_of": 3}, TEXT))
-    assert (asked.prompt, asked.n) == (tokens, count * 3)
-    assert rebuilt({"model": "m", "prompt": prompt}, TEXT)["prompt"] == prompt
-
-
-@pytest.mark.parametrize("prompt", [[], ["a", 1], [1, [2]]])
-def test_an_empty_or_mixed_prompt_is_refused(prompt: list) -> None:
-    asked = read({"model": "m", "prompt": prompt}, TEXT)
-    with pytest.raises(BadBody):
-        body.ask(TEXT, asked)
-
-
-def test_embeddings_hold_no_output() -> None:
-    asked = body.ask(EMBEDDINGS, read({"model": "m", "input": ["a", "b"], "user": "u"}, EMBEDDINGS))
-    assert (asked.prompt, asked.n, asked.output, asked.streamed) == (2, 1, NO_OUTPUT, False)
-    assert "user" not in rebuilt({"model": "m", "input": "a", "user": "u"}, EMBEDDINGS)
-
-
-@pytest.mark.parametrize(
-    ("options", "wants"),
-    [
-        (None, (False, False)),
-        ({"include_usage": False, "continuous_usage_stats": True}, (False, False)),
-        ({"include_usage": True}, (True, False)),
-        ({"include_usage": True, "continuous_usage_stats": True}, (True, True)),
-    ],
-)
-def test_what_usage_the_client_wants(options: dict | None, wants: tuple[bool, bool]) -> None:
-    assert body.wants_usage(read({**HI, "stream": True, "stream_options": options})) == wants
-
-
-def test_embeddings_want_no_usage_events() -> None:
-    assert body.wants_usage(read({"model": "m", "input": "a"}, EMBEDDINGS)) == (False, False)
+@given(st.integers(0, 3000), st.sampled_from(["chat_template_kwargs", "response_format", "tools"]))
+def test_deep_nesting_is_refused_or_travels_whole(depth: int, field: str) -> None:
+    nested = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+    sent = passes(CHAT, chat()[:-1] + b',"%b":%b}' % (field.encode(), b"[%b]" % nested if field == "tools" else nested))
+    assert sent.count(b"[") == depth + 1 + (field == "tools") if sent else depth > 500

@@ -1,5 +1,7 @@
 """The stream scanner: what the client gets, and what is charged, however the stream is cut into reads."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import example, given
@@ -42,7 +44,7 @@ def scan(scanner: UsageScanner, *reads: bytes) -> bytes:
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:
     edges = sorted({place % (len(stream) + 1) for place in places} | {0, len(stream)})
-    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 @given(SCRIPTS, ASKED)
@@ -185,8 +187,7 @@ def test_reports_that_decrease_never_lower_what_was_noted() -> None:
             {"choices": [{"index": 0}], "extra": {"a": 1}},
         ),
         (
-            b'data: {"choices":[{"index":0}],"x":1,"usage":{"prompt_tokens":3,"completion_tokens":2,'
-            b'"a":{"b":{"c":1}}}}\n\n',
+            b'data: {"choices":[{"index":0}],"x":1,"usage":{"prompt_tokens":3,"completion_tokens":2,"a":{"b":{"c":1}}}}\n\n',
             {"choices": [{"index": 0}], "x": 1},
         ),
     ],

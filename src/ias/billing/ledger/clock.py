@@ -49,28 +49,30 @@ async def sweep(edge: Edge) -> None:
 
 async def clear(edge: Edge, settled_by: Sequence[Settled]) -> None:
     """Delete from the outboxes what every consumer has."""
+    for some in await _some_tags():
+        await _clear(edge, some, settled_by)
+
+
+async def measure(edge: Edge) -> None:
+    """How much waits in the outboxes, and for how long."""
     left, oldest = 0, 0.0
     for some in await _some_tags():
-        open_ones = await _clear(edge, some, settled_by)
-        left += len(open_ones)
-        oldest = max([oldest, *(_age_s(entry) for entry in open_ones)])
+        left += sum(cast("list[int]", await edge.calls([("XLEN", admission.outbox(tag)) for tag in some])))
+        oldest = max([oldest, *(_age_s(entry) for entry in await outbox.first(edge, some, {}, 1))])
     LENGTH.set(left)
     OLDEST.set(oldest)
 
 
-async def _clear(edge: Edge, streams: list[str], settled_by: Sequence[Settled]) -> list[Entry]:
-    """Goes on in a stream as long as whole pages bring something to delete. Answers what has to stay."""
-    stay: list[Entry] = []
+async def _clear(edge: Edge, streams: list[str], settled_by: Sequence[Settled]) -> None:
+    """Goes on in a stream as long as whole pages bring something to delete."""
     after: dict[str, bytes] = {}
     while streams:
         entries = await outbox.first(edge, streams, after, PAGE)
-        done, open_ones = await _sorted_out(entries, settled_by)
+        done, _ = await _sorted_out(entries, settled_by)
         await outbox.delete(edge, done)
-        stay += open_ones
         after.update({entry.tag: entry.id for entry in entries})
         whole = Counter(entry.tag for entry in entries)
         streams = [tag for tag in {entry.tag for entry in done} if whole[tag] == PAGE]
-    return stay
 
 
 async def relay_again(edge: Edge, settled_by: Sequence[Settled], sink: Sink, older_than_s: float) -> None:

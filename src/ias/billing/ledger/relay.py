@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from loguru import logger
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
 from ias.billing.ledger import outbox
 from ias.billing.ledger.actions import quarantine
@@ -18,16 +18,11 @@ from ias.billing.ledger.domain import BadEntry, event_of
 from ias.billing.ledger.outbox import MINE, NEW, Entry
 from ias.contract.usage import UsageRecorded
 from ias.db import DatabaseDown
-from ias.edge import Edge
+from ias.edge import Edge, EdgeDown
 from ias.identity import tags
-from ias.intake import Batch, Reject
+from ias.intake import Batch, Reject, told_of
 
 RELAYED = Counter("ias_relay_relayed", "Outbox entries that the sink has confirmed.")
-LAG = Histogram(
-    "ias_relay_lag_seconds",
-    "From settlement to the sink's confirmation.",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-)
 
 Sink = Callable[[Batch], Awaitable[None]]
 """Returns once the batch is safe elsewhere, and raises where it may not be."""
@@ -81,7 +76,10 @@ class Relay:
 
     async def leave(self) -> None:
         """Take this relay off the groups."""
-        await outbox.leave(self._edge, self._consumer, sorted(self._opened))
+        try:
+            await outbox.leave(self._edge, self._consumer, sorted(self._opened))
+        except EdgeDown as error:
+            logger.warning("the relay's name stays in its groups: {}", error)
 
     async def _prepare(self) -> None:
         moment = time.monotonic()
@@ -124,9 +122,7 @@ class Relay:
             await self._sink([event for _, event in batch])
         await outbox.acknowledge(self._edge, [entry for entry, _ in batch])
         RELAYED.inc(len(batch))
-        moment = time.time()
-        for entry, _ in batch:
-            LAG.observe(max(0.0, moment - entry.at_ms / 1000))
+        told_of("relay", [event for _, event in batch])
 
     async def _set_aside(self, useless: Sequence[tuple[Entry, str]]) -> None:
         """What no event can be made of must not keep the others waiting, not even while PostgreSQL is away."""
