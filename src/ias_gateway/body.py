@@ -5,7 +5,6 @@ request says.
 """
 
 import re
-from collections.abc import Iterable
 
 import msgspec
 
@@ -147,15 +146,11 @@ def _message_bound(message: Message) -> int:
         bound += _size(content)
     elif content is not None:
         bound += sum(_size(part.text or "") + _size(part.refusal or "") for part in content)
-    if message.role == "user" and message.name is None:
-        return bound
     return bound + _extras_bound(message)
 
 
 def _extras_bound(message: Message) -> int:
-    texts: Iterable[str | None] = (
-        *(message.name, message.refusal, message.reasoning, message.reasoning_content, message.tool_call_id),
-    )
+    texts = (message.name, message.refusal, message.reasoning, message.reasoning_content, message.tool_call_id)
     bound = sum(_size(text) for text in texts if text)
     if message.tool_calls:
         bound += len(_encode(message.tool_calls))

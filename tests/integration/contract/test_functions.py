@@ -311,7 +311,13 @@ async def test_two_hundred_at_once_with_room_for_fifty_admit_exactly_fifty(serve
     other = Edge(server.url)
     twin = Org(other)
     twin.tag, twin.record = org.tag, org.record
-    answers = await asyncio.gather(*((org if place % 2 else twin).reserve(gw=f"gw{place % 2}") for place in range(200)))
+    places = asyncio.Semaphore(40)  # the pools' connections, of both clients
+
+    async def reserve(place: int) -> Admitted | Refused:
+        async with places:
+            return await (org if place % 2 else twin).reserve(gw=f"gw{place % 2}")
+
+    answers = await asyncio.gather(*map(reserve, range(200)))
     await other.close()
     assert sum(isinstance(answer, Admitted) for answer in answers) == 50
     assert await org.budget() == (0, 50 * 150)

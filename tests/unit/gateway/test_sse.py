@@ -187,7 +187,7 @@ def test_reports_that_decrease_never_lower_what_was_noted() -> None:
             {"choices": [{"index": 0}], "extra": {"a": 1}},
         ),
         (
-            b'data: {"choices":[{"index":0}],"x":1,"usage":{"prompt_tokens":3,"completion_tokens":2,"a":{"b":{"c":1}}}}\n\n',
+            b'data: {"choices":[{"index":0}],"x":1,"usage":{"prompt_tokens":3,"completion_tokens":2,"a":{"b":{}}}}\n\n',
             {"choices": [{"index": 0}], "x": 1},
         ),
     ],
