@@ -53,7 +53,7 @@ def demands(rows: Rows) -> list[Demand]:
 def ratio(rows: Rows, figure: str, peer: str) -> float | None:
     """A figure of ours over a peer's."""
     ours, theirs = rows.get(OURS, {}).get(figure), rows.get(peer, {}).get(figure)
-    return ours / theirs if ours is not None and theirs else None
+    return ours / theirs if ours is not None and ours >= 0 and theirs and theirs > 0 else None
 
 
 def _figure(rows: Rows, of: Callable[[Row], float]) -> float | None:

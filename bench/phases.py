@@ -92,9 +92,9 @@ async def bursts(subject: Subject) -> Figures:
     """Streams whose 66 events come at once, over 64 connections."""
     look, _ = await _asked(subject, Load(subject.target, exchange.request_body(exchange.BURST), MANY))
     return {
-        "burst_cpu_us": _per(look, look.answers),
-        "burst_cpu_us_per_chunk": _per(look, look.answers * exchange.BURST_EVENTS),
-        "burst_rps": look.answers / look.seconds,
+        "burst_cpu_us": _per(look, look.events) * exchange.BURST_EVENTS,
+        "burst_cpu_us_per_chunk": _per(look, look.events),
+        "burst_rps": look.events / exchange.BURST_EVENTS / look.seconds,
     }
 
 
@@ -102,6 +102,8 @@ async def first_tokens(subject: Subject) -> Figures:
     """Time to the first event of short paced streams, a few at a time, at odds with the engine's clock."""
     body = exchange.request_body(exchange.BRIEF)
     _, tally = await _asked(subject, Load(subject.target, body, PROBES, pause_s=exchange.PACE_S))
+    if not tally.first_s:
+        raise PhaseFailed("no stream began while we looked")
     return {f"first_token_us_p{at}": _percentile(tally.first_s, at) for at in (50, 95, 99)}
 
 
@@ -119,7 +121,7 @@ async def _asked(subject: Subject, load: Load) -> tuple[Look, Tally]:
         tally.first_s.clear()
         tally.whole_s.clear()
         look = await _look(subject, tally)
-    _judge(tally, look.answers)
+    _judge(tally, look.answers or look.events)
     return look, tally
 
 

@@ -145,7 +145,7 @@ async def test_sigterm_lets_short_streams_end_and_cuts_long_ones_with_an_error_a
     cut = (await long).content
     assert b'"server_restarting"' in cut
     assert b"[DONE]" not in cut
-    assert await asyncio.to_thread(lone.place.gateway.end) == 0
+    assert await asyncio.to_thread(lone.place.gateway.child.wait, 10) == 0
     lines = await lone.lines(2)
     assert sorted(line["o"] for line in lines) == ["completed", "drained"]
     wrote = (await lone.place.oracle())[lines[1]["r"]]["completion_tokens"]

@@ -1,1 +1,1 @@
-"""The mock engine: a small process that behaves as vLLM does, with known tokens and settable faults."""
+"""The mock engine: a small process that behaves as vLLM 0.32 does, with known tokens and settable faults."""

@@ -1,185 +1,191 @@
-"""One request for tokens, from its first byte to its line in the oracle."""
+"""One completion under way: what is due is written, what was written is noted, and faults happen when told to."""
 
 import asyncio
-from collections.abc import Callable
 from time import time
 
-import msgspec
-
-from ias.dev.engine import shapes, tokens
-from ias.dev.engine.directives import BadDirective, Behaviour, behaviour
+from ias.dev.engine import bodies, chunks, shapes
+from ias.dev.engine.chunks import Script
+from ias.dev.engine.engine import Engine
 from ias.dev.engine.oracle import Written
-from ias.dev.engine.requests import CHAT, EMBEDDINGS, TEXT, Asked, Refused, read
+from ias.dev.engine.outline import Outline
+from ias.dev.engine.refusals import error_body
 from ias.dev.engine.server import Connection
-from ias.dev.engine.shapes import Envelope, Usage
-from ias.dev.engine.state import Engine
-from ias.dev.engine.stream import Plan, Stream
 
-OK = 200
-_DIMENSIONS = 8
+_BATCH = 512
+"""Tokens a write at most, so that a very long answer leaves room for other requests."""
 
 
 class Generation:
-    """One request for tokens, from its first byte to its line in the oracle."""
+    """One completion, from its first token to its line in the oracle."""
 
-    def __init__(self, engine: Engine, connection: Connection) -> None:
+    def __init__(self, engine: Engine, connection: Connection, outline: Outline, entry: Written) -> None:
         self._engine = engine
         self._connection = connection
-        self._written = Written(
-            request_id=connection.request_id, model="", path=connection.path, stream=False, started_at=time()
-        )
-        self._stream: Stream | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._outline = outline
+        self._entry = entry
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._script: Script | None = None
+        self._started = 0.0
+        self._at = 0
+        self._pause = outline.told.delay_ms / 1000
+        self._identity = ("chatcmpl-" if outline.chat else "cmpl-") + connection.request.request_id
+        self._blocks = -(-(sum(outline.prompts) + outline.tokens(outline.steps)) // engine.cache.block)
+        fault = outline.told.fault_after
+        self._faulty = fault is not None and fault <= outline.steps
+        self._end = outline.steps if fault is None else min(fault, outline.steps)
 
     def begin(self) -> None:
-        """Read the request; refuse it, or answer it after the wait that it was told."""
-        engine, connection = self._engine, self._connection
-        try:
-            asked = read(connection.path, connection.body, engine.models, engine.context)
-            told = behaviour(asked.last_text, engine.usual)
-        except BadDirective as error:
-            self._refuse(Refused(400, str(error)))
-            return
-        except Refused as error:
-            self._refuse(error)
-            return
-        self._written.model, self._written.stream = asked.model, bool(asked.stream)
-        self._written.salt = asked.cache_salt or ""
-        if told.status != OK:
-            self._refuse(Refused(told.status, "The engine was told to fail.", "InternalServerError"))
-            return
-        if connection.path == EMBEDDINGS:
-            self._embed(asked)
-            return
-        engine.metrics.running += 1
-        connection.ongoing = self
-        loop = asyncio.get_running_loop()
-        if asked.stream:
-            self._later(loop, told.first_ms, lambda: self._start(asked, told))
-        elif told.hang_after is None:
-            wait = told.first_ms + told.delay_ms * self._length(asked, told)
-            self._later(loop, wait, lambda: self._whole(asked, told))
+        """Take the request on."""
+        metrics, told = self._engine.metrics, self._outline.told
+        metrics.waiting += 1
+        metrics.blocks += self._blocks
+        self._connection.job = self
+        self._engine.oracle.begin(self._entry)
+        if told.first_ms:
+            self._timer = self._loop.call_later(told.first_ms / 1000, self._head)
+        else:
+            self._head()
 
     # -- the client --------------------------------------------------------------------------------------------------
 
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._stream is not None:
-            self._stream.stop()
-            self._written.completion_tokens = self._stream.written
-        self._note("aborted" if self._written.outcome == "refused" else self._written.outcome)
-
-    def pause(self) -> None:
-        if self._stream is not None:
-            self._stream.pause()
+    def abandon(self) -> None:
+        """The client has gone: nothing more is made."""
+        if self._started and not self._entry.stream:
+            self._generated(min(self._due(), self._end))
+        self._finish("aborted" if self._entry.outcome == "running" else self._entry.outcome, "abort")
 
     def resume(self) -> None:
-        if self._stream is not None:
-            self._stream.resume()
-
-    # -- the stream --------------------------------------------------------------------------------------------------
-
-    def write(self, data: bytes) -> None:
-        self._connection.write(data)
-
-    def die(self) -> None:
-        self._written.outcome = "died"
-        self._connection.die()
-
-    def ended(self, outcome: str) -> None:
-        if self._stream is not None:
-            self._written.completion_tokens = self._stream.written
-        self._note(outcome)
-        self._connection.end_stream()
-
-    def _later(self, loop: asyncio.AbstractEventLoop, ms: float, what: Callable[[], None]) -> None:
-        if ms:
-            self._timer = loop.call_later(ms / 1000, what)
-        else:
-            what()
-
-    def _start(self, asked: Asked, told: Behaviour) -> None:
-        chat = self._connection.path == CHAT
-        envelope = Envelope(self._identity(), int(time()), asked.model, chat=chat)
-        plan = Plan(envelope, self._words(asked, told), self._finish(asked, told), self._prefill(asked))
-        options = asked.stream_options
-        plan.include = bool(options and options.include_usage)
-        plan.continuous = plan.include and bool(options and options.continuous_usage_stats)
-        plan.behaviour = told
-        self._engine.metrics.first_token(time() - self._written.started_at)
-        self._connection.begin_stream()
-        self._stream = Stream(plan, self, chat=chat)
-        self._stream.start()
-
-    def _whole(self, asked: Asked, told: Behaviour) -> None:
-        if told.die_after is not None:
-            self.die()
-            return
-        chat = self._connection.path == CHAT
-        words, usage = self._words(asked, told), self._prefill(asked)
-        usage.completion = self._written.completion_tokens = sum(map(len, words))
-        self._engine.metrics.first_token(time() - self._written.started_at)
-        report = b"" if told.no_usage else shapes.final_usage(usage if not told.zero_usage else Usage(0, 0), chat=chat)
-        start: dict[str, object] = {"id": self._identity(), "created": int(time()), "model": asked.model}
-        texts = [("".join(some), self._finish(asked, told)) for some in words]
-        body = shapes.chat_body(start, texts, report) if chat else shapes.text_body(start, texts, report)
-        self._note("finished")
-        self._connection.answer(200, body)
-
-    def _embed(self, asked: Asked) -> None:
-        self._prefill(asked)
-        size = asked.dimensions or _DIMENSIONS
-        vectors = [
-            {"index": index, "object": "embedding", "embedding": [len(prompt) / (place + 1) for place in range(size)]}
-            for index, prompt in enumerate(asked.prompts)
-        ]
-        used = self._written.prompt_tokens
-        usage = {"prompt_tokens": used, "total_tokens": used, "completion_tokens": 0, "prompt_tokens_details": None}
-        start = {"id": self._identity("embd"), "object": "list", "created": int(time()), "model": asked.model}
-        self._engine.metrics.running += 1
-        self._note("finished")
-        self._connection.answer(200, msgspec.json.encode({**start, "data": vectors, "usage": usage}))
+        """The client reads again."""
+        if self._script is not None and self._entry.outcome == "running" and self._timer is None:
+            self._write_due()
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
-    def _words(self, asked: Asked, told: Behaviour) -> list[list[str]]:
-        length = self._length(asked, told)
-        choices = (asked.n or 1) * len(asked.prompts)
-        prompts = asked.prompts
-        return [tokens.words(prompts[choice % len(prompts)], choice, length) for choice in range(choices)]
+    def _head(self) -> None:
+        """A stream's head is there before its first token, as vLLM's is."""
+        wait = self._outline.told.prefill_ms
+        if self._entry.stream:
+            self._connection.begin_stream()
+            if wait or self._end == 0:
+                self._connection.write(b"")
+        if wait:
+            self._timer = self._loop.call_later(wait / 1000, self._first)
+        else:
+            self._first()
 
-    def _length(self, asked: Asked, told: Behaviour) -> int:
-        return max(1, min(told.tokens, asked.limit or told.tokens))
+    def _first(self) -> None:
+        self._timer = None
+        self._started = self._loop.time()
+        metrics, outline = self._engine.metrics, self._outline
+        metrics.waiting -= 1
+        metrics.running += 1
+        metrics.prompt_tokens += sum(outline.prompts)
+        metrics.cached += outline.cached_tokens
+        metrics.first_token(time() - self._entry.started_at)
+        if not self._entry.stream:
+            last = max(0, self._end - 1) * self._pause
+            if last:
+                self._timer = self._loop.call_later(last, self._answer)
+            else:
+                self._answer()
+        elif self._pause or self._faulty or outline.steps > _BATCH:
+            self._script = Script(outline, self._identity, int(time()))
+            self._write_due()
+        else:
+            self._write_whole()
 
-    def _finish(self, asked: Asked, told: Behaviour) -> str:
-        return "length" if asked.limit is not None and asked.limit < told.tokens else "stop"
+    def _write_whole(self) -> None:
+        self._note_written(self._outline.steps)
+        frames = chunks.whole(self._outline, self._identity, int(time()))
+        self._finish("finished")
+        self._connection.write(frames, last=True)
 
-    def _prefill(self, asked: Asked) -> Usage:
-        usage = Usage(asked.prompt_tokens, 0)
-        usage.cached, usage.created = self._engine.cache.reuse("".join(asked.prompts), self._written.salt, usage.prompt)
-        self._written.prompt_tokens, self._written.cached_tokens = usage.prompt, usage.cached
-        return usage
-
-    def _identity(self, kind: str = "chatcmpl") -> str:
-        prefix = "cmpl" if self._connection.path == TEXT else kind
-        return prefix + "-" + (self._connection.request_id or f"{id(self):x}")
-
-    def _refuse(self, error: Refused) -> None:
-        self._written.status, self._written.ended_at = error.status, time()
-        self._engine.oracle.note(self._written)
-        self._connection.refuse(error.status, error.message, error.kind, error.param)
-
-    def _note(self, outcome: str) -> None:
-        """The request is over: counters and oracle, once."""
-        written, metrics = self._written, self._engine.metrics
-        if written.ended_at:
+    def _write_due(self) -> None:
+        """Write all tokens whose time has come, in one piece."""
+        self._timer = None
+        script = self._script
+        if self._connection.paused or script is None:
             return
-        self._connection.ongoing = None
-        written.outcome, written.ended_at = outcome, time()
-        metrics.running -= 1
-        metrics.prompt_tokens[written.model] += written.prompt_tokens
-        metrics.generation_tokens[written.model] += written.completion_tokens
-        if outcome != "refused":
-            metrics.success[written.model, {"finished": "stop", "aborted": "abort"}.get(outcome, "error")] += 1
-        self._engine.oracle.note(written)
+        due = min(self._due(), self._end, self._at + _BATCH)
+        frames = script.opening() if self._at == 0 and due else b""
+        frames += script.steps(self._at, due)
+        self._note_written(due)
+        if due == self._outline.steps and not self._faulty:
+            frames += script.closing()
+            self._finish("finished")
+            self._connection.write(frames, last=True)
+            return
+        if frames:
+            self._connection.write(frames)
+        if due == self._end:
+            self._fail()
+        elif self._pause:
+            self._timer = self._loop.call_at(self._started + due * self._pause, self._write_due)
+        else:
+            self._timer = self._loop.call_soon(self._write_due)
+
+    def _answer(self) -> None:
+        self._timer = None
+        self._generated(self._end)
+        if self._faulty:
+            self._fail()
+            return
+        self._note_written(self._end)
+        body = bodies.body(self._outline, self._identity, int(time()))
+        self._finish("finished")
+        self._connection.answer(200, body)
+
+    def _due(self) -> int:
+        if not self._pause:
+            return self._outline.steps
+        # The hundredth forgives a timer that fires a hair early.
+        return int((self._loop.time() - self._started) / self._pause + 0.01) + 1
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def _fail(self) -> None:
+        """Do what the directive says happens here; of two faults at once the first of these."""
+        told, at = self._outline.told, self._outline.told.fault_after
+        if told.die_after == at:
+            self._entry.outcome = "died"
+            self._connection.reset()
+        elif told.hang_after == at:
+            return
+        elif self._entry.stream:
+            self._finish("error", "error")
+            self._connection.write(chunks.frame(shapes.BROKE) + chunks.frame(shapes.DONE), last=True)
+        else:
+            self._entry.status = 500
+            self._finish("error", "error")
+            self._connection.answer(500, error_body(500, "Internal server error", "InternalServerError"))
+
+    def _finish(self, outcome: str, reason: str | None = None) -> None:
+        """The request is over, for vLLM's counters for this reason or for each choice's own."""
+        engine, entry = self._engine, self._entry
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._started:
+            engine.metrics.running -= 1
+            for answer in self._outline.answers:
+                engine.metrics.success[reason or ("length" if answer.finish == "length" else "stop")] += 1
+        else:
+            engine.metrics.waiting -= 1
+        engine.metrics.blocks -= self._blocks
+        self._script = None
+        entry.outcome, entry.ended_at = outcome, time()
+        engine.oracle.end(entry)
+
+    def _note_written(self, steps: int) -> None:
+        """So many tokens of each choice are about to be handed to the socket."""
+        entry, outline = self._entry, self._outline
+        self._at = steps
+        if steps:
+            entry.prompt_tokens, entry.cached_tokens = outline.prompt_tokens, outline.cached_tokens
+        self._generated(steps)
+        entry.completion_tokens = outline.tokens(steps)
+
+    def _generated(self, steps: int) -> None:
+        made = self._outline.tokens(steps)
+        self._engine.metrics.generation_tokens += made - self._entry.generated_tokens
+        self._entry.generated_tokens = made

@@ -1,123 +1,189 @@
-"""What a request says, read as leniently as vLLM does: unknown fields are ignored, the last of two keys wins."""
+"""What a request says, read as leniently as vLLM does: unknown fields are ignored, the last of two equal keys wins."""
 
-from typing import cast
+import re
+from typing import TypeVar
 
 import msgspec
 
-from ias.dev.engine import tokens
+from ias.dev.engine.refusals import Refused, bad_body, bad_field
 
-CHAT = "/v1/chat/completions"
-TEXT = "/v1/completions"
-EMBEDDINGS = "/v1/embeddings"
-DEFAULT_MAX_TOKENS = 16
-
-
-class Refused(Exception):
-    """The request is refused as vLLM would: HTTP status, text, its `type`, and the field."""
-
-    def __init__(self, status: int, message: str, kind: str = "BadRequestError", param: str | None = None) -> None:
-        super().__init__(message)
-        self.status, self.message, self.kind, self.param = status, message, kind, param
+JSON_TYPE = b"application/json"
+_AT = re.compile(r"^(.*) - at `\$(.*)`$", re.DOTALL)
+_NO_TOOLS = (b"", b"null")
+_Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
-class StreamOptions(msgspec.Struct):
-    """Which usage a stream reports."""
+class Part(msgspec.Struct):
+    """A part of a message's content."""
 
-    include_usage: bool = False
-    continuous_usage_stats: bool = False
+    type: str = "text"
+    text: str | None = None
+
+
+class Called(msgspec.Struct):
+    """A function as an earlier answer called it."""
+
+    name: str = ""
+    arguments: str | None = None
+
+
+class ToolCall(msgspec.Struct):
+    """A call in an earlier answer."""
+
+    function: Called
 
 
 class Message(msgspec.Struct):
-    """One message of a chat."""
+    """A message of a chat."""
 
     role: str
-    content: str | list[dict[str, object]] | None = None
+    content: str | list[Part | str] | None = None
+    tool_calls: list[ToolCall] | None = None
 
-    @property
     def text(self) -> str:
-        """Its text, parts joined."""
-        if isinstance(self.content, list):
-            return "".join(cast("str", part.get("text") or "") for part in self.content)
-        return self.content or ""
+        """All its text: content, then the names and arguments of calls.
+
+        Raises:
+            Refused: it holds something that is not text.
+        """
+        told = self.content or ""
+        if not isinstance(told, str):
+            told = "".join(part if isinstance(part, str) else _text_of(part) for part in told)
+        for call in self.tool_calls or ():
+            told += call.function.name + (call.function.arguments or "")
+        return told
 
 
 class Asked(msgspec.Struct, kw_only=True):
-    """The fields that the mock engine looks at."""
+    """What chats and text completions share."""
 
-    model: str
-    messages: list[Message] | None = None
-    prompt: str | list[str | int | list[int]] | None = None
-    input: str | list[str | int | list[int]] | None = None
+    model: str | None = None
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
+    stream_options: dict[str, bool | None] | None = None
     max_tokens: int | None = None
-    max_completion_tokens: int | None = None
     n: int | None = None
-    tools: list[object] | None = None
+    stop: str | list[str] | None = None
+    include_stop_str_in_output: bool | None = None
+    ignore_eos: bool | None = None
+    response_format: dict[str, object] | None = None
     cache_salt: str | None = None
+
+    def checked(self) -> None:
+        """What vLLM checks before it looks at the model.
+
+        Raises:
+            Refused: with its words.
+        """
+        if self.stream_options and not self.stream:
+            raise bad_field("stream_options", "Stream options can only be defined when `stream=True`.")
+        if self.cache_salt == "":
+            raise bad_field("cache_salt", "Parameter 'cache_salt' must be a non-empty string if provided.")
+
+
+class Chat(Asked, kw_only=True):
+    """`POST /v1/chat/completions`."""
+
+    messages: list[Message]
+    max_completion_tokens: int | None = None
+    tools: msgspec.Raw = msgspec.Raw()
+    tool_choice: str | dict[str, object] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+
+    @property
+    def tools_json(self) -> bytes:
+        """The tools as they came, or nothing."""
+        return tools_json(self.tools)
+
+    def checked(self) -> None:
+        super().checked()
+        if self.tool_choice not in (None, "none", "auto") and not self.tools_json:
+            raise bad_field("tool_choice", "When using `tool_choice`, `tools` must be set.")
+        if self.tools_json.translate(None, b" \t\r\n") == b"[]":
+            words = "must not be an empty array. Either provide at least one tool or omit the field entirely."
+            raise bad_field("tools", f"`tools` {words}")
+
+
+class Text(Asked, kw_only=True):
+    """`POST /v1/completions`."""
+
+    prompt: str | list[str | int | list[int]] | None = None
+    echo: bool | None = None
+    logprobs: int | None = None
+
+    def checked(self) -> None:
+        super().checked()
+        if not self.prompt:
+            raise bad_field("prompt", "Either prompt or prompt_embeds must be provided and non-empty.")
+
+
+class Embeddings(msgspec.Struct, kw_only=True):
+    """`POST /v1/embeddings`."""
+
+    model: str | None = None
+    input: str | list[str | int | list[int]]
     dimensions: int | None = None
-
-    @property
-    def limit(self) -> int | None:
-        """The output limit."""
-        return self.max_completion_tokens or self.max_tokens
-
-    @property
-    def prompts(self) -> list[str]:
-        """The prompts as text; a chat is one."""
-        if self.messages is not None:
-            return ["".join(f"{message.role}\n{message.text}\n" for message in self.messages)]
-        given = self.prompt if self.prompt is not None else self.input
-        if given is None or isinstance(given, str):
-            return [given or ""]
-        if given and isinstance(given[0], int):
-            return [" ".join(map(str, given))]
-        return [one if isinstance(one, str) else " ".join(map(str, cast("list[int]", one))) for one in given]
-
-    @property
-    def last_text(self) -> str:
-        """Where a directive is looked for."""
-        if self.messages:
-            return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
-        return self.prompts[-1] if self.prompts else ""
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Tokens of all prompts."""
-        if self.messages is not None:
-            text = sum(tokens.count(message.text) + tokens.PER_MESSAGE for message in self.messages)
-            tools = tokens.count(msgspec.json.encode(self.tools).decode()) if self.tools else 0
-            return text + tools + tokens.PRIMING
-        given = self.prompt if self.prompt is not None else self.input
-        if isinstance(given, list) and given and not isinstance(given[0], str):
-            return sum(len(one) if isinstance(one, list) else 1 for one in given)
-        return sum(tokens.count(prompt) for prompt in self.prompts)
+    encoding_format: str | None = None
 
 
-_decode = msgspec.json.Decoder(Asked).decode
+class Tokenize(msgspec.Struct, kw_only=True):
+    """`POST /tokenize`."""
+
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[Message] | None = None
+    tools: msgspec.Raw = msgspec.Raw()
+    add_generation_prompt: bool = True
+    return_token_strs: bool | None = None
 
 
-def read(path: str, raw: bytes, models: tuple[str, ...], context: int) -> Asked:
-    """A request, checked as vLLM checks it.
+class Detokenize(msgspec.Struct, kw_only=True):
+    """`POST /detokenize`."""
+
+    model: str | None = None
+    tokens: list[int]
+
+
+def tools_json(tools: msgspec.Raw) -> bytes:
+    """A field that may be missing or null, as it came, or nothing."""
+    raw = bytes(tools)
+    return b"" if raw in _NO_TOOLS else raw
+
+
+def decoder(body: type[_Body]) -> msgspec.json.Decoder[_Body]:
+    """A decoder that takes "5" for 5, as vLLM does."""
+    return msgspec.json.Decoder(body, strict=False)
+
+
+def read(raw: bytes, content_type: bytes, decode: msgspec.json.Decoder[_Body]) -> _Body:
+    """A body.
 
     Raises:
-        Refused: with vLLM's status, words and type.
+        Refused: it is not JSON, or does not fit.
     """
+    if content_type.partition(b";")[0].strip().lower() != JSON_TYPE:
+        message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"
+        raise Refused(400, message, "Bad Request")
+    if not raw:
+        raise bad_body("body", "Field required", "missing")
     try:
-        asked = _decode(raw)
+        return decode.decode(raw)
     except msgspec.ValidationError as error:
-        raise Refused(400, str(error), "Bad Request") from None
-    except msgspec.DecodeError as error:
-        raise Refused(400, f"JSON decode error: {error}", "Bad Request") from None
-    if asked.model not in models:
-        raise Refused(404, f"The model `{asked.model}` does not exist.", "NotFoundError", "model")
-    if asked.stream_options is not None and not asked.stream:
-        raise Refused(400, "Stream options can only be defined when `stream=True`.", param="stream_options")
-    limit = asked.limit or 0
-    if path != EMBEDDINGS and asked.prompt_tokens + max(limit, 1) > context:
-        message = (
-            f"This model's maximum context length is {context} tokens. However, you requested {limit} output tokens "
-            f"and your prompt contains {asked.prompt_tokens} input tokens. Please reduce the length of either one."
-        )
-        raise Refused(400, message, param="max_tokens" if limit else "input_tokens")
-    return asked
+        raise _misfit(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise bad_body("body", f"JSON decode error: {error}", "json_invalid") from None
+
+
+def _misfit(message: str) -> Refused:
+    found = _AT.match(message)
+    words, place = (found[1], re.sub(r"\[(\d+)\]", r".\1", found[2])) if found else (message, "")
+    missing = re.match(r"Object missing required field `(\w+)`", words)
+    if missing:
+        return bad_body(f"body{place}.{missing[1]}", "Field required", "missing")
+    return bad_body(f"body{place}", words)
+
+
+def _text_of(part: Part) -> str:
+    if part.text is None:
+        raise Refused(400, f"The mock engine is not a multimodal model: it takes no {part.type}.")
+    return part.text
