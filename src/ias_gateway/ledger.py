@@ -18,7 +18,7 @@ from ias_gateway.redis import Argument, Redis, Reply
 from ias_gateway.telemetry import Log, Metrics
 
 MAX_KEPT = 200_000
-"""Settlements kept at most; with more, the oldest live in Redis alone."""
+"""Settlements kept at most; with more, the newest live in Redis alone."""
 MAX_SKEW_S = 30
 _SWEPT = "swept"
 
@@ -105,13 +105,16 @@ class Ledger:
         self._metrics.unsettled.values[()] = len(self.unsettled)
         self._metrics.kept.values[()] = self._kept_count
         self._metrics.redis_up.values[()] = int(self._redis.connected)
-        if not self._redis.connected:
-            return
         now = self._loop.time()
-        checkpoints: dict[str, list[Argument]] = {tag: [] for tag in self._kept}
         for request in tuple(self.open.values()):
             if request.meter is not None:
                 request.meter.look(now)
+        if self._redis.connected:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        checkpoints: dict[str, list[Argument]] = {tag: [] for tag in self._kept}
+        for request in self.open.values():
             tokens = (request.meter and request.meter.tokens) or (0, 0, 0)
             checkpoints.setdefault(request.tag, []).extend((request.request_id, *tokens))
         for tag, flat in checkpoints.items():
@@ -151,7 +154,7 @@ class Ledger:
         self.unsettled.pop(request_id, None)
         self._progress.set()
         answer = cast("admission.Reply", reply)
-        if answer[0] != b"ok" or self._kept_count >= MAX_KEPT:
+        if self._kept_count >= MAX_KEPT or not answer[2]:
             return
         self._kept.setdefault(tag, deque()).append((admission.text(answer[2]), request_id, command))
         self._kept_count += 1

@@ -52,6 +52,7 @@ local function buckets(P, us, kind, cost, org, user)
   local worst = { limit = -1, left = -1, reset = 0 }
   local writes = {}
   for _, b in ipairs({ org, user }) do
+    if b.rate == 0 then return nil, { 'rate', kind, b.scope, '0', '0', '60000', '60000' } end
     if b.rate > 0 then
       local ok, tat, left, reset, wait = gcra(b.tat, us, 1000000 / b.per_s, b.burst, cost)
       if not ok then
@@ -120,7 +121,7 @@ local function reserve(K, A)
   local out = asked > 0 and asked or math.max(1, math.min(cap, (info.context_length or 8192) - 1))
   if asked < 0 then out = 0 end
   for _, rate in ipairs({ pol[6], pol[10] }) do
-    if rate > 0 and prompt + n * out > rate then
+    if rate >= 0 and prompt + n * out > rate then
       out = math.floor((rate - prompt) / n)
       if asked < 0 or out < 1 then return { 'too_large', int(rate), int(prompt) } end
     end
@@ -135,7 +136,7 @@ local function reserve(K, A)
   if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[3], bud[4] end
   if prompt + n * out > left then
     local clamped = math.floor((left - prompt) / n)
-    if asked < 0 or clamped < math.min(pol[12] or 1, out) then
+    if asked < 0 or clamped < math.max(1, math.min(pol[12] or 1, out)) then
       return { 'budget', scope, int(limit), int(used), int(held), per, int(sec) }
     end
     out = clamped
@@ -216,16 +217,17 @@ local function release(P, r, uid, actual)
 end
 
 -- The first writer wins; a later different truth becomes an adjustment line; what Redis lost is accounted all the same.
+-- Answers whether a line was made or was there `already`, its number, and its entry in the outbox.
 local function settle_one(P, s)
   local sec, frac = now()
   local rk = P .. ':r:' .. s.rid
-  local v = redis.call('HMGET', rk, 'est', 'per', 'uid', 'done', 'spt', 'sct', 'sca', 'line')
+  local v = redis.call('HMGET', rk, 'est', 'per', 'uid', 'done', 'spt', 'sct', 'sca', 'line', 'entry')
   local r = { est = v[1], per = v[2] }
   local uid, per, line = v[3] or s.uid, v[2] or s.per, 1
   local pt, ct, ca = s.pt, s.ct, s.ca
   if v[4] then
     pt, ct, ca = pt - tonumber(v[5]), ct - tonumber(v[6]), ca - tonumber(v[7])
-    if s.outcome == 'gateway_lost' or (pt == 0 and ct == 0 and ca == 0) then return { 'already', v[8] } end
+    if s.outcome == 'gateway_lost' or (pt == 0 and ct == 0 and ca == 0) then return { 'already', v[8], v[9] or '' } end
     line = tonumber(v[8]) + 1
   elseif r.est then
     release(P, r, uid, pt + ct)
@@ -237,12 +239,12 @@ local function settle_one(P, s)
   redis.call('HINCRBY', bk, 'used', int(pt + ct))
   redis.call('HINCRBY', bk, 'u:' .. uid, int(pt + ct))
   redis.call('ZREM', P .. ':resv', s.rid)
-  redis.call('HSET', rk, 'per', per, 'uid', uid, 'gw', s.gw, 'done', 1,
-    'spt', int(s.pt), 'sct', int(s.ct), 'sca', int(s.ca), 'line', int(line))
   redis.call('HDEL', rk, 'est', 'pt', 'ct', 'ca', 'fp', 'out')
-  redis.call('EXPIRE', rk, TOMBSTONE_S)
   local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', int(line), 'p', per, 'pt', int(pt), 'ct', int(ct),
     'ca', int(ca), 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', int(sec * 1000 + math.floor(frac / 1000)), 'f', s.facts)
+  redis.call('HSET', rk, 'per', per, 'uid', uid, 'gw', s.gw, 'done', 1,
+    'spt', int(s.pt), 'sct', int(s.ct), 'sca', int(s.ca), 'line', int(line), 'entry', id)
+  redis.call('EXPIRE', rk, TOMBSTONE_S)
   return { 'ok', int(line), id }
 end
 
@@ -291,7 +293,7 @@ local function project(K, A)
   if tonumber(redis.call('HGET', P .. ':v', section) or 0) >= tonumber(version) then return 0 end
   redis.call('HSET', P .. ':v', section, version)
   redis.call('DEL', P .. ':' .. section)
-  if #A > 2 then redis.call('HSET', P .. ':' .. section, unpack(A, 3)) end
+  for i = 3, #A, 2 do redis.call('HSET', P .. ':' .. section, A[i], A[i + 1]) end
   return 1
 end
 
