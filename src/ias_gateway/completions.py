@@ -164,9 +164,9 @@ def _answer(work: Work, reply: Reply, outcome: Outcome) -> None:
     exchange.watcher = None
     if outcome is Outcome.CLIENT_ABORTED:
         exchange.close()
-    elif reply.begun:
+    elif reply.begun or reply.tail:
         failure = _FAILURES.get(outcome)
-        exchange.end_stream(failure().event if failure else b"")
+        reply.finish_stream(failure().event if failure else b"")
     elif outcome is Outcome.COMPLETED:
         exchange.answer(_OK, reply.body, work.head)
     else:

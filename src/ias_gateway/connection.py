@@ -9,16 +9,16 @@ import httptools
 
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
+from ias_gateway.head import MAX_HEAD_BYTES, READ, body_too_large, fault_of, head_too_large
 
-MAX_HEAD_BYTES = 16 * 1024
 MAX_FIELDS = 100
 HEAD_TIMEOUT_S = 10.0
 BODY_TIMEOUT_S = 30.0
 IDLE_TIMEOUT_S = 75.0
+LINGER_S = 2.0
+"""How long what a refused client still sends is read and dropped: closed at once, it would never see the answer."""
 MAX_PIPELINED = 16
 WRITE_BUFFER = 256 * 1024
-_READ = frozenset((b"authorization", b"content-type", b"content-encoding", b"content-length", b"host", b"expect"))
-_LONGEST_LENGTH = 15
 _NEVER = float("inf")
 
 
@@ -43,9 +43,11 @@ class Connection(asyncio.Protocol):
         "_deadline",
         "_fields",
         "_head_bytes",
+        "_head_size",
         "_headed",
         "_headers",
         "_length",
+        "_lingering",
         "_next",
         "_parser",
         "_queue",
@@ -64,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._deadline = monotonic() + HEAD_TIMEOUT_S
         self._next: Exchange | None = None
         self._refusal: ApiError | None = None
+        self._lingering = False
         self.on_message_begin()
 
     # -- asyncio -----------------------------------------------------------------------------------------------------
@@ -84,6 +87,8 @@ class Connection(asyncio.Protocol):
                 exchange.watcher.client_gone()
 
     def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            return
         if not self._headed:
             self._head_bytes += len(data)
         try:
@@ -94,7 +99,7 @@ class Connection(asyncio.Protocol):
             self._refuse(self._refusal or ApiError(400, "The request is not HTTP/1.1."))
         else:
             if not self._headed and self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(ApiError(431, f"The request's head is larger than {MAX_HEAD_BYTES} bytes."))
+                self._refuse(head_too_large())
 
     def pause_writing(self) -> None:
         if self._active is not None and self._active.watcher is not None:
@@ -109,7 +114,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._fields = 0
-        self._head_bytes = 0
+        self._head_bytes = self._head_size = 0
         self._headers: dict[bytes, bytes] = {}
         self._headed = False
         self._length = 0
@@ -119,13 +124,15 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._url += url
+        self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
         if self._fields > MAX_FIELDS:
             raise self._fault(ApiError(431, f"The request has more than {MAX_FIELDS} header fields."))
+        self._count(len(name) + len(value))
         name = name.lower()
-        if name in _READ:
+        if name in READ:
             if name in self._headers:
                 raise self._fault(ApiError(400, f"The request has more than one {name.decode()} header."))
             self._headers[name] = value
@@ -137,17 +144,17 @@ class Connection(asyncio.Protocol):
         exchange.authorization = headers.get(b"authorization", b"")
         exchange.keep_alive = self._parser.should_keep_alive() and not self._server.draining
         self._next = exchange
-        fault = _fault_of(self._url, headers, self._server.max_body_bytes)
+        fault = fault_of(self._url, headers, self._server.max_body_bytes)
         if fault is not None:
             raise self._fault(fault)
-        if headers.get(b"expect", b"").lower() == b"100-continue":
+        if headers.get(b"expect", b"").lower() == b"100-continue" and self._active is None:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._deadline = monotonic() + BODY_TIMEOUT_S
 
     def on_body(self, body: bytes) -> None:
         self._length += len(body)
         if self._length > self._server.max_body_bytes:
-            raise self._fault(_too_large(self._server.max_body_bytes))
+            raise self._fault(body_too_large(self._server.max_body_bytes))
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -177,7 +184,10 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
-        if not exchange.keep_alive or self._server.draining:
+        if self._lingering:
+            transport.write_eof()
+            self._deadline = monotonic() + LINGER_S
+        elif not exchange.keep_alive or self._server.draining:
             transport.close()
         elif self._queue:
             self._start(self._queue.popleft())
@@ -194,7 +204,8 @@ class Connection(asyncio.Protocol):
         """Close where a request does not come to its end in time, and where nothing comes."""
         if now <= self._deadline or self._active is not None:
             return
-        if (self._head_bytes and not self._headed) or self._next is not None:
+        begun = ((self._head_size or self._head_bytes) and not self._headed) or self._next is not None
+        if begun and not self._lingering:
             self._refuse(ApiError(408, "The request did not arrive in time."))
         elif self._transport is not None:
             self._transport.close()
@@ -208,6 +219,12 @@ class Connection(asyncio.Protocol):
         self._active = exchange
         self._server.run(exchange)
 
+    def _count(self, size: int) -> None:
+        """Bound what was parsed of a head: `_head_bytes` does not know of heads that come in one read."""
+        self._head_size += size
+        if self._head_size > MAX_HEAD_BYTES:
+            raise self._fault(head_too_large())
+
     def _fault(self, error: ApiError) -> ApiError:
         self._refusal = error
         return error
@@ -215,6 +232,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, error: ApiError) -> None:
         """Answer what cannot be read, and close: nothing behind it can be trusted."""
         self._deadline = _NEVER
+        self._lingering = True
         if self._active is not None:
             self._active.keep_alive = False
             self._queue.clear()
@@ -223,21 +241,3 @@ class Connection(asyncio.Protocol):
         self._next = None
         exchange.keep_alive = False
         exchange.refuse(error)
-
-
-def _fault_of(url: bytes, headers: dict[bytes, bytes], max_body_bytes: int) -> ApiError | None:
-    """What is wrong with a head, None where nothing is."""
-    if not url.startswith(b"/"):
-        return ApiError(400, "The request target must be a path.")
-    if not headers.get(b"host"):
-        return ApiError(400, "The request has no Host header.")
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        return ApiError(415, "Send the body without Content-Encoding.")
-    length = headers.get(b"content-length", b"0")
-    if len(length) > _LONGEST_LENGTH or int(length) > max_body_bytes:
-        return _too_large(max_body_bytes)
-    return None
-
-
-def _too_large(limit: int) -> ApiError:
-    return ApiError(413, f"The body is larger than {limit} bytes.")

@@ -12,6 +12,7 @@ REASONS = {
     404: b"Not Found",
     405: b"Method Not Allowed",
     408: b"Request Timeout",
+    409: b"Conflict",
     413: b"Content Too Large",
     415: b"Unsupported Media Type",
     429: b"Too Many Requests",
@@ -22,7 +23,8 @@ REASONS = {
     504: b"Gateway Timeout",
 }
 ENGINE_OVERLOADED = frozenset((429, 503))
-ENGINE_REFUSES = frozenset((400, 413, 422))
+ENGINE_REFUSES = frozenset((400, 404, 413, 422))
+_NOT_FOUND = 404
 _CONTEXT = re.compile(r"maximum (?:context|model) length|max_model_len|context length", re.IGNORECASE)
 
 
@@ -129,8 +131,12 @@ def translate(status: int, body: bytes, names: tuple[str, str]) -> ApiError:
         return upstream_broke()
     try:
         envelope = _decode_engine(body)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return upstream_broke()
+    if status == _NOT_FOUND:
+        # With an error, the engine does not know its own model; without one, it has no such path.
+        message = f"The model `{names[1]}` does not serve this endpoint."
+        return upstream_broke() if envelope.error else ApiError(400, message, param="model")
     detail = envelope.error or _EngineDetail(message=envelope.message)
     message = detail.message.replace(names[0], names[1]) if names[0] != names[1] else detail.message
     code = "context_length_exceeded" if _CONTEXT.search(message) else None

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ias_gateway.errors import REASONS, ApiError
 
+LAST_CHUNK = b"0\r\n\r\n"
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n"
@@ -41,7 +42,6 @@ class Exchange:
     """One request and the writer of its answer."""
 
     __slots__ = (
-        "_chunked",
         "_connection",
         "authorization",
         "body",
@@ -65,7 +65,6 @@ class Exchange:
         self.started_at = monotonic()
         self.watcher: Watcher | None = None
         self._connection = connection
-        self._chunked = False
 
     def answer(self, status: int, body: bytes, headers: bytes = b"", content_type: bytes = b"application/json") -> None:
         """The whole answer. `headers` are complete lines."""
@@ -88,13 +87,17 @@ class Exchange:
         extra = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in error.headers)
         self.answer(error.status, error.body, headers + extra)
 
-    def begin_stream(self, headers: bytes, first: bytes = b"") -> None:
-        """Send 200 and the head of an event stream, with what there is of it."""
+    def begin_stream(self, headers: bytes, first: bytes = b"", *, whole: bool = False) -> None:
+        """Send 200 and the head of an event stream, with what there is of it; `whole` where that is all."""
         self.status = 200
-        self._chunked = True
+        if self.gone:
+            return
         closing = b"" if self.keep_alive else b"connection: close\r\n"
         chunk = b"%x\r\n%b\r\n" % (len(first), first) if first else b""
-        self._connection.write(b"%b%b%b\r\n%b" % (STREAM_HEAD, headers, closing, chunk))
+        end = LAST_CHUNK if whole else b""
+        self._connection.write(b"%b%b%b\r\n%b%b" % (STREAM_HEAD, headers, closing, chunk, end))
+        if whole:
+            self._connection.finished(self)
 
     def write(self, data: bytes) -> None:
         """A piece of the stream, written out at once."""
@@ -106,7 +109,7 @@ class Exchange:
         if self.gone:
             return
         chunk = b"%x\r\n%b\r\n" % (len(last), last) if last else b""
-        self._connection.write(chunk + b"0\r\n\r\n")
+        self._connection.write(chunk + LAST_CHUNK)
         self._connection.finished(self)
 
     def close(self) -> None:

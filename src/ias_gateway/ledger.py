@@ -153,10 +153,10 @@ class Ledger:
             return
         self.unsettled.pop(request_id, None)
         self._progress.set()
-        answer = cast("admission.Reply", reply)
-        if self._kept_count >= MAX_KEPT or not answer[2]:
+        entry = admission.entry_of(cast("admission.Reply", reply))
+        if self._kept_count >= MAX_KEPT or not entry:
             return
-        self._kept.setdefault(tag, deque()).append((admission.text(answer[2]), request_id, command))
+        self._kept.setdefault(tag, deque()).append((entry, request_id, command))
         self._kept_count += 1
 
     def _try_again(self, tag: str, request_id: str) -> None:

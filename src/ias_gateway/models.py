@@ -1,6 +1,7 @@
 """`GET /v1/models` and `/v1/models/{id}`: only what this key may call."""
 
 from typing import cast
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from uuid_utils import uuid7
@@ -39,7 +40,7 @@ async def models(door: Door, exchange: Exchange) -> None:
     head = b"x-request-id: %b\r\n" % request_id.encode()
     try:
         routes = await _routes(door, exchange)
-        wanted = exchange.path[len(PATH) + 1 :].decode(errors="replace")
+        wanted = unquote_to_bytes(exchange.path[len(PATH) + 1 :]).decode(errors="replace")
         exchange.answer(200, msgspec.json.encode(_one(routes, wanted) if wanted else _all(routes)), head)
     except ApiError as error:
         exchange.refuse(error, head)

@@ -36,7 +36,7 @@ class Reply:
 
     __slots__ = (
         *("_connection", "_exchange", "_head", "_last", "_limits", "_loop", "_parts", "_paused_at", "_pinged", "_size"),
-        *("_started", "begun", "done", "first_at", "scanner", "sent", "status"),
+        *("_started", "begun", "done", "first_at", "scanner", "sent", "status", "tail"),
     )
 
     def __init__(self, exchange: Exchange, head: bytes, scanner: UsageScanner | None, limits: Limits) -> None:
@@ -44,6 +44,7 @@ class Reply:
         self.done: asyncio.Future[Outcome] = self._loop.create_future()
         self.scanner = scanner
         self.status = 0
+        self.tail = b""
         self.sent = False
         self.begun = False
         self.first_at: float | None = None
@@ -84,7 +85,7 @@ class Reply:
         elif self.scanner is not None:
             self._loop.call_soon(self._begin, b"")
 
-    def data(self, data: bytes) -> None:
+    def data(self, data: bytes, *, last: bool) -> None:
         now = self._last = self._loop.time()
         if self.first_at is None:
             self.first_at = now
@@ -96,7 +97,10 @@ class Reply:
         except EventTooLong:
             self.cut(Outcome.UPSTREAM_FAILED)
             return
-        if not self.begun:
+        if last:
+            # It leaves together with the end of the stream, as soon as the settlement is on its way.
+            self.tail = out
+        elif not self.begun:
             self._begin(out)
         elif out:
             self._exchange.write(out)
@@ -109,7 +113,9 @@ class Reply:
 
     def failed(self, reason: str) -> None:  # noqa: ARG002 - what went wrong shows in the outcome
         self._connection = None
-        self._finish(Outcome.UPSTREAM_FAILED)
+        # A stream that has told its end is whole, however its connection ends.
+        whole = self.scanner is not None and self.scanner.done
+        self._finish(Outcome.COMPLETED if whole else Outcome.UPSTREAM_FAILED)
 
     # -- the client --------------------------------------------------------------------------------------------------
 
@@ -156,6 +162,14 @@ class Reply:
             return
         self.begun = True
         self._exchange.begin_stream(self._head, first)
+
+    def finish_stream(self, last: bytes) -> None:
+        """Write what is left of the stream, a last piece, and its end."""
+        if not self.begun:
+            self.begun = True
+            self._exchange.begin_stream(self._head, self.tail + last, whole=True)
+        else:
+            self._exchange.end_stream(self.tail + last)
 
     def _collect(self, data: bytes) -> None:
         self._size += len(data)

@@ -12,7 +12,7 @@ class GatewaySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="IAS_", frozen=True, extra="ignore")
 
-    redis_url: str
+    redis_url: str = Field(pattern=r"^rediss?://[^/]")
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8080, ge=1, le=65535)
     gateway_metrics_host: str = "127.0.0.1"

@@ -20,8 +20,8 @@ class Sink(Protocol):
     def head(self, status: int) -> None:
         """The status has come; the body follows."""
 
-    def data(self, data: bytes) -> None:
-        """A piece of the body."""
+    def data(self, data: bytes, *, last: bool) -> None:
+        """A piece of the body; after the last one `end` follows at once."""
 
     def end(self) -> None:
         """The answer is complete."""
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         parts = self._parts
         if parts:
             self._parts = []
-            sink.data(parts[0] if len(parts) == 1 else b"".join(parts))
+            sink.data(parts[0] if len(parts) == 1 else b"".join(parts), last=self._complete)
         if self._complete:
             self._finish(sink)
 
@@ -119,6 +119,7 @@ class Connection(asyncio.Protocol):
         self.sink = None
         if self._keep_alive and not self.closed:
             self.reused = True
+            self.resume()  # the client may have been too slow for the last read
             self._pool.rest(self)
         else:
             self.abandon()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 Reply = Sequence[object]
+_ENTRY = 2
 _STANDING = 6
 
 
@@ -123,6 +124,11 @@ def read_limits(reply: Reply) -> tuple[str, tuple[Standing, ...]] | Refused:
     rows = (parts[start : start + _STANDING] for start in range(0, len(parts), _STANDING))
     standings = (Standing(kind, scope, *map(int, numbers)) for kind, scope, *numbers in rows)
     return text(reply[1]), tuple(standings)
+
+
+def entry_of(reply: Reply) -> str:
+    """The entry of the outbox that `settle` made, or that was there already; empty where it is not known."""
+    return text(reply[_ENTRY]) if len(reply) > _ENTRY else ""
 
 
 def read_refusal(reply: Reply) -> Refused:

@@ -1,7 +1,7 @@
 """What the engine tells about itself: the oracle's log, the control port, the metrics."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -26,6 +26,11 @@ def place(shared: Place) -> Place:
 async def send(place: Place, path: str, fields: object, request_id: str = "it") -> httpx.Response:
     async with httpx.AsyncClient(base_url=place.url) as client:
         return await client.post(path, json=fields, headers={"x-request-id": request_id})
+
+
+async def exhaust(chunks: AsyncIterator[bytes]) -> None:
+    async for _ in chunks:
+        pass
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -78,11 +83,12 @@ async def test_the_control_port_tells_what_is_over_and_what_runs(place: Place) -
     async with httpx.AsyncClient(base_url=place.url) as client:
         asked = body("[[mock delay_ms=50 tokens=100]]", stream=True)
         async with client.stream("POST", CHAT, json=asked, headers={"x-request-id": "runs"}) as answer:
-            await anext(answer.aiter_bytes())
+            await anext(chunks := answer.aiter_bytes())
             (running,) = place.told("/running")
             assert (await client.get("/load")).json() == {"server_load": 1}
             assert place.metric("vllm:num_requests_running") == 1
             assert 0 < place.metric("vllm:kv_cache_usage_perc") < 1
+            await chunks.aclose()
     assert (running["request_id"], running["outcome"]) == ("runs", "running")
     await place.line("runs")
     (later,) = place.told(f"/log?since={over['number'] + 1}")
@@ -115,7 +121,7 @@ async def test_finished_requests_are_in_the_log_after_a_kill_and_the_log_is_gone
                 await anext(chunks := answer.aiter_bytes())
                 own.process.kill()
                 with pytest.raises(httpx.HTTPError):
-                    await anext(chunks)
+                    await exhaust(chunks)
         own.process.start()
         own.process.wait_ready()
         await send(own, CHAT, body(), "after")
@@ -128,8 +134,9 @@ async def test_sigterm_ends_it_at_once_and_open_streams_are_logged(tmp_path: Pat
         async with httpx.AsyncClient(base_url=own.url) as client:
             asked = body("[[mock delay_ms=50 tokens=1000]]", stream=True)
             async with client.stream("POST", CHAT, json=asked, headers={"x-request-id": "open"}) as answer:
-                await anext(answer.aiter_bytes())
+                await anext(chunks := answer.aiter_bytes())
                 assert await asyncio.to_thread(own.process.end) == 0
+                await chunks.aclose()
         line = await own.line("open")
         assert (line["outcome"], line["completion_tokens"] >= 1) == ("aborted", True)
 

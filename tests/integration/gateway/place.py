@@ -72,8 +72,11 @@ class Tenant:
         await self.edge.project(self.tag, section, self.version, fields)
 
     async def route(self, replicas: tuple[str, ...], upstream: str = "mock-gpt") -> None:
-        route = catalogue.ModelRoute(name="mock-gpt", model_id=MODEL, upstream_name=upstream, replicas=replicas)
-        await self.project("routes", {"mock-gpt": catalogue.encode_route(route)})
+        routes = {
+            name: catalogue.ModelRoute(name=name, model_id=MODEL, upstream_name=inner, replicas=replicas)
+            for name, inner in (("mock-gpt", upstream), ("mock-embed", "mock-embed"))
+        }
+        await self.project("routes", {name: catalogue.encode_route(route) for name, route in routes.items()})
 
     async def limit(self, **limits: int) -> None:
         await self.project("pol", {**FREE, **limits})

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ias.contract import admission
-from tests.integration.gateway.place import CHAT, Tenant, eventually
+from tests.integration.gateway.place import CHAT, USER, Tenant, eventually
 
 
 async def test_an_engine_that_is_down_is_a_503_that_says_when_to_come_back(tenant: Tenant) -> None:
@@ -128,15 +128,39 @@ async def test_settlements_that_redis_forgot_are_sent_again_and_not_doubled(lone
     for _ in range(5):
         await lone.chat(max_tokens=2)
     before = await lone.books_agree(5)
-    # In one command: what the append-only file loses, it loses from a point on, never a part of a settlement.
+    lone.place.redis.restart()  # nothing is lost: what is sent again was there already
+    await _asked_again(lone)
+    for _ in range(2):
+        await _forget(lone, before[0]["p"])
+        assert sorted(line["r"] for line in await lone.books_agree(5)) == sorted(line["r"] for line in before)
+        await _asked_again(lone)
+        assert len(await lone.lines(5)) == 5
+        assert [int(part) for part in (await lone.edge.standing(lone.tag, USER))[2:4]] == [_sum(before), 0]
+
+
+async def _forget(lone: Tenant, period: str) -> None:
+    """Let Redis lose its last seconds, as one with an append-only file does, while the gateway does not look."""
+    lone.place.gateway.signal(signal.SIGSTOP)
     tombstones = [key async for key in lone.edge.redis.scan_iter("{o:*}:r:*")]
     slot = admission.slot(lone.tag)
-    await lone.edge.redis.delete(*tombstones, f"{slot}:out", f"{slot}:bud:{before[0]['p']}")
+    await lone.edge.redis.delete(*tombstones, f"{slot}:out", f"{slot}:bud:{period}")
     lone.place.redis.restart()
-    assert sorted(line["r"] for line in await lone.books_agree(5)) == sorted(line["r"] for line in before)
-    lone.place.redis.restart()
-    await asyncio.sleep(1)
-    assert len(await lone.lines(5)) == 5
+    lone.place.gateway.signal(signal.SIGCONT)
+
+
+async def _asked_again(lone: Tenant) -> None:
+    """Wait until the gateway has Redis again, and has told it all that it keeps."""
+
+    async def settled() -> bool:
+        text = (await lone.place.client.get(f"{lone.place.probes}/metrics")).text
+        return "ias_gateway_redis_up 1" in text and "ias_gateway_unsettled 0" in text
+
+    await asyncio.sleep(0.15)  # the gateway notices, and ticks
+    await eventually(settled)
+
+
+def _sum(lines: list[dict[str, str]]) -> int:
+    return sum(int(line["pt"]) + int(line["ct"]) for line in lines)
 
 
 async def test_sigterm_lets_short_streams_end_and_cuts_long_ones_with_an_error_and_a_line(lone: Tenant) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import msgspec
 import openai
 import pytest
 
@@ -28,35 +29,55 @@ async def test_a_whole_answer_is_the_engines_and_is_settled(tenant: Tenant) -> N
 
 
 @pytest.mark.parametrize("delay", [0, 3])
-@pytest.mark.parametrize("options", [None, {"include_usage": True}])
-async def test_a_stream_is_the_engines_byte_for_byte(tenant: Tenant, options: dict | None, delay: int) -> None:
+@pytest.mark.parametrize(
+    "options", [None, {"include_usage": True}, {"include_usage": True, "continuous_usage_stats": True}]
+)
+async def test_a_stream_is_the_engines_less_the_usage_that_was_not_asked_for(
+    tenant: Tenant, options: dict | None, delay: int
+) -> None:
     body = tenant.body(f"[[mock tokens=9 delay_ms={delay}]]", stream=True, stream_options=options)
     through = await tenant.place.client.post(CHAT, json=body, headers=tenant.headers)
+    everything = {"include_usage": True, "continuous_usage_stats": True}
     async with httpx.AsyncClient() as client:
         identity = {"x-request-id": through.headers["x-request-id"]}
-        direct = await client.post(f"{tenant.place.engine_url}{CHAT}", json=body, headers=identity)
-    assert _less_created(through.content) == _less_created(direct.content)
+        url = f"{tenant.place.engine_url}{CHAT}"
+        direct = await client.post(url, json={**body, "stream_options": everything}, headers=identity)
+    wanted = options or {}
+    assert _events(through.content) == [
+        event for event in (_less_usage(event, wanted) for event in _events(direct.content)) if event is not None
+    ]
     assert through.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert through.headers["x-accel-buffering"] == "no"
     lines = await tenant.lines()
     assert (lines[0]["ct"], lines[0]["o"]) == ("9", "completed")
 
 
-def _less_created(stream: bytes) -> list[bytes]:
-    return [
-        b",".join(p for p in event.split(b",") if not p.startswith(b'"created"')) for event in stream.split(b"\n\n")
-    ]
+def _events(stream: bytes) -> list[dict | str]:
+    """The events without the time at which they were made; `[DONE]` as it is."""
+    events: list[dict | str] = []
+    for event in stream.removesuffix(b"\n\n").split(b"\n\n"):
+        data = event.removeprefix(b"data: ")
+        events.append("[DONE]" if data == b"[DONE]" else {**msgspec.json.decode(data), "created": 0})
+    return events
+
+
+def _less_usage(event: dict | str, wanted: dict) -> dict | str | None:
+    if isinstance(event, str) or wanted.get("continuous_usage_stats"):
+        return event
+    if not event["choices"]:
+        return event if wanted.get("include_usage") else None
+    return {name: value for name, value in event.items() if name != "usage"}
 
 
 async def test_openais_client_needs_base_url_and_key_alone(tenant: Tenant) -> None:
     async with openai.AsyncOpenAI(base_url=f"{tenant.place.url}/v1", api_key=tenant.token) as client:
-        assert [model.id async for model in client.models.list()] == ["mock-gpt"]
+        assert [model.id async for model in client.models.list()] == ["mock-embed", "mock-gpt"]
         assert (await client.models.retrieve("mock-gpt")).id == "mock-gpt"
         whole = await client.chat.completions.create(model="mock-gpt", messages=HELLO, max_tokens=3)
         assert whole.usage.completion_tokens == 3
         text = await client.completions.create(model="mock-gpt", prompt=["a", "b"], max_tokens=2)
         assert len(text.choices) == 2
-        vectors = await client.embeddings.create(model="mock-gpt", input="hello", encoding_format="float")
+        vectors = await client.embeddings.create(model="mock-embed", input="hello", encoding_format="float")
         assert vectors.data[0].embedding
         stream = await client.chat.completions.create(model="mock-gpt", messages=HELLO, max_tokens=3, stream=True)
         assert len([chunk async for chunk in stream]) == 4

@@ -1,0 +1,1 @@
+"""The Function library on a real Redis."""

@@ -1,0 +1,208 @@
+"""HTTP/1.1 as it should not be: what is refused before anybody is asked, and what a connection survives."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import msgspec
+import pytest
+
+from tests.integration.gateway.place import CHAT, Tenant, eventually
+
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\n"
+HOST = b"host: localhost\r\n"
+GET = b"GET /v1/models HTTP/1.1\r\n"
+
+
+class Wire:
+    """A connection to the gateway, byte by byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """One answer that tells its length."""
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode()
+        status, *lines = head.strip().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+        return int(status.split()[1]), headers, body
+
+    async def rest(self) -> bytes:
+        """All that comes until the connection is closed."""
+        return await asyncio.wait_for(self.reader.read(), 10)
+
+
+@pytest.fixture
+async def wire(tenant: Tenant) -> AsyncIterator[Wire]:
+    url = httpx.URL(tenant.place.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port, limit=2**22)
+    yield Wire(reader, writer)
+    writer.close()
+
+
+def request(tenant: Tenant, text: str = "hello", more: bytes = b"", **fields: object) -> bytes:
+    body = msgspec.json.encode(tenant.body(text, **fields))
+    key = f"authorization: Bearer {tenant.token}\r\n".encode()
+    return HEAD + HOST + key + more + b"content-length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (GET + b"\r\n", 400),
+        (GET + HOST + HOST + b"\r\n", 400),
+        (GET + b"host: a/?x#\r\n\r\n", 400),
+        (GET + b"host: user@a\r\n\r\n", 400),
+        (GET + HOST + b"authorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n", 400),
+        (b"GET http://localhost/v1/models HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"nonsense\r\n\r\n", 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (GET + HOST + b"x: a\r\n b\r\n\r\n", 400),
+        (GET + HOST + b"x: a\x00b\r\n\r\n", 400),
+        (GET + HOST + b"x : a\r\n\r\n", 400),
+        (GET + HOST + b"x: a\nauthorization: Bearer b\r\n\r\n", 400),
+        (HEAD + HOST + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + HOST + b"content-length: 5\r\ncontent-length: 6\r\n\r\n", 400),
+        (HEAD + HOST + b"content-length: -1\r\n\r\n", 400),
+        (HEAD + HOST + b"content-length: \r\n\r\n", 400),
+        (HEAD + HOST + b"content-length: 99999999999999999999\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: gzip\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\nzz\r\n", 400),
+        (HEAD + HOST + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n", 401),
+        (HEAD + HOST + b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}", 415),
+        (HEAD + HOST + b"content-type: text/plain\r\ncontent-length: 2\r\n\r\n{}", 415),
+        (HEAD + HOST + b"content-length: 2097153\r\n\r\n", 413),
+        (HEAD + HOST + b"content-length: 999999999999999999\r\n\r\n", 413),
+        (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\n" + (b"10000\r\n" + b"x" * 65536 + b"\r\n") * 33, 413),
+        (GET + HOST + b"x: y\r\n" * 101 + b"\r\n", 431),
+        (GET + HOST + b"x: " + b"y" * 16_384 + b"\r\n\r\n", 431),
+        (b"GET /" + b"y" * 16_385 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431),
+        (GET + HOST + b"x: " + b"y" * 300_000, 431),
+    ],
+)
+async def test_what_cannot_be_trusted_is_refused_and_the_connection_closed(
+    wire: Wire, sent: bytes, status: int
+) -> None:
+    wire.send(sent)
+    told, headers, body = await wire.answer()
+    assert told == status
+    assert set(msgspec.json.decode(body)["error"]) == {"message", "type", "param", "code"}
+    assert headers["connection"] == "close"
+    assert await wire.rest() == b""
+
+
+async def test_a_head_may_come_byte_by_byte(wire: Wire, tenant: Tenant) -> None:
+    for byte in request(tenant, max_tokens=1, more=b"content-type: application/json; charset=utf-8\r\n"):
+        wire.send(bytes([byte]))
+        await asyncio.sleep(0)
+    assert (await wire.answer())[0] == 200
+
+
+async def test_a_body_may_come_in_chunks(wire: Wire, tenant: Tenant) -> None:
+    body = msgspec.json.encode(tenant.body(max_tokens=2))
+    key = f"authorization: Bearer {tenant.token}\r\n".encode()
+    wire.send(HEAD + HOST + key + b"transfer-encoding: chunked\r\n\r\n")
+    for start in range(0, len(body), 7):
+        piece = body[start : start + 7]
+        wire.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+    wire.send(b"0\r\n\r\n")
+    assert (await wire.answer())[0] == 200
+
+
+async def test_a_refused_request_leaves_the_connection_open_for_the_next(wire: Wire, tenant: Tenant) -> None:
+    wire.send(request(tenant, priority=1))
+    assert (await wire.answer())[0] == 400
+    wire.send(request(tenant, max_tokens=1))
+    assert (await wire.answer())[0] == 200
+
+
+async def test_a_client_that_waits_for_it_is_told_to_continue(wire: Wire, tenant: Tenant) -> None:
+    whole = request(tenant, max_tokens=1, more=b"expect: 100-continue\r\n")
+    head, _, body = whole.partition(b"\r\n\r\n")
+    wire.send(head + b"\r\n\r\n")
+    assert (await wire.answer())[0] == 100
+    wire.send(body)
+    assert (await wire.answer())[0] == 200
+
+
+async def test_a_pipelined_request_puts_nothing_into_the_stream_before_it(wire: Wire, tenant: Tenant) -> None:
+    wire.send(request(tenant, "[[mock tokens=20 delay_ms=5]]", stream=True, max_tokens=20))
+    wire.send(request(tenant, max_tokens=1, more=b"expect: 100-continue\r\n"))
+    told = await asyncio.wait_for(wire.reader.readuntil(b"\r\n0\r\n\r\n"), 10)
+    assert told.count(b"HTTP/1.1") == 1
+    assert b"[DONE]" in told
+    assert (await wire.answer())[0] == 200
+
+
+async def test_nothing_is_served_behind_a_request_that_cannot_be_read(wire: Wire, tenant: Tenant) -> None:
+    good = request(tenant, "[[mock first_ms=50]]", max_tokens=1)
+    wire.send(good + b"junk\r\n\r\n" + good)
+    assert (await wire.answer())[0] == 200
+    assert await wire.rest() == b""
+    assert len(await tenant.lines()) == 1
+
+
+async def test_a_client_that_asks_to_close_is_closed(wire: Wire, tenant: Tenant) -> None:
+    wire.send(request(tenant, max_tokens=1, more=b"connection: close\r\n"))
+    status, headers, _ = await wire.answer()
+    assert (status, headers["connection"]) == (200, "close")
+    assert await wire.rest() == b""
+
+
+async def test_an_answer_to_head_has_no_body(wire: Wire, tenant: Tenant) -> None:
+    wire.send(b"HEAD /v1/models HTTP/1.1\r\n" + HOST + b"\r\n")
+    head = await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), 10)
+    assert b" 405 " in head
+    wire.send(request(tenant, max_tokens=1))
+    assert (await wire.answer())[0] == 200
+
+
+async def test_a_slow_reader_gets_every_byte_and_its_engine_connection_is_as_good_as_before(tenant: Tenant) -> None:
+    """A burst larger than what is buffered: the last read of it finds the client too slow."""
+    url = httpx.URL(tenant.place.url)
+    tokens = 7000
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection(url.host, url.port, limit=4096)
+        writer.write(request(tenant, f"[[mock tokens={tokens}]]", stream=True, max_tokens=tokens))
+        await asyncio.sleep(0.4)
+        told = b""
+        while not told.endswith(b"\r\n0\r\n\r\n"):
+            told += await asyncio.wait_for(reader.read(65_536), 5)
+        writer.close()
+        assert told.count(b'"content":') == tokens + 1
+        assert b"[DONE]" in told
+        assert (await tenant.chat(max_tokens=1)).status_code == 200
+    lines = await tenant.books_agree(6)
+    assert {line["o"] for line in lines} == {"completed"}
+
+
+async def test_a_client_that_leaves_while_the_engine_is_silent_frees_the_engine_at_once(tenant: Tenant) -> None:
+    for streamed in (True, False):
+        body = tenant.body("[[mock first_ms=1200 tokens=5]]", stream=streamed)
+        with pytest.raises(httpx.ReadTimeout):
+            async with httpx.AsyncClient(base_url=tenant.place.url, timeout=0.2) as client:
+                await client.post(CHAT, json=body, headers=tenant.headers)
+    lines = await tenant.lines(2)
+    assert {(line["o"], line["ct"]) for line in lines} == {("client_aborted", "0")}
+
+    async def freed() -> bool:
+        oracle = await tenant.place.oracle()
+        return all(oracle.get(line["r"], {}).get("outcome") == "aborted" for line in lines)
+
+    await eventually(freed, within=0.6)
+
+
+async def test_a_model_with_a_slash_in_its_name_is_found_escaped_or_not(tenant: Tenant) -> None:
+    encoded = await tenant.edge.redis.hget(f"{{o:{tenant.tag}}}:routes", "mock-gpt")
+    await tenant.project("routes", {"org/model": re.sub(rb'"name":"[^"]*"', b'"name":"org/model"', encoded)})
+    for path in ("org/model", "org%2Fmodel"):
+        answer = await tenant.place.client.get(f"/v1/models/{path}", headers=tenant.headers)
+        assert (answer.status_code, answer.json().get("id")) == (200, "org/model")
