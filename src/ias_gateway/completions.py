@@ -122,10 +122,15 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
         if replica is None:
             raise errors.overloaded()
         tried.append(replica.url)
-        streamed = work.ask.streamed
-        scanner = UsageScanner(include_usage=include_usage, continuous=continuous) if streamed else None
+        streamed, n = work.ask.streamed, work.ask.n
+        scanner = UsageScanner(include_usage=include_usage, continuous=continuous, choices=n) if streamed else None
         reply = Reply(work.exchange, work.head, scanner, door.limits)
         outcome = await _attempt(replica, reply, work, payload)
+        if reply.stale and _unanswered(reply, outcome):
+            # The replica had closed the connection while it was idle, which says nothing of the replica.
+            replica.pool.close()
+            tried.pop()
+            continue
         last = len(tried) == ATTEMPTS or len(tried) == len(work.route.replicas)
         if last or not _may_retry(reply, outcome):
             return reply, outcome, replica
@@ -146,6 +151,8 @@ async def _attempt(replica: Replica, reply: Reply, work: Work, payload: bytes) -
         outcome = Outcome.UPSTREAM_FAILED
     finally:
         replica.outstanding -= 1
+    if reply.stale and _unanswered(reply, outcome):
+        return outcome
     if outcome is Outcome.UPSTREAM_FAILED or reply.status in errors.ENGINE_OVERLOADED:
         replica.failed()
     elif outcome is Outcome.COMPLETED:
@@ -153,9 +160,12 @@ async def _attempt(replica: Replica, reply: Reply, work: Work, payload: bytes) -
     return outcome
 
 
+def _unanswered(reply: Reply, outcome: Outcome) -> bool:
+    return outcome is Outcome.UPSTREAM_FAILED and reply.status == 0
+
+
 def _may_retry(reply: Reply, outcome: Outcome) -> bool:
-    unanswered = outcome is Outcome.UPSTREAM_FAILED and reply.status == 0
-    return unanswered or (outcome is Outcome.COMPLETED and reply.status in errors.ENGINE_OVERLOADED)
+    return _unanswered(reply, outcome) or (outcome is Outcome.COMPLETED and reply.status in errors.ENGINE_OVERLOADED)
 
 
 def _answer(work: Work, reply: Reply, outcome: Outcome) -> None:

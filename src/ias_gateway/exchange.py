@@ -79,7 +79,7 @@ class Exchange:
             b"" if self.keep_alive else b"connection: close\r\n",
             len(body),
         )
-        self._connection.write(head + body)
+        self._connection.write(head if self.method == b"HEAD" else head + body)
         self._connection.finished(self)
 
     def refuse(self, error: ApiError, headers: bytes = b"") -> None:

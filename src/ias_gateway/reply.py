@@ -36,7 +36,7 @@ class Reply:
 
     __slots__ = (
         *("_connection", "_exchange", "_head", "_last", "_limits", "_loop", "_parts", "_paused_at", "_pinged", "_size"),
-        *("_started", "begun", "done", "first_at", "scanner", "sent", "status", "tail"),
+        *("_started", "begun", "done", "first_at", "scanner", "sent", "stale", "status", "tail"),
     )
 
     def __init__(self, exchange: Exchange, head: bytes, scanner: UsageScanner | None, limits: Limits) -> None:
@@ -46,6 +46,7 @@ class Reply:
         self.status = 0
         self.tail = b""
         self.sent = False
+        self.stale = False
         self.begun = False
         self.first_at: float | None = None
         self._exchange = exchange
@@ -60,6 +61,7 @@ class Reply:
     def through(self, connection: Connection, message: bytes) -> asyncio.Future[Outcome]:
         """Send the request; how it ended is in the future."""
         self.sent = True
+        self.stale = connection.reused
         self._connection = connection
         self._exchange.watcher = self
         connection.send(self, message)

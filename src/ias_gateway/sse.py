@@ -46,8 +46,12 @@ class Usage(msgspec.Struct):
         return self.prompt_tokens, self.completion_tokens or 0, (details.cached_tokens or 0) if details else 0
 
 
+class _Choice(msgspec.Struct):
+    index: int = 0
+
+
 class _Event(msgspec.Struct):
-    choices: list[object] = []
+    choices: list[_Choice] = []
     usage: Usage | None = None
 
 
@@ -62,11 +66,12 @@ class UsageScanner:
     Args:
         include_usage: the client asked for usage at the end, so the final event passes.
         continuous: the client asked for running usage too, so nothing is removed.
+        choices: how many answers there are; vLLM's running usage is of one choice each, only the final one of all.
     """
 
-    __slots__ = ("_before", "_include", "_keep", "_last", "_rest", "_tokens", "done", "error", "events")
+    __slots__ = ("_before", "_by_choice", "_include", "_keep", "_last", "_rest", "_tokens", "done", "error", "events")
 
-    def __init__(self, *, include_usage: bool, continuous: bool) -> None:
+    def __init__(self, *, include_usage: bool, continuous: bool, choices: int = 1) -> None:
         self.done = False
         """Whether `[DONE]` has passed."""
         self.error: bytes | None = None
@@ -77,6 +82,7 @@ class UsageScanner:
         self._rest = b""
         self._last: bytes | None = None
         self._before: bytes | None = None
+        self._by_choice: dict[int, int] | None = {} if choices > 1 else None
         self._tokens: tuple[int, int, int] | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -91,7 +97,10 @@ class UsageScanner:
         # A string holds no bare line break, so that text which looks like an event is not counted.
         self.events += whole.count(b"\ndata:") + whole.startswith(b"data:")
         if _MARK in whole:
-            self._before, self._last = self._last, whole
+            if self._by_choice is None:
+                self._before, self._last = self._last, whole
+            else:
+                self._add_up(whole, self._by_choice)
             if not self._keep:
                 whole = self._strip(whole)
         if b'{"error":' in whole:
@@ -110,6 +119,16 @@ class UsageScanner:
                     self._note(usage)
             self._before = self._last = None
         return self._tokens
+
+    def _add_up(self, whole: bytes, by_choice: dict[int, int]) -> None:
+        for event in _events(whole):
+            if event.usage is None:
+                continue
+            prompt, completion, cached = event.usage.tokens
+            for choice in event.choices:
+                by_choice[choice.index] = max(by_choice.get(choice.index, 0), completion)
+            total = sum(by_choice.values()) if event.choices else completion
+            self._note(Usage(prompt, total, Details(cached)))
 
     def _note(self, usage: Usage) -> None:
         before = self._tokens or (0, 0, 0)
@@ -171,7 +190,16 @@ def _boundary(data: bytes) -> int:
 def _reported(whole: bytes) -> list[Usage]:
     """The last two reports in these events, in any order."""
     try:
-        return _at_marks(whole) or [event.usage for event in map(_decode_event, _EVENT.findall(whole)) if event.usage]
+        found = _at_marks(whole)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return []
+    return found or [event.usage for event in _events(whole) if event.usage]
+
+
+def _events(whole: bytes) -> list[_Event]:
+    """These events, decoded; none where one of them cannot be."""
+    try:
+        return [_decode_event(event) for event in _EVENT.findall(whole)]
     except (msgspec.DecodeError, msgspec.ValidationError):
         return []
 

@@ -187,5 +187,6 @@ class Pool:
 
     def close(self) -> None:
         """Close what is idle."""
-        for connection in tuple(self._idle):
+        idle, self._idle = self._idle, []
+        for connection in idle:
             connection.abandon()

@@ -246,3 +246,20 @@ async def test_the_slot_of_another_organisation_is_never_touched(tenant: Tenant)
     named = {key.decode() async for key in tenant.edge.redis.scan_iter(f"{admission.slot(tenant.tag)}:*")}
     assert named
     assert all(key.startswith(admission.slot(tenant.tag)) for key in named)
+
+
+async def test_several_choices_are_paid_for_when_the_client_leaves_half_way(tenant: Tenant) -> None:
+    body = tenant.body("[[mock tokens=400 delay_ms=5]]", stream=True, max_tokens=400, n=3)
+    async with tenant.place.client.stream("POST", CHAT, json=body, headers=tenant.headers) as answer:
+        parts = answer.aiter_bytes()
+        for _ in range(30):
+            await anext(parts)
+    (line,) = await tenant.lines()
+
+    async def stopped() -> bool:
+        return (await tenant.place.oracle()).get(line["r"], {}).get("outcome") == "aborted"
+
+    await eventually(stopped, within=2)
+    wrote = (await tenant.place.oracle())[line["r"]]["completion_tokens"]
+    assert wrote > 20
+    assert wrote - 9 <= int(line["ct"]) <= wrote

@@ -45,7 +45,7 @@ def test_the_engines_name_of_a_model_is_not_told() -> None:
         (429, b"", 503),
         (503, b"", 503),
         (401, b"", 502),
-        (404, b'{"detail":"Not Found"}', 502),
+        (404, b'{"detail":"Not Found"}', 400),
         (500, b"x", 502),
         (400, b"not json", 502),
         (400, b"{}", 400),

@@ -235,3 +235,18 @@ def test_an_event_without_end_is_refused() -> None:
     scanner.feed(b"data: " + piece)
     with pytest.raises(EventTooLong):
         scanner.feed(piece)
+
+
+def test_running_usage_of_several_choices_is_added_up() -> None:
+    """vLLM 0.32 reports on a chunk what that choice has; only the final event is of all of them."""
+    scanner = UsageScanner(include_usage=False, continuous=False, choices=2)
+    chunk = (
+        b'data: {"id":"c","choices":[{"index":%d,"delta":{"content":"a"}}],'
+        b'"usage":{"prompt_tokens":5,"total_tokens":6,"completion_tokens":%d}}\n\n'
+    )
+    out = b"".join(scanner.feed(chunk % place) for place in ((0, 1), (1, 1), (0, 2), (1, 2), (0, 3)))
+    assert scanner.tokens == (5, 5, 0)
+    assert b"usage" not in out
+    final = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":5,"total_tokens":12,"completion_tokens":7}}\n\n'
+    assert scanner.feed(final) == b""
+    assert scanner.tokens == (5, 7, 0)
