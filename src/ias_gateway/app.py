@@ -94,7 +94,10 @@ async def _clock(door: Door) -> None:
         due = loop.time() + pause
         await asyncio.sleep(pause)
         door.metrics.loop_lag.values[()] = max(0.0, loop.time() - due)
-        door.ledger.tick()
+        try:
+            door.ledger.tick()
+        except Exception as error:  # noqa: BLE001 - without its clock the gateway would lose every lease
+            door.log.line("error", "a tick failed", error=repr(error))
         door.log.flush()
 
 

@@ -113,7 +113,7 @@ def beginning(body: Body) -> bytes:
             given += second if isinstance(second, str) else ""
     else:
         given = body.input if isinstance(body, EmbeddingsBody) else body.prompt
-    return (given[:BEGINNING_BYTES] if isinstance(given, str) else repr(given)[:BEGINNING_BYTES]).encode()
+    return given[:BEGINNING_BYTES].encode() if isinstance(given, str) else _encode(given)[:BEGINNING_BYTES]
 
 
 def _check(body: ChatBody | TextBody) -> None:

@@ -116,6 +116,8 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
     salt = door.salt_of(work.open.admitted.org) if work.route.tenant_salt else None
     beginning = work.open.admitted.org.encode() + body.beginning(work.body) if len(work.route.replicas) > 1 else b""
     payload = body.rebuild(work.body, work.route.upstream_name, work.open.admitted.output, salt)
+    # An open stream keeps its prompt once, for a second attempt.
+    del work.body
     tried: list[str] = []
     while True:
         replica = door.routing.choose(work.route, tried, beginning)
@@ -145,8 +147,8 @@ async def _attempt(replica: Replica, reply: Reply, work: Work, payload: bytes) -
             replica.pool.rest(connection)
             return Outcome.CLIENT_ABORTED
         request.meter = reply
-        message = replica.pool.message(work.exchange.path, request.request_id, payload)
-        outcome = await reply.through(connection, message)
+        ending = reply.through(connection, replica.pool.message(work.exchange.path, request.request_id, payload))
+        outcome = await ending
     except (OSError, TimeoutError):
         outcome = Outcome.UPSTREAM_FAILED
     finally:

@@ -11,7 +11,7 @@ import msgspec
 _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
 _MARK = b'"usage":{'
 _REPORT = re.compile(_USAGE)
-_RUNNING = re.compile(rb"(?<=\])," + _USAGE)
+_RUNNING = re.compile(rb"\]," + _USAGE)
 _FINAL = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
 _DONE = re.compile(rb"data: ?\[DONE\]\r?\n\r?\n")
 _ERROR = re.compile(rb'data: ?(\{"error":[^\r\n]*\})\r?\n\r?\n')
@@ -105,7 +105,8 @@ class UsageScanner:
                 whole = self._strip(whole)
         if b'{"error":' in whole:
             whole = self._cut_at_error(whole)
-        if b"[DONE]" in whole and _DONE.search(whole) is not None:
+        mark = whole.rfind(b"[DONE]")
+        if mark >= 0 and _DONE.search(whole, max(0, whole.rfind(b"data:", 0, mark))) is not None:
             self.done = True
         return whole
 
@@ -148,11 +149,11 @@ class UsageScanner:
         return data[:end]
 
     def _strip(self, whole: bytes) -> bytes:
-        final = _FINAL.search(whole) if b'"choices":[]' in whole else None
+        final = _final(whole)
         if final is None:
-            stripped = _RUNNING.sub(b"", whole)
+            stripped = _RUNNING.sub(b"]", whole)
             return stripped if _MARK not in stripped else self._strip_slowly(stripped)
-        head = _RUNNING.sub(b"", whole[: final.start()])
+        head = _RUNNING.sub(b"]", whole[: final.start()])
         tail = whole[final.start() if self._include else final.end() :]
         return head + tail if _MARK not in head else self._strip_slowly(head) + tail
 
@@ -179,6 +180,14 @@ class UsageScanner:
             return whole
         self.error = found[1]
         return whole[: found.start()]
+
+
+def _final(whole: bytes) -> re.Match[bytes] | None:
+    """The event without choices that reports usage. It is looked for where it must begin: a search is far slower."""
+    at = whole.find(b'"choices":[],')
+    if at < 0:
+        return None
+    return _FINAL.match(whole, max(0, whole.rfind(b"data:", 0, at))) or _FINAL.search(whole)
 
 
 def _boundary(data: bytes) -> int:

@@ -117,6 +117,19 @@ async def test_an_open_stream_finishes_without_redis_and_is_settled_when_it_is_b
     assert line["ct"] == "60"
 
 
+async def test_time_limits_hold_while_redis_is_down(lone: Tenant) -> None:
+    body = lone.body("[[mock tokens=20 hang_after=4]]", stream=True)
+    async with lone.place.client.stream("POST", CHAT, json=body, headers=lone.headers) as answer:
+        parts = answer.aiter_bytes()
+        first = await anext(parts)
+        lone.place.redis.kill()
+        rest = b"".join([part async for part in parts])
+    assert b'"upstream_timeout"' in first + rest
+    lone.place.redis.start()
+    (line,) = await lone.lines()
+    assert (line["o"], line["ct"]) == ("upstream_timeout", "4")
+
+
 async def test_an_emptied_redis_is_not_ready_rather_than_open_to_all(lone: Tenant) -> None:
     await lone.chat(max_tokens=1)
     await lone.edge.redis.flushall()

@@ -165,25 +165,6 @@ async def test_an_answer_to_head_has_no_body(wire: Wire, tenant: Tenant) -> None
     assert (await wire.answer())[0] == 200
 
 
-async def test_a_slow_reader_gets_every_byte_and_its_engine_connection_is_as_good_as_before(tenant: Tenant) -> None:
-    """A burst larger than what is buffered: the last read of it finds the client too slow."""
-    url = httpx.URL(tenant.place.url)
-    tokens = 7000
-    for _ in range(3):
-        reader, writer = await asyncio.open_connection(url.host, url.port, limit=4096)
-        writer.write(request(tenant, f"[[mock tokens={tokens}]]", stream=True, max_tokens=tokens))
-        await asyncio.sleep(0.4)
-        told = b""
-        while not told.endswith(b"\r\n0\r\n\r\n"):
-            told += await asyncio.wait_for(reader.read(65_536), 5)
-        writer.close()
-        assert told.count(b'"content":') == tokens + 1
-        assert b"[DONE]" in told
-        assert (await tenant.chat(max_tokens=1)).status_code == 200
-    lines = await tenant.books_agree(6)
-    assert {line["o"] for line in lines} == {"completed"}
-
-
 async def test_a_client_that_leaves_while_the_engine_is_silent_frees_the_engine_at_once(tenant: Tenant) -> None:
     for streamed in (True, False):
         body = tenant.body("[[mock first_ms=1200 tokens=5]]", stream=streamed)

@@ -125,3 +125,16 @@ def test_a_part_that_is_no_string_is_refused() -> None:
 @given(st.integers())
 def test_numbers_come_as_integers_or_as_text(number: int) -> None:
     assert int(admission.text(number)) == int(admission.text(str(number).encode())) == number
+
+
+def test_limits_are_read_row_by_row_and_refusals_as_elsewhere() -> None:
+    row = [b"budget", b"user", b"10", b"4", b"5", b"0"]
+    period, standings = admission.read_limits([b"ok", b"203001", 1893456000, *row, *row])
+    assert period == "203001"
+    assert standings == (admission.Standing("budget", "user", 10, 4, 5, 0),) * 2
+    assert admission.read_limits([b"key"]) == BadKey()
+
+
+def test_the_entry_of_a_settlement_is_read_where_it_is_told() -> None:
+    assert admission.entry_of([b"ok", b"1", b"5-0"]) == "5-0"
+    assert admission.entry_of([b"already", b"1"]) == ""

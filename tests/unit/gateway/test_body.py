@@ -231,6 +231,43 @@ def test_embeddings_never_tell_running_usage() -> None:
     assert body.wants_usage(body.read(EMBEDDINGS, b'{"model":"m","input":"x"}')) == (False, False)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        (chat(), chat(temperature=1), True),
+        (chat(), chat(messages=[{"role": "user", "content": "other"}]), False),
+        (
+            chat(messages=[{"role": "system", "content": "s" * 9999}, {"role": "user", "content": "a"}]),
+            chat(messages=[{"role": "system", "content": "s" * 9999}, {"role": "user", "content": "b"}]),
+            True,
+        ),
+        (
+            chat(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "a"}]),
+            chat(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "b"}]),
+            False,
+        ),
+        (
+            chat(messages=[{"role": "user", "content": [{"type": "text", "text": "a"}]}]),
+            chat(messages=[{"role": "user", "content": [{"type": "text", "text": "b"}]}]),
+            False,
+        ),
+        (chat(messages=[{"role": "assistant"}]), chat(messages=[{"role": "assistant"}, {"role": "user"}]), True),
+    ],
+)
+def test_prompts_that_begin_alike_are_known_by_their_beginning(one: bytes, other: bytes, shared: bool) -> None:
+    first, second = (body.beginning(body.read(CHAT, raw)) for raw in (one, other))
+    assert (first == second) == shared
+    assert len(first) <= 4 * body.BEGINNING_BYTES
+
+
+@pytest.mark.parametrize("given", ["text", [1, 2, 3], [[1, 2], [3]], ["a", "b"]])
+def test_the_beginning_of_tokens_is_as_good_as_that_of_text(given: object) -> None:
+    text = body.beginning(body.read(TEXT, encode({"model": "m", "prompt": given})))
+    vectors = body.beginning(body.read(EMBEDDINGS, encode({"model": "m", "input": given})))
+    other = body.beginning(body.read(TEXT, encode({"model": "m", "prompt": "x"})))
+    assert text == vectors != other
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 

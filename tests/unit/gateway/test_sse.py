@@ -250,3 +250,27 @@ def test_running_usage_of_several_choices_is_added_up() -> None:
     final = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":5,"total_tokens":12,"completion_tokens":7}}\n\n'
     assert scanner.feed(final) == b""
     assert scanner.tokens == (5, 7, 0)
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=20), st.lists(st.integers(0, 10**5), max_size=30), st.booleans()
+)
+def test_several_choices_are_added_up_however_the_stream_is_cut(
+    order: list[int], places: list[int], ended: bool
+) -> None:
+    counts = [0] * 4
+    stream = b""
+    for choice in order:
+        counts[choice] += 1
+        stream += (
+            b'data: {"choices":[{"index":%d,"delta":{"content":"],\\"usage\\":{"}}],'
+            b'"usage":{"prompt_tokens":5,"completion_tokens":%d}}\n\n' % (choice, counts[choice])
+        )
+    if ended:
+        usage = b'"usage":{"prompt_tokens":5,"completion_tokens":%d,"prompt_tokens_details":{"cached_tokens":4}}'
+        stream += b'data: {"choices":[],' + usage % len(order) + b"}\n\n" + DONE
+    scanner = UsageScanner(include_usage=False, continuous=False, choices=4)
+    out = scan(scanner, *cut(stream, places))
+    assert scanner.tokens == (5, len(order), 4 if ended else 0)
+    assert scanner.done == ended
+    assert b'"usage":{' not in out
