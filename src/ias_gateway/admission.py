@@ -8,6 +8,7 @@ from ias.contract.admission import (
     Admitted,
     BadKey,
     Duplicate,
+    NoImages,
     NotReady,
     OverBudget,
     OverRate,
@@ -68,6 +69,9 @@ def refusal(refused: Refused, model: str) -> ApiError:
             return ApiError(403, message, kind="permission_error", code="insufficient_permissions")
         case UnknownModel(models=models):
             return unknown_model(model, models)
+        case NoImages():
+            message = f"The model `{model[:100]}` takes no images. An administrator can allow them: its `image_tokens`."
+            return ApiError(400, message, param="messages")
         case Duplicate():
             return ApiError(409, "This request id was used before.", code="duplicate_request")
         case _:

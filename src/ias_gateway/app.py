@@ -3,55 +3,62 @@
 import asyncio
 import contextlib
 import gc
-import signal
+import socket
 
 from ias.contract.usage import Outcome
-from ias_gateway.body import ENDPOINTS
+from ias_gateway.bodies.endpoints import BY_PATH
 from ias_gateway.completions import complete
 from ias_gateway.door import Door
+from ias_gateway.ending import LAST_WORDS_S, stop_asked
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
-from ias_gateway.health import Probes
+from ias_gateway.health import OK, Probes, private_port
 from ias_gateway.limits import PATH as LIMITS
 from ias_gateway.limits import limits
 from ias_gateway.models import PATH as MODELS
 from ias_gateway.models import models
+from ias_gateway.report import line_to
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.telemetry import Log
+from ias_gateway.watch import watch
 
-LAST_WORDS_S = 2.0
-"""What cut streams and their settlements get after the drain window."""
-_COMPLETIONS = frozenset(endpoint.encode() for endpoint in ENDPOINTS)
+SERVED_WITHIN_S = 5.0
+"""How long a worker waits for Redis before it listens; after that it does, to say 503."""
 
 
-async def serve(settings: GatewaySettings) -> None:
-    """Run until SIGTERM or SIGINT, then drain.
+async def serve(settings: GatewaySettings, supervisor: socket.socket | None = None) -> None:
+    """Run until SIGTERM or SIGINT, then drain. A worker has a line to its supervisor in place of the private port.
 
     Raises:
         OSError: a port is taken.
     """
     log = Log("gateway", settings.log_level)
+    stop = stop_asked()
     door = Door(settings, log)
     door.redis.start()
     probes = Probes(door)
     public = Server(lambda exchange: route(door, exchange), settings.max_body_bytes)
-    private = Server(probes.answer, settings.max_body_bytes)
-    await private.listen(settings.gateway_metrics_host, settings.gateway_metrics_port)
-    await public.listen(settings.gateway_host, settings.gateway_port)
-    clock = asyncio.create_task(_clock(door))
-    log.line("info", "listening", host=settings.gateway_host, port=settings.gateway_port, name=settings.gateway_name)
-    log.flush()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
-    await _stop_signal()
-    probes.draining = True
-    log.line("info", "draining", open=len(door.ledger.open))
-    await _drain(door, public)
-    clock.cancel()
-    public.close()
-    private.close()
+    probed = private_port(settings, probes) if supervisor is None else line_to(supervisor, probes, stop)
+    async with probed:
+        if supervisor is not None:
+            # The kernel sends requests to a worker as soon as it listens, whatever `/ready` says.
+            await probes.wait_served(SERVED_WITHIN_S)
+        await public.listen(settings.gateway_host, settings.gateway_port, reuse_port=supervisor is not None)
+        probes.process = OK
+        tasks = (
+            asyncio.create_task(_clock(door)),
+            asyncio.create_task(watch(door.routing, settings.watch_interval, door.metrics, log)),
+        )
+        _say_so(settings, log)
+        _calm_the_collector()
+        await stop.wait()
+        probes.process = "draining"
+        log.line("info", "draining", open=len(door.ledger.open))
+        await _drain(door, public)
+        for task in tasks:
+            task.cancel()
+        public.close()
     await door.redis.close()
     log.line("info", "stopped", unsettled=len(door.ledger.unsettled))
     log.flush()
@@ -61,8 +68,9 @@ async def route(door: Door, exchange: Exchange) -> None:
     """The allow-list of what is served."""
     path = exchange.path
     try:
-        if path in _COMPLETIONS and exchange.method == b"POST":
-            await complete(door, exchange)
+        endpoint = BY_PATH.get(path)
+        if endpoint is not None and exchange.method == b"POST":
+            await complete(door, exchange, endpoint)
         elif (path == MODELS or path.startswith(MODELS + b"/")) and exchange.method == b"GET":
             await models(door, exchange)
         elif path == LIMITS and exchange.method == b"GET":
@@ -80,8 +88,8 @@ async def route(door: Door, exchange: Exchange) -> None:
 
 
 def _unrouted(exchange: Exchange) -> ApiError:
-    if exchange.path in _COMPLETIONS or exchange.path in {MODELS, LIMITS}:
-        allowed = "POST" if exchange.path in _COMPLETIONS else "GET"
+    if exchange.path in BY_PATH or exchange.path in {MODELS, LIMITS}:
+        allowed = "POST" if exchange.path in BY_PATH else "GET"
         return ApiError(405, f"Use {allowed} for this path.", headers=(("allow", allowed),))
     return ApiError(404, "There is no such path. The API is under /v1, for example POST /v1/chat/completions.")
 
@@ -101,12 +109,17 @@ async def _clock(door: Door) -> None:
         door.log.flush()
 
 
-async def _stop_signal() -> None:
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+def _say_so(settings: GatewaySettings, log: Log) -> None:
+    host, port = settings.gateway_host, settings.gateway_port
+    log.line("info", "listening", host=host, port=port, name=settings.gateway_name)
+    log.flush()
+
+
+def _calm_the_collector() -> None:
+    """Requests make no circles to speak of: what is here stays, and little is looked at."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 async def _drain(door: Door, public: Server) -> None:

@@ -4,27 +4,27 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic, time
 
-import msgspec
 from uuid_utils import uuid7
 
 from ias.contract.admission import Admitted, Ask
 from ias.contract.catalogue import ModelRoute
 from ias.contract.usage import Facts, Outcome
-from ias_gateway import admission, body, errors
+from ias_gateway import admission, errors
+from ias_gateway.bodies.endpoints import Body, Endpoint
+from ias_gateway.bodies.strict import BadBody
 from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
-from ias_gateway.fields import Body
 from ias_gateway.ledger import Open
 from ias_gateway.redis import RedisDown
 from ias_gateway.reply import Reply
 from ias_gateway.routing import Replica
-from ias_gateway.sse import Usage, UsageScanner
 
 ATTEMPTS = 2
 BYTES_PER_TOKEN = 4
 """For requests of which the engine reported nothing; such lines are marked as estimated."""
 _OK = 200
+_FAULT = 500
 _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
     Outcome.UPSTREAM_FAILED: errors.upstream_broke,
     Outcome.UPSTREAM_TIMEOUT: errors.upstream_timed_out,
@@ -35,19 +35,12 @@ _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
 }
 
 
-class _Answer(msgspec.Struct):
-    usage: Usage | None = None
-
-
-_decode_answer = msgspec.json.Decoder(_Answer).decode
-
-
 class Work:
     """What is known of a request under way."""
 
     __slots__ = ("ask", "body", "endpoint", "exchange", "head", "open", "route")
 
-    def __init__(self, exchange: Exchange, endpoint: str) -> None:
+    def __init__(self, exchange: Exchange, endpoint: Endpoint) -> None:
         self.exchange = exchange
         self.endpoint = endpoint
         self.head = b""
@@ -57,10 +50,10 @@ class Work:
         self.route: ModelRoute
 
 
-async def complete(door: Door, exchange: Exchange) -> None:
-    """Answer a completion or embeddings request."""
+async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
+    """Answer a request that an engine serves."""
     request_id = str(uuid7())
-    work = Work(exchange, exchange.path.decode())
+    work = Work(exchange, endpoint)
     work.head = b"x-request-id: %b\r\n" % request_id.encode()
     try:
         await _admit(door, work, request_id)
@@ -73,16 +66,16 @@ async def complete(door: Door, exchange: Exchange) -> None:
     finally:
         # What was not settled is left to the sweeper: its lease must not be extended.
         door.ledger.open.pop(request_id, None)
-    door.note(exchange, request_id, work.endpoint)
+    door.note(exchange, request_id, endpoint.name)
 
 
 async def _admit(door: Door, work: Work, request_id: str) -> None:
     """Everything that can refuse the request."""
     caller = admission.identify(work.exchange.authorization)
     try:
-        work.body = body.read(work.endpoint, work.exchange.body)
-        work.ask = body.ask(work.endpoint, work.body)
-    except body.BadBody as error:
+        work.body = work.endpoint.read(work.exchange.body)
+        work.ask = work.body.ask(work.endpoint.name)
+    except BadBody as error:
         raise ApiError(400, error.message, param=error.param) from None
     work.exchange.body = b""
     if len(door.ledger.open) >= door.settings.max_streams:
@@ -112,10 +105,10 @@ async def _serve(door: Door, work: Work) -> None:
 
 async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
     """Send to a replica; to a second one where the first broke before its first byte or answered 503."""
-    include_usage, continuous = body.wants_usage(work.body)
+    wanted = work.body.wants_usage()
     salt = door.salt_of(work.open.admitted.org) if work.route.tenant_salt else None
-    beginning = work.open.admitted.org.encode() + body.beginning(work.body) if len(work.route.replicas) > 1 else b""
-    payload = body.rebuild(work.body, work.route.upstream_name, work.open.admitted.output, salt)
+    beginning = work.open.admitted.org.encode() + work.body.beginning() if len(work.route.replicas) > 1 else b""
+    payload = work.body.rebuild(work.route.upstream_name, work.open.admitted.output, salt)
     # An open stream keeps its prompt once, for a second attempt.
     del work.body
     tried: list[str] = []
@@ -124,8 +117,7 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
         if replica is None:
             raise errors.overloaded()
         tried.append(replica.url)
-        streamed, n = work.ask.streamed, work.ask.n
-        scanner = UsageScanner(include_usage=include_usage, continuous=continuous, choices=n) if streamed else None
+        scanner = work.endpoint.scanner(wanted, work.ask.n) if work.ask.streamed else None
         reply = Reply(work.exchange, work.head, scanner, door.limits)
         outcome = await _attempt(replica, reply, work, payload)
         if reply.stale and _unanswered(reply, outcome):
@@ -147,19 +139,27 @@ async def _attempt(replica: Replica, reply: Reply, work: Work, payload: bytes) -
             replica.pool.rest(connection)
             return Outcome.CLIENT_ABORTED
         request.meter = reply
-        ending = reply.through(connection, replica.pool.message(work.exchange.path, request.request_id, payload))
-        outcome = await ending
+        path, content_type = work.endpoint.path, work.endpoint.content_type
+        message = replica.pool.message(path, content_type, request.request_id, payload)
+        outcome = await reply.through(connection, message)
     except (OSError, TimeoutError):
         outcome = Outcome.UPSTREAM_FAILED
     finally:
         replica.outstanding -= 1
     if reply.stale and _unanswered(reply, outcome):
         return outcome
-    if outcome is Outcome.UPSTREAM_FAILED or reply.status in errors.ENGINE_OVERLOADED:
+    if _ailing(reply, outcome):
         replica.failed()
     elif outcome is Outcome.COMPLETED:
         replica.succeeded()
     return outcome
+
+
+def _ailing(reply: Reply, outcome: Outcome) -> bool:
+    """Whether an attempt speaks against its replica: it broke, failed, refused for want of room, or never began."""
+    silent = outcome is Outcome.UPSTREAM_TIMEOUT and reply.first_at is None
+    fault = reply.status in errors.ENGINE_OVERLOADED or reply.status >= _FAULT
+    return silent or fault or outcome is Outcome.UPSTREAM_FAILED
 
 
 def _unanswered(reply: Reply, outcome: Outcome) -> bool:
@@ -178,7 +178,7 @@ def _answer(work: Work, reply: Reply, outcome: Outcome) -> None:
         exchange.close()
     elif reply.begun or reply.tail:
         failure = _FAILURES.get(outcome)
-        reply.finish_stream(failure().event if failure else b"")
+        reply.finish_stream(work.endpoint.failure(failure(), reply.scanner) if failure else b"")
     elif outcome is Outcome.COMPLETED:
         exchange.answer(_OK, reply.body, work.head)
     else:
@@ -203,7 +203,7 @@ def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, 
         key=admitted.key,
         model=work.route.name,
         model_id=work.route.model_id,
-        endpoint=work.endpoint,
+        endpoint=work.endpoint.name,
         started_at=round(time() - (monotonic() - started), 6),
         streamed=work.ask.streamed,
         gateway=door.settings.gateway_name,
@@ -227,10 +227,7 @@ def _tokens(work: Work, reply: Reply | None, outcome: Outcome) -> tuple[tuple[in
         return (work.ask.prompt // BYTES_PER_TOKEN, scanner.events - int(scanner.done), 0), True
     if outcome is not Outcome.COMPLETED:
         return (0, 0, 0), False
-    try:
-        usage = _decode_answer(reply.body).usage
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        usage = None
-    if usage is None:
+    tokens = work.endpoint.reported(reply.body)
+    if tokens is None:
         return (work.ask.prompt // BYTES_PER_TOKEN, len(reply.body) // BYTES_PER_TOKEN, 0), True
-    return usage.tokens, False
+    return tokens, False

@@ -22,7 +22,8 @@ class Door:
         self.settings = settings
         self.log = log
         self.metrics = Metrics()
-        self.limits = Limits(settings.first_token_timeout, settings.idle_timeout, settings.total_timeout)
+        times = settings.first_token_timeout, settings.idle_timeout, settings.total_timeout, settings.ping_interval
+        self.limits = Limits(*times)
         self.routing = Routing()
         self.redis = Redis(settings.redis_url, settings.redis_timeout_ms / 1000, self._redis_is_back)
         self.ledger = Ledger(self.redis, (settings.gateway_name, settings.lease), self.metrics, log)

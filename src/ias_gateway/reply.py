@@ -4,7 +4,8 @@ import asyncio
 
 from ias.contract.usage import Outcome
 from ias_gateway.exchange import Exchange
-from ias_gateway.sse import EventTooLong, UsageScanner
+from ias_gateway.scanner import Scanner
+from ias_gateway.sse import EventTooLong
 from ias_gateway.upstream import Connection
 
 MAX_COLLECTED_BYTES = 64 * 1024 * 1024
@@ -14,14 +15,15 @@ _OK = 200
 
 
 class Limits:
-    """How long an answer may take, in seconds."""
+    """How long an answer may take, and a stream be silent before its client gets a `: ping`, in seconds."""
 
-    __slots__ = ("first", "idle", "total")
+    __slots__ = ("first", "idle", "ping", "total")
 
-    def __init__(self, first: float, idle: float, total: float) -> None:
+    def __init__(self, first: float, idle: float, total: float, ping: float = PING_S) -> None:
         self.first = first
         self.idle = idle
         self.total = total
+        self.ping = ping
 
 
 class Reply:
@@ -39,7 +41,7 @@ class Reply:
         *("_started", "begun", "done", "first_at", "scanner", "sent", "stale", "status", "tail"),
     )
 
-    def __init__(self, exchange: Exchange, head: bytes, scanner: UsageScanner | None, limits: Limits) -> None:
+    def __init__(self, exchange: Exchange, head: bytes, scanner: Scanner | None, limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Outcome] = self._loop.create_future()
         self.scanner = scanner
@@ -155,7 +157,7 @@ class Reply:
         first = limits.total if self.scanner is None else limits.first
         if now - self._started > limits.total or waited > (first if self.first_at is None else limits.idle):
             self.cut(Outcome.UPSTREAM_TIMEOUT)
-        elif self.begun and waited > PING_S and now - self._pinged > PING_S:
+        elif self.begun and waited > limits.ping and now - self._pinged > limits.ping:
             self._pinged = now
             self._exchange.write(b": ping\n\n")
 

@@ -23,13 +23,15 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def listen(self, host: str, port: int) -> None:
-        """Begin to accept connections.
+    async def listen(self, host: str, port: int, *, reuse_port: bool = False) -> None:
+        """Begin to accept connections; with `reuse_port` beside other processes that listen there.
 
         Raises:
             OSError: the address cannot be had.
         """
-        self._listener = await self._loop.create_server(lambda: Connection(self), host, port, backlog=4096)
+        self._listener = await self._loop.create_server(
+            lambda: Connection(self), host, port, backlog=4096, reuse_port=reuse_port
+        )
         self._look()
 
     def run(self, exchange: Exchange) -> None:

@@ -6,6 +6,8 @@ import socket
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+MOST_WORKERS = 256
+
 
 class GatewaySettings(BaseSettings):
     """What the gateway is told by `IAS_*` variables. Times are seconds unless the name says otherwise."""
@@ -17,6 +19,8 @@ class GatewaySettings(BaseSettings):
     gateway_port: int = Field(default=8080, ge=1, le=65535)
     gateway_metrics_host: str = "127.0.0.1"
     gateway_metrics_port: int = Field(default=9080, ge=1, le=65535)
+    gateway_workers: int = Field(default=1, ge=1, le=MOST_WORKERS)
+    """Processes that share the public port. What is said to hold for a process, as `max_streams`, holds for each."""
     gateway_name: str = Field(default_factory=lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
     """Names this process in reservations and ledger lines; unlike any other that runs."""
     cache_salt_secret: SecretStr = Field(min_length=32)
@@ -28,6 +32,10 @@ class GatewaySettings(BaseSettings):
     first_token_timeout: float = Field(default=120, gt=0)
     idle_timeout: float = Field(default=60, gt=0)
     total_timeout: float = Field(default=900, gt=0)
+    ping_interval: float = Field(default=15, gt=0)
+    """Silence of a stream after which its client gets a comment, so that nothing in between hangs up."""
+    watch_interval: float = Field(default=2, gt=0)
+    """Between two looks at the health and load of a replica that has others beside it."""
     redis_timeout_ms: int = Field(default=250, ge=10, le=10_000)
     drain_timeout: float = Field(default=30, ge=0)
     access_log: bool = True

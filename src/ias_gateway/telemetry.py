@@ -53,7 +53,7 @@ class Counter:
         """The exposition lines."""
         head = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} {self.kind}"]
         return head + [
-            f"{self.name}{_labels(self.labels, key)} {value:g}" for key, value in sorted(self.values.items())
+            f"{self.name}{_labels(self.labels, key)} {value:.15g}" for key, value in sorted(self.values.items())
         ]
 
     kind = "counter"
@@ -90,7 +90,7 @@ class Histogram:
                 total += count
                 edge = "+Inf" if bound == float("inf") else f"{bound:g}"
                 out.append(f"{self.name}_bucket{_labels((*self.labels, 'le'), (*key, edge))} {total}")
-            out.append(f"{self.name}_sum{_labels(self.labels, key)} {self._sums[key]:g}")
+            out.append(f"{self.name}_sum{_labels(self.labels, key)} {self._sums[key]:.15g}")
             out.append(f"{self.name}_count{_labels(self.labels, key)} {total}")
         return out
 
@@ -111,7 +111,14 @@ class Metrics:
         self.unsettled = Gauge("ias_gateway_unsettled", "Settlements that Redis has not confirmed.")
         self.kept = Gauge("ias_gateway_kept_settlements", "Settlements kept until the ledger has them.")
         self.redis_up = Gauge("ias_gateway_redis_up", "1 while Redis answers.")
+        self.tasks = Gauge("ias_gateway_tasks", "Tasks of the event loop.")
         self.loop_lag = Gauge("ias_gateway_loop_lag_seconds", "How late the last tick was.")
+        replica = ("replica",)
+        self.replica_up = Gauge("ias_gateway_replica_up", "1 while the replica says that it is healthy.", replica)
+        self.replica_outstanding = Gauge("ias_gateway_replica_outstanding", "Requests under way on it.", replica)
+        self.replica_ejections = Counter(
+            "ias_gateway_replica_ejections_total", "How often it rested after failures in a row.", replica
+        )
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -167,14 +167,22 @@ class Pool:
         _, connection = await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
         return connection
 
-    def message(self, path: bytes, request_id: str, body: bytes) -> bytes:
+    def message(self, path: bytes, content_type: bytes, request_id: str, body: bytes) -> bytes:
         """A whole request. Nothing of the client's headers is in it."""
         return b"POST %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\naccept-encoding: identity\r\n" % (
             self._prefix,
             path,
             self._host_header,
             request_id.encode(),
-        ) + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        ) + b"content-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (content_type, len(body), body)
+
+    def question(self, path: bytes) -> bytes:
+        """A whole GET of a path beside `/v1`."""
+        return b"GET %b%b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n\r\n" % (
+            self._prefix,
+            path,
+            self._host_header,
+        )
 
     def rest(self, connection: Connection) -> None:
         """Keep a connection for the next request."""

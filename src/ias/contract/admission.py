@@ -14,6 +14,7 @@ from ias.contract.answers import (
     Admitted,
     BadKey,
     Duplicate,
+    NoImages,
     NotReady,
     OverBudget,
     OverRate,
@@ -45,6 +46,7 @@ __all__ = (
     "BadKey",
     "Command",
     "Duplicate",
+    "NoImages",
     "NotReady",
     "OverBudget",
     "OverRate",
@@ -92,7 +94,10 @@ NOT_ASKED = 0
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
-    """What a request wants to hold: `prompt` tokens at most, `n` times `output` (NOT_ASKED, NO_OUTPUT or a limit)."""
+    """What a request wants to hold: `prompt` tokens at most, `n` times `output` (NOT_ASKED, NO_OUTPUT or a limit).
+
+    `images` are held beside the prompt, each as the tokens that the model's route says.
+    """
 
     model: str
     prompt: int
@@ -100,6 +105,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     output: int
     endpoint: str
     streamed: bool
+    images: int = 0
 
 
 def slot(tag: str) -> str:
@@ -118,7 +124,7 @@ def reserve(tag: str, fingerprint: str, request_id: str, ask: Ask, holder: tuple
     streamed = 1 if ask.streamed else 0
     return (
         *("FCALL", "ias_reserve", 1, slot(tag), fingerprint, request_id, ask.model),
-        *(ask.prompt, ask.n, ask.output, lease, gateway, ask.endpoint, streamed),
+        *(ask.prompt, ask.n, ask.output, lease, gateway, ask.endpoint, streamed, ask.images),
     )
 
 

@@ -1,12 +1,15 @@
 """What the Function library answers: admissions and refusals, read out of its replies."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
 Reply = Sequence[object]
 _ENTRY = 2
 _STANDING = 6
+_UNLIMITED = 8
+"""How long the answer to `reserve` is where no rate is limited."""
 
 
 class Rate(msgspec.Struct, frozen=True, gc=False):
@@ -15,6 +18,9 @@ class Rate(msgspec.Struct, frozen=True, gc=False):
     limit: int
     remaining: int
     reset_ms: int
+
+
+NO_RATE = Rate(-1, -1, 0)
 
 
 class Admitted(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +57,10 @@ class UnknownModel(msgspec.Struct, frozen=True):
     """No such model, or not for this organisation; `models` are the ones it may call."""
 
     models: tuple[str, ...]
+
+
+class NoImages(msgspec.Struct, frozen=True):
+    """The model takes no images."""
 
 
 class Duplicate(msgspec.Struct, frozen=True):
@@ -95,24 +105,25 @@ class Standing(msgspec.Struct, frozen=True):
     reset_ms: int
 
 
-Refused = BadKey | NotReady | Suspended | UnknownModel | Duplicate | OverBudget | OverRate | TooLarge
+Refused = BadKey | NotReady | Suspended | UnknownModel | NoImages | Duplicate | OverBudget | OverRate | TooLarge
 
 
 def read_reserve(reply: Reply) -> Admitted | Refused:
     """What `reserve` answered."""
     if reply[0] != b"ok":
         return read_refusal(reply)
-    limits = [int(text(part)) for part in reply[8:14]]
+    texts, numbers = cast("Sequence[bytes]", reply), cast("Sequence[int]", reply)
+    limited = len(reply) > _UNLIMITED
     return Admitted(
-        org=text(reply[1]),
-        user=text(reply[2]),
-        key=text(reply[3]),
-        route=blob(reply[4]),
-        period=text(reply[5]),
-        output=int(text(reply[6])),
-        held=int(text(reply[7])),
-        requests=Rate(*limits[:3]),
-        tokens=Rate(*limits[3:]),
+        texts[1].decode(),
+        texts[2].decode(),
+        texts[3].decode(),
+        texts[4],
+        texts[5].decode(),
+        numbers[6],
+        numbers[7],
+        Rate(*numbers[8:11]) if limited else NO_RATE,
+        Rate(*numbers[11:14]) if limited else NO_RATE,
     )
 
 
@@ -146,6 +157,8 @@ def read_refusal(reply: Reply) -> Refused:
         case "model":
             names = rest[0] if isinstance(rest[0], (list, tuple)) else ()
             return UnknownModel(models=tuple(sorted(text(name) for name in names)))
+        case "images":
+            return NoImages()
         case "duplicate":
             return Duplicate()
         case _:

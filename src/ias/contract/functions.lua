@@ -2,20 +2,27 @@
 -- Admission and accounting of one organisation, atomic. Every call names one key, {o:<tag>}; all others share its slot.
 --
 --   {o:T}:k:<sha256>    hash    a key: v st kid uid exp
---   {o:T}:v             hash    version of each projected section, and `complete`
+--   {o:T}:v             hash    version of each projected section, `complete`, and `stamp`, new with each projection
 --   {o:T}:org           hash    id st, x:<user> for each suspended user
 --   {o:T}:pol           hash    limits: tokens udef u:<user> rps burst tpm conc urps uburst utpm uconc floor; -1 is "none"
 --   {o:T}:routes        hash    public model name -> route (JSON)
 --   {o:T}:bud:<YYYYMM>  hash    used resv, and u:<user> r:<user> of each user
 --   {o:T}:resv          zset    request -> lease deadline, Unix seconds
---   {o:T}:live          hash    user -> requests under way
---   {o:T}:r:<request>   hash    reservation, then tombstone for 48 h
---   {o:T}:g             hash    theoretical arrival times (GCRA), microseconds
+--   {o:T}:r:<request>   string  reservation, then tombstone for 48 h (MessagePack, see OPEN and DONE)
+--   {o:T}:g             hash    theoretical arrival times (GCRA), microseconds: r r:<user> t t:<user>; l:<user> under way
 --   {o:T}:out           stream  outbox
 --
 -- Numbers are integers (exact below 2^53). Time and month are this server's, in UTC.
+-- A call into Redis costs more than what is computed here: each function makes as few as it can.
 
 local TOMBSTONE_S = 172800
+local MAX_REMEMBERED = 1000
+
+-- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway.
+local OPEN = { est = 1, per = 2, uid = 3, gw = 4, out = 5, pt = 6, ct = 7, ca = 8, kid = 9, fp = 10, model = 11, mid = 12,
+  ep = 13, streamed = 14, t0 = 15 }
+-- A tombstone begins with false where a reservation has its tokens; spt, sct, sca are what was settled.
+local DONE = { per = 2, uid = 3, gw = 4, spt = 5, sct = 6, sca = 7, line = 8, entry = 9 }
 
 local function int(x) return string.format('%.0f', x) end
 
@@ -24,9 +31,13 @@ local function now()
   return tonumber(t[1]), tonumber(t[2])
 end
 
+local today = { day = -1, period = '' }
+
 -- Civil date from days, after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 local function period_of(sec)
-  local z = math.floor(sec / 86400) + 719468
+  local day = math.floor(sec / 86400)
+  if today.day == day then return today.period end
+  local z = day + 719468
   local era = math.floor(z / 146097)
   local doe = z - era * 146097
   local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
@@ -34,7 +45,69 @@ local function period_of(sec)
   local mp = math.floor((5 * doy + 2) / 153)
   local month = mp + (mp < 10 and 3 or -9)
   local year = yoe + era * 400 + (month <= 2 and 1 or 0)
-  return string.format('%04d%02d', year, month)
+  today = { day = day, period = string.format('%04d%02d', year, month) }
+  return today.period
+end
+
+-- What was read of organisations' projections, by their key and stamp. It spares each admission four reads and the
+-- decoding of its route; a projection has another stamp, and a Redis that lost its data has none.
+local remembered, count = {}, 0
+
+local POLICY = { 'tokens', 'udef', 'rps', 'burst', 'tpm', 'conc', 'urps', 'uburst', 'utpm', 'uconc', 'floor', 'cap' }
+
+local function read_projection(P, stamp)
+  local org = redis.call('HMGET', P .. ':org', 'id', 'st')
+  local pol = redis.call('HMGET', P .. ':pol', unpack(POLICY))
+  if not org[1] or not pol[1] then return nil end
+  local read = { stamp = stamp, id = org[1], st = org[2], models = {}, routes = {} }
+  local there = 0
+  for i, name in ipairs(POLICY) do
+    if pol[i] then there = there + 1 end
+    read[name] = tonumber(pol[i]) or -1
+  end
+  read.has_suspended = redis.call('HLEN', P .. ':org') > 2
+  read.has_own_budgets = redis.call('HLEN', P .. ':pol') > there
+  local routes = redis.call('HGETALL', P .. ':routes')
+  for i = 1, #routes, 2 do
+    local info = cjson.decode(routes[i + 1])
+    read.models[#read.models + 1] = routes[i]
+    read.routes[routes[i]] = { json = routes[i + 1], model_id = info.model_id, cap = info.max_output_tokens or 1024,
+      context = info.context_length or 8192, image_tokens = info.image_tokens or 0 }
+  end
+  return read
+end
+
+-- The organisation's projection; nil and why where it is not whole.
+local function projection(P)
+  local v = redis.call('HMGET', P .. ':v', 'complete', 'stamp')
+  if v[1] ~= '1' or not v[2] then return nil, redis.call('EXISTS', P .. ':org') == 1 and 'not_ready' or 'unknown_org' end
+  local read = remembered[P]
+  if read and read.stamp == v[2] then return read end
+  local fresh = read_projection(P, v[2])
+  if not fresh then return nil, 'not_ready' end
+  if not read then
+    if count >= MAX_REMEMBERED then remembered, count = {}, 0 end
+    count = count + 1
+  end
+  remembered[P] = fresh
+  return fresh
+end
+
+-- Who holds a key: the organisation's projection, the user and the key's id; nil and the refusal where it is turned away.
+local function caller(P, fp, sec)
+  local key = redis.call('HMGET', P .. ':k:' .. fp, 'st', 'kid', 'uid', 'exp')
+  local org, why = projection(P)
+  if not org then return nil, { key[1] and 'not_ready' or why } end
+  if key[1] ~= 'active' or (key[4] and key[4] ~= '' and tonumber(key[4]) <= sec) then return nil, { 'key' } end
+  if org.has_suspended and redis.call('HEXISTS', P .. ':org', 'x:' .. key[3]) == 1 then return nil, { 'suspended', 'user' } end
+  if org.st ~= 'active' then return nil, { 'suspended', 'organisation' } end
+  return org, key[3], key[2]
+end
+
+-- A user's tokens a month; -1 is no budget of their own.
+local function user_budget(P, org, uid)
+  local own = org.has_own_budgets and redis.call('HGET', P .. ':pol', 'u:' .. uid)
+  return own and tonumber(own) or org.udef
 end
 
 -- Generic cell rate algorithm (ITU-T I.371). Answers: admitted, new arrival time, units left, µs until full, µs to wait.
@@ -48,7 +121,7 @@ local function gcra(tat, us, interval, burst, cost)
 end
 
 -- The narrower of organisation's and user's bucket speaks for the answer's headers.
-local function buckets(P, us, kind, cost, org, user)
+local function buckets(us, kind, cost, org, user)
   local worst = { limit = -1, left = -1, reset = 0 }
   local writes = {}
   for _, b in ipairs({ org, user }) do
@@ -72,99 +145,110 @@ local function remainder(limit, used, held)
   return limit - used - held
 end
 
-local function reserve(K, A)
-  local P, fp, rid, model = K[1], A[1], A[2], A[3]
-  local prompt, n, asked, lease, gateway = tonumber(A[4]), tonumber(A[5]), tonumber(A[6]), tonumber(A[7]), A[8]
-  local endpoint, streamed = A[9], A[10]
-  local sec, frac = now()
-  local us = sec * 1000000 + frac
+local NO_LIMIT = { limit = -1, left = -1, reset = 0 }
 
-  local key = redis.call('HMGET', P .. ':k:' .. fp, 'st', 'kid', 'uid', 'exp')
-  local uid = key[3] or ''
-  local org = redis.call('HMGET', P .. ':org', 'id', 'st', 'x:' .. uid)
-  if not key[1] then
-    if redis.call('HGET', P .. ':v', 'complete') == '1' then return { 'key' } end
-    return { org[1] and 'not_ready' or 'unknown_org' }
-  end
-  if key[1] ~= 'active' then return { 'key' } end
-  if key[4] and key[4] ~= '' and tonumber(key[4]) <= sec then return { 'key' } end
-  if redis.call('HGET', P .. ':v', 'complete') ~= '1' or not org[1] then return { 'not_ready' } end
-  if org[3] then return { 'suspended', 'user' } end
-  if org[2] ~= 'active' then return { 'suspended', 'organisation' } end
+-- Takes a request and `est` tokens out of the buckets. Answers what headers tell and what is to be written, or the refusal.
+local function take(us, org, uid, est, g)
+  if org.rps < 0 and org.urps < 0 and org.tpm < 0 and org.utpm < 0 then return NO_LIMIT, NO_LIMIT, {} end
+  local requests, rw = buckets(us, 'requests', 1,
+    { scope = 'organisation', rate = org.rps, per_s = org.rps, burst = org.burst, tat = g[1], field = 'r' },
+    { scope = 'user', rate = org.urps, per_s = org.urps, burst = org.uburst, tat = g[2], field = 'r:' .. uid })
+  if not requests then return nil, rw end
+  local tokens, tw = buckets(us, 'tokens', est,
+    { scope = 'organisation', rate = org.tpm, per_s = org.tpm / 60, burst = org.tpm, tat = g[3], field = 't' },
+    { scope = 'user', rate = org.utpm, per_s = org.utpm / 60, burst = org.utpm, tat = g[4], field = 't:' .. uid })
+  if not tokens then return nil, tw end
+  for i = 1, #tw do rw[#rw + 1] = tw[i] end
+  return requests, tokens, rw
+end
 
-  local route = redis.call('HGET', P .. ':routes', model)
-  if not route then return { 'model', redis.call('HKEYS', P .. ':routes') } end
-
-  local rk = P .. ':r:' .. rid
-  local before = redis.call('HMGET', rk, 'gw', 'done', 'out', 'per', 'est')
-  if before[1] and (before[1] ~= gateway or before[2]) then return { 'duplicate' } end
-
-  local pol = redis.call('HMGET', P .. ':pol', 'tokens', 'u:' .. uid, 'udef', 'rps', 'burst', 'tpm', 'conc',
-    'urps', 'uburst', 'utpm', 'uconc', 'floor', 'cap')
-  if not pol[1] then return { 'not_ready' } end
-  for i = 1, 13 do pol[i] = tonumber(pol[i]) end
-  local user_tokens = pol[2] or pol[3]
-  if before[1] then
-    return { 'ok', org[1], uid, key[2], route, before[4], before[3], before[5], '-1', '-1', '0', '-1', '-1', '0' }
-  end
-
-  local live = redis.call('ZCARD', P .. ':resv')
-  if pol[7] >= 0 and live >= pol[7] then return { 'rate', 'concurrency', 'organisation', int(pol[7]), '0', '1000', '1000' } end
-  if pol[11] >= 0 and tonumber(redis.call('HGET', P .. ':live', uid) or 0) >= pol[11] then
-    return { 'rate', 'concurrency', 'user', int(pol[11]), '0', '1000', '1000' }
-  end
-
-  -- Where no output limit was asked for, the model's cap is; the remainder may clamp either down to the floor.
-  local info = cjson.decode(route)
-  local cap = info.max_output_tokens or 1024
-  if pol[13] and pol[13] >= 0 and pol[13] < cap then cap = pol[13] end
-  local out = asked > 0 and asked or math.max(1, math.min(cap, (info.context_length or 8192) - 1))
+-- The output limit that a request may have by the route and the tokens of a minute; nil and the refusal where none fits.
+local function output(org, route, prompt, n, asked)
+  -- Where no output limit was asked for, the model's cap is.
+  local cap = route.cap
+  if org.cap >= 0 and org.cap < cap then cap = org.cap end
+  local out = asked > 0 and asked or math.max(1, math.min(cap, route.context - 1))
   if asked < 0 then out = 0 end
-  for _, rate in ipairs({ pol[6], pol[10] }) do
+  for _, rate in ipairs({ org.tpm, org.utpm }) do
     if rate >= 0 and prompt + n * out > rate then
       out = math.floor((rate - prompt) / n)
-      if asked < 0 or out < 1 then return { 'too_large', int(rate), int(prompt) } end
+      if asked < 0 or out < 1 then return nil, { 'too_large', int(rate), int(prompt) } end
     end
   end
+  return out
+end
+
+local function crowded(scope, limit) return { 'rate', 'concurrency', scope, int(limit), '0', '1000', '1000' } end
+
+local function again(org, route, uid, kid, gateway, record)
+  local r = cmsgpack.unpack(record)
+  if not r[OPEN.est] or r[OPEN.gw] ~= gateway then return { 'duplicate' } end
+  return { 'ok', org.id, uid, kid, route.json, r[OPEN.per], r[OPEN.out], r[OPEN.est] }
+end
+
+-- What a request may have: a reservation that fits, not yet written, and the rest of the answer; or nil and the refusal.
+local function fit(P, org, route, ask, uid, sec, us)
+  local prompt, n, asked = ask.prompt, ask.n, ask.output
+  local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
+  local live = tonumber(g[5] or 0)
+  if org.conc >= 0 and redis.call('ZCARD', P .. ':resv') >= org.conc then return nil, crowded('organisation', org.conc) end
+  if org.uconc >= 0 and live >= org.uconc then return nil, crowded('user', org.uconc) end
+
+  local out, refusal = output(org, route, prompt, n, asked)
+  if not out then return nil, refusal end
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
   local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, 'base')
   for i = 1, 4 do bud[i] = tonumber(bud[i] or 0) end
-  local left, scope = remainder(pol[1], bud[1], bud[2]), 'organisation'
-  local limit, used, held = pol[1], bud[1], bud[2]
+  local scope, limit, used, held = 'organisation', org.tokens, bud[1], bud[2]
+  local left, user_tokens = remainder(limit, used, held), user_budget(P, org, uid)
   local user_left = remainder(user_tokens, bud[3], bud[4])
   if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[3], bud[4] end
-  if prompt + n * out > left then
+  -- The remainder may clamp the output down to the floor. What holds nothing (tokenizers) is never over a budget.
+  local est = prompt + n * out
+  if est > left and est > 0 then
     local clamped = math.floor((left - prompt) / n)
-    if asked < 0 or clamped < math.max(1, math.min(pol[12] or 1, out)) then
-      return { 'budget', scope, int(limit), int(used), int(held), per, int(sec) }
+    if asked < 0 or clamped < math.max(1, math.min(org.floor < 0 and 1 or org.floor, out)) then
+      return nil, { 'budget', scope, int(limit), int(used), int(held), per, int(sec) }
     end
     out = clamped
+    est = prompt + n * out
   end
-  local est = prompt + n * out
 
-  local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid)
-  local requests, rw = buckets(P, us, 'requests', 1,
-    { scope = 'organisation', rate = pol[4], per_s = pol[4], burst = pol[5], tat = g[1], field = 'r' },
-    { scope = 'user', rate = pol[8], per_s = pol[8], burst = pol[9], tat = g[2], field = 'r:' .. uid })
-  if not requests then return rw end
-  local tokens, tw = buckets(P, us, 'tokens', est,
-    { scope = 'organisation', rate = pol[6], per_s = pol[6] / 60, burst = pol[6], tat = g[3], field = 't' },
-    { scope = 'user', rate = pol[10], per_s = pol[10] / 60, burst = pol[10], tat = g[4], field = 't:' .. uid })
-  if not tokens then return tw end
+  local requests, tokens, writes = take(us, org, uid, est, g)
+  if not requests then return nil, tokens end
+  return { est = est, per = per, out = out, requests = requests, tokens = tokens, live = live, writes = writes, bk = bk,
+    resv = bud[2] + est, of_user = bud[4] + est, base = bud[5] or 0 }
+end
 
-  for i = 1, #tw do rw[#rw + 1] = tw[i] end
-  if #rw > 0 then redis.call('HSET', P .. ':g', unpack(rw)) end
-  if not bud[5] then redis.call('HSET', bk, 'base', 0) end
-  redis.call('HINCRBY', bk, 'resv', int(est))
-  redis.call('HINCRBY', bk, 'r:' .. uid, int(est))
-  redis.call('HSET', rk, 'est', int(est), 'per', per, 'uid', uid, 'kid', key[2], 'fp', fp, 'gw', gateway, 'out', int(out),
-    'm', model, 'mid', info.model_id, 'ep', endpoint, 's', streamed, 't0', int(us), 'pt', '0', 'ct', '0', 'ca', '0')
-  redis.call('ZADD', P .. ':resv', int(sec + lease), rid)
-  redis.call('HINCRBY', P .. ':live', uid, 1)
-  return { 'ok', org[1], uid, key[2], route, per, int(out), int(est),
-    int(requests.limit), int(requests.left), int(math.ceil(requests.reset / 1000)),
-    int(tokens.limit), int(tokens.left), int(math.ceil(tokens.reset / 1000)) }
+local function reserve(K, A)
+  local P, fp, rid, model, gateway = K[1], A[1], A[2], A[3], A[8]
+  local sec, frac = now()
+  local us = sec * 1000000 + frac
+
+  local org, uid, kid = caller(P, fp, sec)
+  if not org then return uid end
+  local route = org.routes[model]
+  if not route then return { 'model', org.models } end
+  local images = tonumber(A[11] or 0)
+  if images > 0 and route.image_tokens == 0 then return { 'images' } end
+  local ask = { prompt = tonumber(A[4]) + images * route.image_tokens, n = tonumber(A[5]), output = tonumber(A[6]) }
+
+  local rk = P .. ':r:' .. rid
+  local fits, refusal = fit(P, org, route, ask, uid, sec, us)
+  local record = fits and cmsgpack.pack({ fits.est, fits.per, uid, gateway, fits.out, 0, 0, 0, kid, fp, model, route.model_id,
+    A[9], A[10], us })
+  if not fits or not redis.call('SET', rk, record, 'NX') then
+    local before = redis.call('GET', rk)
+    return before and again(org, route, uid, kid, gateway, before) or refusal
+  end
+  redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.writes))
+  redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, 'base', fits.base)
+  redis.call('ZADD', P .. ':resv', sec + tonumber(A[7]), rid)
+  local requests, tokens = fits.requests, fits.tokens
+  if requests.limit < 0 and tokens.limit < 0 then return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est } end
+  return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est,
+    requests.limit, requests.left, math.ceil(requests.reset / 1000), tokens.limit, tokens.left, math.ceil(tokens.reset / 1000) }
 end
 
 -- Extends leases and stores tokens so far. Answers Redis's time, the first outbox entry that is still there, and, as
@@ -172,22 +256,31 @@ end
 local function tick(K, A)
   local P, lease = K[1], tonumber(A[1])
   local sec = now()
-  local org = redis.call('HGET', P .. ':org', 'st')
+  local status = redis.call('HGET', P .. ':org', 'st')
+  local some_suspended = redis.call('HLEN', P .. ':org') > 2
   local first = redis.call('XRANGE', P .. ':out', '-', '+', 'COUNT', 1)
-  local answer = { int(sec), first[1] and first[1][1] or '' }
+  local answer = { sec, first[1] and first[1][1] or '' }
+  local keys = {}
   for i = 2, #A, 4 do
     local rid = A[i]
     local rk = P .. ':r:' .. rid
-    local r = redis.call('HMGET', rk, 'est', 'done', 'fp', 'uid')
+    local record = redis.call('GET', rk)
+    local r = record and cmsgpack.unpack(record)
     local reason
-    if r[2] then reason = 'swept'
-    elseif not r[1] then reason = 'unknown'
+    if not r then reason = 'unknown'
+    elseif not r[OPEN.est] then reason = 'swept'
     else
-      redis.call('HSET', rk, 'pt', A[i + 1], 'ct', A[i + 2], 'ca', A[i + 3])
-      redis.call('ZADD', P .. ':resv', int(sec + lease), rid)
-      if redis.call('HGET', P .. ':k:' .. r[3], 'st') ~= 'active' then reason = 'revoked'
-      elseif org and org ~= 'active' then reason = 'suspended'
-      elseif redis.call('HEXISTS', P .. ':org', 'x:' .. r[4]) == 1 then reason = 'suspended' end
+      local pt, ct, ca = tonumber(A[i + 1]), tonumber(A[i + 2]), tonumber(A[i + 3])
+      if pt ~= r[OPEN.pt] or ct ~= r[OPEN.ct] or ca ~= r[OPEN.ca] then
+        r[OPEN.pt], r[OPEN.ct], r[OPEN.ca] = pt, ct, ca
+        redis.call('SET', rk, cmsgpack.pack(r))
+      end
+      redis.call('ZADD', P .. ':resv', sec + lease, rid)
+      local fp, uid = r[OPEN.fp], r[OPEN.uid]
+      if keys[fp] == nil then keys[fp] = redis.call('HGET', P .. ':k:' .. fp, 'st') end
+      if keys[fp] ~= 'active' then reason = 'revoked'
+      elseif status and status ~= 'active' then reason = 'suspended'
+      elseif some_suspended and redis.call('HEXISTS', P .. ':org', 'x:' .. uid) == 1 then reason = 'suspended' end
     end
     if reason then
       answer[#answer + 1] = rid
@@ -199,53 +292,55 @@ end
 
 -- Tokens that were held for the rate but not used go back into the buckets.
 local function refund(P, uid, unused)
-  if unused <= 0 then return end
-  local rates = redis.call('HMGET', P .. ':pol', 'tpm', 'utpm')
+  local org = unused > 0 and projection(P)
+  if not org or (org.tpm <= 0 and org.utpm <= 0) then return end
   local g = redis.call('HMGET', P .. ':g', 't', 't:' .. uid)
   for i, field in ipairs({ 't', 't:' .. uid }) do
-    local rate = tonumber(rates[i] or -1)
+    local rate = i == 1 and org.tpm or org.utpm
     if rate > 0 and g[i] then redis.call('HSET', P .. ':g', field, int(tonumber(g[i]) - unused * 60000000 / rate)) end
   end
 end
 
-local function release(P, r, uid, actual)
-  local bk = P .. ':bud:' .. r.per
-  redis.call('HINCRBY', bk, 'resv', '-' .. r.est)
-  redis.call('HINCRBY', bk, 'r:' .. uid, '-' .. r.est)
-  redis.call('HINCRBY', P .. ':live', uid, -1)
-  refund(P, uid, tonumber(r.est) - actual)
+-- Moves tokens of the month from held to used; `est` is 0 where nothing was held.
+local function book(P, per, uid, est, actual)
+  local bk = P .. ':bud:' .. per
+  local bud = redis.call('HMGET', bk, 'used', 'u:' .. uid, 'resv', 'r:' .. uid)
+  local used, of_user = tonumber(bud[1] or 0) + actual, tonumber(bud[2] or 0) + actual
+  if est == 0 then
+    redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user)
+  else
+    redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user, 'resv', tonumber(bud[3] or 0) - est,
+      'r:' .. uid, tonumber(bud[4] or 0) - est)
+  end
 end
 
 -- The first writer wins; a later different truth becomes an adjustment line; what Redis lost is accounted all the same.
--- Answers whether a line was made or was there `already`, its number, and its entry in the outbox.
+-- Answers whether a line was made or was there `already`, its number, and its entry in the outbox, whose id is its time.
 local function settle_one(P, s)
-  local sec, frac = now()
   local rk = P .. ':r:' .. s.rid
-  local v = redis.call('HMGET', rk, 'est', 'per', 'uid', 'done', 'spt', 'sct', 'sca', 'line', 'entry')
-  local r = { est = v[1], per = v[2] }
-  local uid, per, line = v[3] or s.uid, v[2] or s.per, 1
+  local record = redis.call('GET', rk)
+  local r = record and cmsgpack.unpack(record)
+  local uid, per, line, est = s.uid, s.per, 1, 0
   local pt, ct, ca = s.pt, s.ct, s.ca
-  if v[4] then
-    pt, ct, ca = pt - tonumber(v[5]), ct - tonumber(v[6]), ca - tonumber(v[7])
-    if s.outcome == 'gateway_lost' or (pt == 0 and ct == 0 and ca == 0) then return { 'already', v[8], v[9] or '' } end
-    line = tonumber(v[8]) + 1
-  elseif r.est then
-    release(P, r, uid, pt + ct)
+  if r then uid, per = r[OPEN.uid], r[OPEN.per] end
+  if r and not r[OPEN.est] then
+    pt, ct, ca = pt - r[DONE.spt], ct - r[DONE.sct], ca - r[DONE.sca]
+    if s.outcome == 'gateway_lost' or (pt == 0 and ct == 0 and ca == 0) then return { 'already', r[DONE.line], r[DONE.entry] } end
+    line = r[DONE.line] + 1
+  elseif r then
+    est = r[OPEN.est]
+    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)
+    refund(P, uid, est - pt - ct)
   elseif s.outcome == 'gateway_lost' then
     redis.call('ZREM', P .. ':resv', s.rid)
     return { 'gone' }
   end
-  local bk = P .. ':bud:' .. per
-  redis.call('HINCRBY', bk, 'used', int(pt + ct))
-  redis.call('HINCRBY', bk, 'u:' .. uid, int(pt + ct))
+  book(P, per, uid, est, pt + ct)
   redis.call('ZREM', P .. ':resv', s.rid)
-  redis.call('HDEL', rk, 'est', 'pt', 'ct', 'ca', 'fp', 'out')
-  local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', int(line), 'p', per, 'pt', int(pt), 'ct', int(ct),
-    'ca', int(ca), 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', int(sec * 1000 + math.floor(frac / 1000)), 'f', s.facts)
-  redis.call('HSET', rk, 'per', per, 'uid', uid, 'gw', s.gw, 'done', 1,
-    'spt', int(s.pt), 'sct', int(s.ct), 'sca', int(s.ca), 'line', int(line), 'entry', id)
-  redis.call('EXPIRE', rk, TOMBSTONE_S)
-  return { 'ok', int(line), id }
+  local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', line, 'p', per, 'pt', pt, 'ct', ct,
+    'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 'f', s.facts)
+  redis.call('SET', rk, cmsgpack.pack({ false, per, uid, s.gw, s.pt, s.ct, s.ca, line, id }), 'EX', TOMBSTONE_S)
+  return { 'ok', line, id }
 end
 
 local function settle(K, A)
@@ -259,12 +354,14 @@ local function sweep(K, A)
   local sec = now()
   local done = 0
   for _, rid in ipairs(redis.call('ZRANGEBYSCORE', P .. ':resv', '-inf', int(sec), 'LIMIT', 0, tonumber(A[1]))) do
-    local v = redis.call('HMGET', P .. ':r:' .. rid, 'pt', 'ct', 'ca', 'uid', 'kid', 'gw', 'm', 'mid', 'ep', 's', 't0')
-    local facts = cjson.encode({ organisation = redis.call('HGET', P .. ':org', 'id') or '', user = v[4] or '', key = v[5] or '',
-      gateway = v[6] or '', model = v[7] or '', model_id = v[8] or '', endpoint = v[9] or '', streamed = v[10] == '1',
-      started_at = tonumber(v[11] or 0) / 1000000 })
-    settle_one(P, { rid = rid, pt = tonumber(v[1] or 0), ct = tonumber(v[2] or 0), ca = tonumber(v[3] or 0),
-      outcome = 'gateway_lost', estimated = '0', lower_bound = '1', facts = facts, uid = '', per = '', gw = v[6] or '' })
+    local record = redis.call('GET', P .. ':r:' .. rid)
+    local r = record and cmsgpack.unpack(record) or {}
+    if r[1] == false then r = {} end
+    local facts = cjson.encode({ organisation = redis.call('HGET', P .. ':org', 'id') or '', user = r[OPEN.uid] or '',
+      key = r[OPEN.kid] or '', gateway = r[OPEN.gw] or '', model = r[OPEN.model] or '', model_id = r[OPEN.mid] or '',
+      endpoint = r[OPEN.ep] or '', streamed = r[OPEN.streamed] == '1', started_at = (r[OPEN.t0] or 0) / 1000000 })
+    settle_one(P, { rid = rid, pt = r[OPEN.pt] or 0, ct = r[OPEN.ct] or 0, ca = r[OPEN.ca] or 0,
+      outcome = 'gateway_lost', estimated = '0', lower_bound = '1', facts = facts, uid = '', per = '', gw = r[OPEN.gw] or '' })
     done = done + 1
   end
   return done
@@ -291,7 +388,8 @@ end
 local function project(K, A)
   local P, section, version = K[1], A[1], A[2]
   if tonumber(redis.call('HGET', P .. ':v', section) or 0) >= tonumber(version) then return 0 end
-  redis.call('HSET', P .. ':v', section, version)
+  local sec, frac = now()
+  redis.call('HSET', P .. ':v', section, version, 'stamp', section .. version .. '@' .. int(sec * 1000000 + frac))
   redis.call('DEL', P .. ':' .. section)
   for i = 3, #A, 2 do redis.call('HSET', P .. ':' .. section, A[i], A[i + 1]) end
   return 1
@@ -322,25 +420,11 @@ local function standing(K, A)
   return { per, int(sec), bud[1] or '0', bud[2] or '0', bud[3] or '0', bud[4] or '0', pol[1] or '', pol[2] or pol[3] or '' }
 end
 
--- The checks of key, user and organisation that admission makes, for what only reads. Answers the user and the
--- organisation, or why not.
-local function known(P, fp, sec)
-  local key = redis.call('HMGET', P .. ':k:' .. fp, 'st', 'exp', 'uid')
-  local ready = redis.call('HGET', P .. ':v', 'complete') == '1'
-  local org = redis.call('HMGET', P .. ':org', 'id', 'st', 'x:' .. (key[3] or ''))
-  if not key[1] then return nil, { ready and 'key' or (org[1] and 'not_ready' or 'unknown_org') } end
-  if key[1] ~= 'active' or (key[2] ~= '' and tonumber(key[2]) <= sec) then return nil, { 'key' } end
-  if not ready or not org[1] then return nil, { 'not_ready' } end
-  if org[3] then return nil, { 'suspended', 'user' } end
-  if org[2] ~= 'active' then return nil, { 'suspended', 'organisation' } end
-  return key[3], org[1]
-end
-
 -- The models that a key may call, for /v1/models.
 local function models(K, A)
-  local uid, org = known(K[1], A[1], (now()))
-  if not uid then return org end
-  return { 'ok', org, redis.call('HVALS', K[1] .. ':routes') }
+  local org, refusal = caller(K[1], A[1], (now()))
+  if not org then return refusal end
+  return { 'ok', org.id, redis.call('HVALS', K[1] .. ':routes') }
 end
 
 -- Every limit that applies to a key, for /v1/usage/limits: kind, scope, limit, used, held, ms until it is whole again
@@ -349,15 +433,11 @@ local function limits(K, A)
   local P = K[1]
   local sec, frac = now()
   local us = sec * 1000000 + frac
-  local uid, org = known(P, A[1], sec)
-  if not uid then return org end
-  local pol = redis.call('HMGET', P .. ':pol', 'tokens', 'u:' .. uid, 'udef', 'rps', 'burst', 'tpm', 'conc',
-    'urps', 'uburst', 'utpm', 'uconc')
-  if not pol[1] then return { 'not_ready' } end
-  for i = 1, 11 do pol[i] = tonumber(pol[i]) end
+  local org, uid = caller(P, A[1], sec)
+  if not org then return uid end
   local per = period_of(sec)
   local bud = redis.call('HMGET', P .. ':bud:' .. per, 'used', 'resv', 'u:' .. uid, 'r:' .. uid)
-  local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid)
+  local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
   local answer = { 'ok', per, int(sec) }
   local function add(kind, scope, limit, used, held, reset)
     for _, part in ipairs({ kind, scope, int(limit), int(used), int(held), int(reset) }) do answer[#answer + 1] = part end
@@ -367,14 +447,14 @@ local function limits(K, A)
     local full = math.max(0, (tonumber(tat) or 0) - us)
     add(kind, scope, rate, math.min(burst, math.ceil(full * per_s / 1000000)), 0, math.ceil(full / 1000))
   end
-  add('budget', 'organisation', pol[1], tonumber(bud[1] or 0), tonumber(bud[2] or 0), 0)
-  add('budget', 'user', pol[2] or pol[3], tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0)
-  bucket('requests', 'organisation', pol[4], pol[4], pol[5], g[1])
-  bucket('requests', 'user', pol[8], pol[8], pol[9], g[2])
-  bucket('tokens', 'organisation', pol[6], pol[6] / 60, pol[6], g[3])
-  bucket('tokens', 'user', pol[10], pol[10] / 60, pol[10], g[4])
-  add('concurrency', 'organisation', pol[7], redis.call('ZCARD', P .. ':resv'), 0, 0)
-  add('concurrency', 'user', pol[11], tonumber(redis.call('HGET', P .. ':live', uid) or 0), 0, 0)
+  add('budget', 'organisation', org.tokens, tonumber(bud[1] or 0), tonumber(bud[2] or 0), 0)
+  add('budget', 'user', user_budget(P, org, uid), tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0)
+  bucket('requests', 'organisation', org.rps, org.rps, org.burst, g[1])
+  bucket('requests', 'user', org.urps, org.urps, org.uburst, g[2])
+  bucket('tokens', 'organisation', org.tpm, org.tpm / 60, org.tpm, g[3])
+  bucket('tokens', 'user', org.utpm, org.utpm / 60, org.utpm, g[4])
+  add('concurrency', 'organisation', org.conc, redis.call('ZCARD', P .. ':resv'), 0, 0)
+  add('concurrency', 'user', org.uconc, tonumber(g[5] or 0), 0, 0)
   return answer
 end
 

@@ -1,8 +1,10 @@
 """A gateway on its own: a Redis that it may harm, a mock engine, an organisation projected by hand."""
 
 import asyncio
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ from redis.exceptions import RedisError
 
 from ias.contract import admission, catalogue, keys
 from ias.edge import Edge, KeyRecord
-from tests.product.processes import SECRET, Process
-from tests.services import Service
+from tests.product.processes import BIN, SECRET, Process
+from tests.services import Service, Services, free_port
 
 ORG, KEY, USER, MODEL = (f"0192d0c0-0000-7000-8000-{number:012}" for number in (1, 2, 3, 4))
 FREE = dict.fromkeys(("tokens", "udef", "rps", "tpm", "conc", "urps", "utpm", "uconc", "cap"), -1)
@@ -149,3 +151,24 @@ def environment(redis: Service, ports: tuple[int, int], **more: str) -> dict[str
 def logged(folder: Path, name: str) -> list[dict[str, Any]]:
     """The JSON lines of a process's log."""
     return [msgspec.json.decode(line) for line in (folder / f"{name}.log").read_bytes().splitlines()]
+
+
+@contextmanager
+def place_of(services: Services, folder: Path, **settings: str) -> Iterator[Place]:
+    """A gateway with its engine and Redis."""
+    ports = [free_port() for _ in range(4)]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    with services.fresh("redis") as redis:
+        argv = (sys.executable, "-m", "ias.dev.engine", "--port", str(ports[2]), "--control-port", str(ports[3]))
+        engine = Process("engine", argv, {"PATH": "/usr/bin:/bin"}, folder, f"{urls[2]}/health")
+        env = environment(redis, (ports[0], ports[1]), **settings)
+        gateway = Process("gateway", (str(BIN / "ias-gateway"),), env, folder, f"{urls[1]}/health")
+        try:
+            for process in (engine, gateway):
+                process.start()
+            for process in (engine, gateway):
+                process.wait_ready()
+            yield Place(redis, gateway, engine, urls[0], urls[1], urls[3], urls[2])
+        finally:
+            for process in (gateway, engine):
+                process.end()

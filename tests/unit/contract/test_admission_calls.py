@@ -56,7 +56,7 @@ def test_the_outbox_lies_in_the_organisations_slot() -> None:
 def test_a_reservation_carries_what_is_asked_in_the_librarys_order() -> None:
     ask = Ask("m", 100, 2, 50, "/v1/chat/completions", streamed=True)
     assert admission.reserve(TAG, "f", "r", ask, ("gw", 30))[4:] == (
-        *("f", "r", "m", 100, 2, 50, 30, "gw", "/v1/chat/completions", 1),
+        *("f", "r", "m", 100, 2, 50, 30, "gw", "/v1/chat/completions", 1, 0),
     )
 
 

@@ -149,7 +149,7 @@ async def test_a_pool_that_is_closed_hands_out_nothing_that_is_closing(connectio
 
 
 async def test_a_request_carries_our_id_and_nothing_of_the_clients(connection: Connection) -> None:
-    message = connection._pool.message(b"/v1/completions", "id-1", b"{}")
+    message = connection._pool.message(b"/v1/completions", b"application/json", "id-1", b"{}")
     head, _, body = message.partition(b"\r\n\r\n")
     assert head.split(b"\r\n") == [
         b"POST /prefix/v1/completions HTTP/1.1",

@@ -118,7 +118,7 @@ def _place(entry: Entry) -> Place | None:
 
 def _event(entry: Entry) -> UsageRecorded | None:
     try:
-        return event_of(entry.fields)
+        return event_of(entry.fields, entry.at_ms)
     except BadEntry:
         return None
 

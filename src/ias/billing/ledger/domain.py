@@ -54,8 +54,8 @@ class Sum(msgspec.Struct):
     cost: Decimal = Decimal(0)
 
 
-def event_of(fields: Mapping[bytes, bytes]) -> UsageRecorded:
-    """The event that an outbox entry tells of (`XADD` in the Function library's `settle`).
+def event_of(fields: Mapping[bytes, bytes], settled_ms: int) -> UsageRecorded:
+    """The event that an outbox entry tells of (`XADD` in the Function library's `settle`), added at `settled_ms`.
 
     Raises:
         BadEntry: something is missing or is not what it should be.
@@ -79,7 +79,7 @@ def event_of(fields: Mapping[bytes, bytes]) -> UsageRecorded:
             estimated=fields[b"e"] == b"1",
             lower_bound=fields[b"b"] == b"1",
             started_at=datetime.fromtimestamp(facts.started_at, UTC),
-            settled_at=datetime.fromtimestamp(int(fields[b"t"]) / 1000, UTC),
+            settled_at=datetime.fromtimestamp(settled_ms / 1000, UTC),
             streamed=facts.streamed,
             status=facts.status,
             gateway=facts.gateway,

@@ -142,7 +142,7 @@ def _decoded(entries: Sequence[Entry]) -> tuple[list[Pair], list[tuple[Entry, st
     pairs, useless = [], []
     for entry in entries:
         try:
-            pairs.append((entry, event_of(entry.fields)))
+            pairs.append((entry, event_of(entry.fields, entry.at_ms)))
         except BadEntry as error:
             useless.append((entry, str(error)))
     return pairs, useless

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ias.contract.admission import NO_OUTPUT, NOT_ASKED
-from ias_gateway import body
-from ias_gateway.body import BadBody
+from ias.contract.admission import NO_OUTPUT, NOT_ASKED, Ask
+from ias_gateway.bodies import chat as chats
+from ias_gateway.bodies import messages, prompts
+from ias_gateway.bodies.endpoints import BY_PATH, Endpoint
+from ias_gateway.bodies.strict import BadBody
 
-CHAT, TEXT, EMBEDDINGS = body.ENDPOINTS
+CHAT, TEXT, EMBEDDINGS = (BY_PATH[path] for path in (b"/v1/chat/completions", b"/v1/completions", b"/v1/embeddings"))
 encode, decode = msgspec.json.encode, msgspec.json.decode
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 JSON = st.recursive(
@@ -17,8 +19,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
-PARTS = st.fixed_dictionaries(
-    {"type": st.just("text")}, optional={"text": TEXTS, "refusal": TEXTS, "image_url": st.dictionaries(TEXTS, JSON)}
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+PARTS = (
+    st.builds(lambda text: {"type": "text", "text": text}, TEXTS)
+    | st.builds(lambda text: {"type": "refusal", "refusal": text}, TEXTS)
+    | st.just({"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}})
 )
 CALLS = st.fixed_dictionaries(
     {"id": TEXTS, "type": st.just("function"), "function": st.fixed_dictionaries({"name": TEXTS, "arguments": TEXTS})}
@@ -54,8 +59,8 @@ def chat(**fields: object) -> bytes:
     return encode({"model": "m", "messages": [{"role": "user", "content": "hi"}]} | fields)
 
 
-def rebuilt(raw: bytes, endpoint: str = CHAT, output: int = 5, salt: str | None = "salt") -> dict[str, object]:
-    return decode(body.rebuild(body.read(endpoint, raw), "upstream", output, salt))
+def rebuilt(raw: bytes, endpoint: Endpoint = CHAT, output: int = 5, salt: str | None = "salt") -> dict[str, object]:
+    return decode(endpoint.read(raw).rebuild("upstream", output, salt))
 
 
 def texts_in(value: object) -> int:
@@ -74,12 +79,16 @@ def without_nulls(value: object) -> object:
     return [without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
-def passes(endpoint: str, raw: bytes) -> bytes | None:
+def asked_by(raw: bytes, endpoint: Endpoint = CHAT) -> Ask:
+    return endpoint.read(raw).ask(endpoint.name)
+
+
+def passes(endpoint: Endpoint, raw: bytes) -> bytes | None:
     """What travels, None where the body is refused in words."""
     try:
-        read = body.read(endpoint, raw)
-        body.ask(endpoint, read)
-        return body.rebuild(read, "upstream", 1, "salt")
+        body = endpoint.read(raw)
+        body.ask(endpoint.name)
+        return body.rebuild("upstream", 1, "salt")
     except BadBody as refused:
         return None if refused.message else b""
 
@@ -105,11 +114,11 @@ def test_nothing_travels_that_was_not_decoded(given_body: dict[str, object]) -> 
 
 @given(CHATS)
 def test_a_prompt_is_never_bounded_below_the_bytes_of_its_text(given_body: dict[str, object]) -> None:
-    asked = body.ask(CHAT, body.read(CHAT, encode(given_body)))
+    asked = asked_by(encode(given_body))
     least = 0
     for message in given_body["messages"]:
         content = message.get("content")
-        least += body.MESSAGE_OVERHEAD + sum(
+        least += messages.OVERHEAD + sum(
             texts_in(value) for name, value in message.items() if name not in {"role", "content"}
         )
         if isinstance(content, str):
@@ -122,15 +131,15 @@ def test_a_prompt_is_never_bounded_below_the_bytes_of_its_text(given_body: dict[
 
 @given(st.lists(TEXTS, min_size=1, max_size=5))
 def test_the_bound_of_texts_is_their_bytes(prompts: list[str]) -> None:
-    asked = body.ask(TEXT, body.read(TEXT, encode({"model": "m", "prompt": prompts, "n": 2, "max_tokens": 7})))
+    asked = asked_by(encode({"model": "m", "prompt": prompts, "n": 2, "max_tokens": 7}), TEXT)
     assert (asked.prompt, asked.n, asked.output) == (sum(map(texts_in, prompts)), 2 * len(prompts), 7)
 
 
 def test_of_two_keys_the_last_counts_and_only_one_travels() -> None:
     raw = b'{"model":"a","\\u006dodel":"b","messages":[{"role":"user","content":"x","content":"y"}]}'
-    read = body.read(CHAT, raw)
-    assert read.model == "b"
-    sent = body.rebuild(read, "upstream", 1, None)
+    read = CHAT.read(raw)
+    assert read.ask(CHAT.name).model == "b"
+    sent = read.rebuild("upstream", 1, None)
     assert sent.count(b'"model"') == sent.count(b'"content"') == 1
     assert b'"y"' in sent
 
@@ -149,7 +158,7 @@ def test_what_is_of_no_use_to_the_engine_is_accepted_and_left_out() -> None:
     objects = ("metadata", "audio", "prediction", "web_search_options", "prompt_cache_options", "moderation")
     values: dict[str, object] = {"store": True, "modalities": [], "functions": [], "function_call": "auto"}
     values |= dict.fromkeys(words, "x") | {name: {} for name in objects}
-    assert set(values) == set(body.UNUSED)
+    assert set(values) == set(chats.UNUSED)
     assert not values.keys() & rebuilt(chat(**values)).keys()
 
 
@@ -163,7 +172,7 @@ def test_the_granted_output_replaces_what_was_asked_for_everywhere() -> None:
 def test_embeddings_travel_without_limits() -> None:
     raw = encode({"model": "m", "input": ["a", "bc"], "user": "u", "dimensions": 4})
     assert rebuilt(raw, EMBEDDINGS) == {"model": "upstream", "input": ["a", "bc"], "dimensions": 4}
-    asked = body.ask(EMBEDDINGS, body.read(EMBEDDINGS, raw))
+    asked = asked_by(raw, EMBEDDINGS)
     assert (asked.prompt, asked.n, asked.output, asked.streamed) == (3, 1, NO_OUTPUT, False)
 
 
@@ -180,7 +189,7 @@ def test_embeddings_travel_without_limits() -> None:
     ],
 )
 def test_the_newer_output_limit_counts_before_the_older(fields: dict[str, object], output: int) -> None:
-    assert body.ask(CHAT, body.read(CHAT, chat(**fields))).output == output
+    assert asked_by(chat(**fields)).output == output
 
 
 @pytest.mark.parametrize(
@@ -193,12 +202,12 @@ def test_the_newer_output_limit_counts_before_the_older(fields: dict[str, object
     ],
 )
 def test_prompts_may_be_text_or_tokens(prompt: object, bound: int, count: int) -> None:
-    asked = body.ask(TEXT, body.read(TEXT, encode({"model": "m", "prompt": prompt, "best_of": 3})))
+    asked = asked_by(encode({"model": "m", "prompt": prompt, "best_of": 3}), TEXT)
     assert (asked.prompt, asked.n) == (bound, 3 * count)
 
 
 def test_everything_of_an_assistant_message_that_a_template_may_print_is_bounded() -> None:
-    plain = body.ask(CHAT, body.read(CHAT, encode({"model": "m", "messages": [{"role": "assistant"}]}))).prompt
+    plain = asked_by(encode({"model": "m", "messages": [{"role": "assistant"}]})).prompt
     call = {"name": "f", "arguments": "{}" * 50}
     full = {
         "role": "assistant",
@@ -209,7 +218,7 @@ def test_everything_of_an_assistant_message_that_a_template_may_print_is_bounded
         "function_call": call,
         "tool_calls": [{"id": "1", "type": "function", "function": call}],
     }
-    asked = body.ask(CHAT, body.read(CHAT, encode({"model": "m", "messages": [full]})))
+    asked = asked_by(encode({"model": "m", "messages": [full]}))
     assert asked.prompt >= plain + 40 + 2 * 100
 
 
@@ -224,11 +233,11 @@ def test_everything_of_an_assistant_message_that_a_template_may_print_is_bounded
     ],
 )
 def test_a_client_gets_the_usage_that_it_asked_for(options: dict[str, object], wanted: tuple[bool, bool]) -> None:
-    assert body.wants_usage(body.read(CHAT, chat(stream=True, stream_options=options))) == wanted
+    assert CHAT.read(chat(stream=True, stream_options=options)).wants_usage() == wanted
 
 
 def test_embeddings_never_tell_running_usage() -> None:
-    assert body.wants_usage(body.read(EMBEDDINGS, b'{"model":"m","input":"x"}')) == (False, False)
+    assert EMBEDDINGS.read(b'{"model":"m","input":"x"}').wants_usage() == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -255,16 +264,16 @@ def test_embeddings_never_tell_running_usage() -> None:
     ],
 )
 def test_prompts_that_begin_alike_are_known_by_their_beginning(one: bytes, other: bytes, shared: bool) -> None:
-    first, second = (body.beginning(body.read(CHAT, raw)) for raw in (one, other))
+    first, second = (CHAT.read(raw).beginning() for raw in (one, other))
     assert (first == second) == shared
-    assert len(first) <= 4 * body.BEGINNING_BYTES
+    assert len(first) <= 4 * prompts.BEGINNING_BYTES
 
 
 @pytest.mark.parametrize("given", ["text", [1, 2, 3], [[1, 2], [3]], ["a", "b"]])
 def test_the_beginning_of_tokens_is_as_good_as_that_of_text(given: object) -> None:
-    text = body.beginning(body.read(TEXT, encode({"model": "m", "prompt": given})))
-    vectors = body.beginning(body.read(EMBEDDINGS, encode({"model": "m", "input": given})))
-    other = body.beginning(body.read(TEXT, encode({"model": "m", "prompt": "x"})))
+    text = TEXT.read(encode({"model": "m", "prompt": given})).beginning()
+    vectors = EMBEDDINGS.read(encode({"model": "m", "input": given})).beginning()
+    other = TEXT.read(encode({"model": "m", "prompt": "x"})).beginning()
     assert text == vectors != other
 
 
@@ -300,23 +309,23 @@ def test_the_beginning_of_tokens_is_as_good_as_that_of_text(given: object) -> No
 )
 def test_a_bad_field_is_named_with_its_path(raw: bytes, param: str) -> None:
     with pytest.raises(BadBody) as refused:
-        body.read(CHAT, raw)
+        CHAT.read(raw)
     assert refused.value.param == param
     assert param in refused.value.message
 
 
 @pytest.mark.parametrize("prompt", [[], ["a", 1], [1, "a"], [[1], "a"]])
 def test_prompts_of_mixed_kinds_are_refused(prompt: object) -> None:
-    read = body.read(TEXT, encode({"model": "m", "prompt": prompt}))
+    read = TEXT.read(encode({"model": "m", "prompt": prompt}))
     with pytest.raises(BadBody) as refused:
-        body.ask(TEXT, read)
+        read.ask(TEXT.name)
     assert refused.value.param == "prompt"
 
 
 @pytest.mark.parametrize("best_of", [0, -5, 129, 10**18])
 def test_a_best_of_that_multiplies_without_end_is_refused(best_of: int) -> None:
     with pytest.raises(BadBody, match="best_of"):
-        body.read(TEXT, encode({"model": "m", "prompt": "x", "best_of": best_of}))
+        TEXT.read(encode({"model": "m", "prompt": "x", "best_of": best_of}))
 
 
 @pytest.mark.parametrize(
@@ -344,12 +353,12 @@ def test_a_best_of_that_multiplies_without_end_is_refused(best_of: int) -> None:
 )
 def test_what_is_not_strict_json_is_refused_and_never_raises_otherwise(raw: bytes) -> None:
     with pytest.raises(BadBody) as refused:
-        body.read(CHAT, raw)
+        CHAT.read(raw)
     assert refused.value.message.endswith(".")
 
 
-@given(st.binary(max_size=200) | JSON.map(encode), st.sampled_from(body.ENDPOINTS))
-def test_any_bytes_are_read_or_refused(raw: bytes, endpoint: str) -> None:
+@given(st.binary(max_size=200) | JSON.map(encode), st.sampled_from([CHAT, TEXT, EMBEDDINGS]))
+def test_any_bytes_are_read_or_refused(raw: bytes, endpoint: Endpoint) -> None:
     assert passes(endpoint, raw) is None or decode(raw)["model"]
 
 

@@ -1,0 +1,104 @@
+"""`POST /v1/chat/completions`: OpenAI's documented fields and vLLM's harmless ones."""
+
+import msgspec
+
+from ias.contract.admission import NOT_ASKED, Ask
+from ias_gateway.bodies import messages
+from ias_gateway.bodies.messages import Message
+from ias_gateway.bodies.prompts import BEGINNING_BYTES, beginning
+from ias_gateway.bodies.sampling import MAX_OUTPUT, Sampling
+from ias_gateway.bodies.strict import JSON, check_template, decode, encode, salted, within
+
+UNUSED = (
+    *("store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
+    *("prompt_cache_options", "moderation", "modalities", "audio", "prediction", "verbosity", "web_search_options"),
+    *("functions", "function_call"),
+)
+"""Fields of OpenAI's chat request that vLLM has no use for: accepted, and left out of what travels."""
+
+
+class Chat(Sampling, kw_only=True):
+    """What a caller may send."""
+
+    messages: list[Message]
+    max_completion_tokens: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    tools: list[dict[str, JSON]] | None = None
+    tool_choice: str | dict[str, JSON] | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[dict[str, JSON]] | None = None
+    function_call: str | dict[str, JSON] | None = None
+    response_format: dict[str, JSON] | None = None
+    reasoning_effort: str | None = None
+    include_reasoning: bool | None = None
+    thinking_token_budget: int | None = None
+    chat_template_kwargs: dict[str, JSON] | None = None
+    documents: list[dict[str, str]] | None = None
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    add_special_tokens: bool | None = None
+    modalities: list[str] | None = None
+    audio: dict[str, JSON] | None = None
+    prediction: dict[str, JSON] | None = None
+    store: bool | None = None
+    metadata: dict[str, str] | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    prompt_cache_options: dict[str, JSON] | None = None
+    moderation: dict[str, JSON] | None = None
+    verbosity: str | None = None
+    web_search_options: dict[str, JSON] | None = None
+
+    def ask(self, endpoint: str) -> Ask:
+        """What the request wants to hold: a strict upper bound of its prompt, and its output limit."""
+        limit = self.max_completion_tokens or self.max_tokens or NOT_ASKED
+        images = messages.images(self.messages)
+        return Ask(self.model, self._bound(), self.n or 1, limit, endpoint, bool(self.stream), images)
+
+    def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
+        """The body for the engine: its name of the model, the output limit granted, running usage on streams."""
+        self.model = name
+        self.max_tokens, self.max_completion_tokens = None, output
+        # Of UNUSED, one by one: in a loop it takes as long as all the rest.
+        self.user = self.service_tier = self.safety_identifier = self.prompt_cache_key = None
+        self.store = self.metadata = self.prompt_cache_retention = self.prompt_cache_options = self.moderation = None
+        self.modalities = self.audio = self.prediction = self.verbosity = self.web_search_options = None
+        self.functions = self.function_call = None
+        self.meter()
+        return salted(encode(self), salt)
+
+    def beginning(self) -> bytes:
+        """How the prompt begins: requests that share it share a prefix cache."""
+        first = self.messages[0].content
+        given: str | list[str | None] = first if isinstance(first, str) else [part.text for part in first or ()]
+        if isinstance(given, str) and len(self.messages) > 1 and len(given) < BEGINNING_BYTES:
+            second = self.messages[1].content
+            given += second if isinstance(second, str) else ""
+        return beginning(given)
+
+    def _bound(self) -> int:
+        bound = sum(map(messages.bound, self.messages))
+        # A template may print what it is given.
+        if self.tools or self.chat_template_kwargs or self.response_format or self.documents:
+            bound += len(encode((self.tools, self.chat_template_kwargs, self.response_format, self.documents)))
+        return bound
+
+
+_decoder = msgspec.json.Decoder(Chat)
+
+
+def read(raw: bytes) -> Chat:
+    """The body of a request.
+
+    Raises:
+        BadBody: it is not JSON, or a field is unknown, missing, of the wrong type or out of range.
+    """
+    body = decode(_decoder, raw)
+    body.check()
+    within("max_completion_tokens", body.max_completion_tokens, MAX_OUTPUT)
+    messages.check(body.messages)
+    check_template(body.chat_template_kwargs)
+    return body

@@ -1,0 +1,55 @@
+"""`POST /v1/embeddings`."""
+
+from typing import Literal
+
+import msgspec
+
+from ias.contract.admission import NO_OUTPUT, Ask
+from ias_gateway.bodies import prompts
+from ias_gateway.bodies.prompts import Prompts
+from ias_gateway.bodies.strict import Strict, decode, encode
+
+
+class Embeddings(Strict, kw_only=True):
+    """What a caller may send."""
+
+    model: str
+    input: Prompts
+    dimensions: int | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    user: str | None = None
+    truncate_prompt_tokens: int | None = None
+
+    def ask(self, endpoint: str) -> Ask:
+        """What the request wants to hold: a strict upper bound of its input.
+
+        Raises:
+            BadBody: there is no input, or a mixture.
+        """
+        return Ask(self.model, prompts.bound(self.input, "input")[0], 1, NO_OUTPUT, endpoint, streamed=False)
+
+    def rebuild(self, name: str, output: int, salt: str | None) -> bytes:  # noqa: ARG002 - embeddings have no output, and engines no cache of them
+        """The body for the engine: its name of the model."""
+        self.model = name
+        self.user = None
+        return encode(self)
+
+    def wants_usage(self) -> tuple[bool, bool]:
+        """Embeddings are not streamed."""
+        return False, False
+
+    def beginning(self) -> bytes:
+        """How the input begins."""
+        return prompts.beginning(self.input)
+
+
+_decoder = msgspec.json.Decoder(Embeddings)
+
+
+def read(raw: bytes) -> Embeddings:
+    """The body of a request.
+
+    Raises:
+        BadBody: it is not JSON, or a field is unknown, missing or of the wrong type.
+    """
+    return decode(_decoder, raw)

@@ -1,0 +1,106 @@
+"""Which path takes which body, how its stream is read, and what of it is charged."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from ias.contract.admission import Ask
+from ias_gateway import response_events
+from ias_gateway.bodies import chat, embeddings, form, pooling, reports, responses, text, tokenizers, transcriptions
+from ias_gateway.errors import ApiError
+from ias_gateway.response_events import ResponseScanner
+from ias_gateway.scanner import Scanner, Tokens
+from ias_gateway.sse import UsageScanner
+
+JSON = b"application/json"
+
+
+class Body(Protocol):
+    """A request's body, decoded."""
+
+    def ask(self, endpoint: str) -> Ask:
+        """What the request wants to hold. Raises BadBody."""
+
+    def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
+        """The body for the engine: its name of the model, the output limit granted, the tenant's cache salt.
+
+        It may be asked for once.
+        """
+
+    def wants_usage(self) -> tuple[bool, bool]:
+        """Whether the client of a stream asked for usage at its end, and for running usage."""
+
+    def beginning(self) -> bytes:
+        """How the prompt begins: requests that share it share a prefix cache."""
+
+
+def _scan_completion(wanted: tuple[bool, bool], choices: int) -> Scanner:
+    return UsageScanner(include_usage=wanted[0], continuous=wanted[1], choices=choices)
+
+
+def _failed(error: ApiError, scanner: Scanner | None) -> bytes:  # noqa: ARG001 - where events are numbered it is needed
+    return error.event
+
+
+class Endpoint(NamedTuple):
+    """One path of the API that is proxied to an engine.
+
+    Attributes:
+        path: the engine's path.
+        name: the same as text, for ledger lines and metrics.
+        read: decodes a body, or raises BadBody.
+        reported: the tokens that a whole answer reports, None where it does not.
+        scanner: reads a stream, given what usage the client wants and how many choices there are.
+        failure: the last event of a stream that broke.
+        content_type: of the body for the engine.
+    """
+
+    path: bytes
+    name: str
+    read: Callable[[bytes], Body]
+    reported: Callable[[bytes], Tokens | None] = reports.completion
+    scanner: Callable[[tuple[bool, bool], int], Scanner] = _scan_completion
+    failure: Callable[[ApiError, Scanner | None], bytes] = _failed
+    content_type: bytes = JSON
+
+
+def _scan_response(wanted: tuple[bool, bool], choices: int) -> Scanner:  # noqa: ARG001 - one choice, its usage at its end
+    return ResponseScanner()
+
+
+def _response_failed(error: ApiError, scanner: Scanner | None) -> bytes:
+    return response_events.failure(error, scanner.passed if isinstance(scanner, ResponseScanner) else 0)
+
+
+_CHAT = Endpoint(b"/v1/chat/completions", "/v1/chat/completions", chat.read)
+_RERANK = Endpoint(b"/v1/rerank", "/v1/rerank", pooling.read_rerank)
+_SCORE = Endpoint(b"/v1/score", "/v1/score", pooling.read_score)
+_ALL = (
+    _CHAT,
+    Endpoint(b"/v1/completions", "/v1/completions", text.read),
+    Endpoint(b"/v1/embeddings", "/v1/embeddings", embeddings.read),
+    Endpoint(
+        b"/v1/responses",
+        "/v1/responses",
+        responses.read,
+        reported=reports.response,
+        scanner=_scan_response,
+        failure=_response_failed,
+    ),
+    _RERANK,
+    _SCORE,
+    Endpoint(b"/tokenize", "/tokenize", tokenizers.read_tokenize, reported=reports.nothing),
+    Endpoint(b"/detokenize", "/detokenize", tokenizers.read_detokenize, reported=reports.nothing),
+    Endpoint(
+        b"/v1/audio/transcriptions",
+        "/v1/audio/transcriptions",
+        transcriptions.read,
+        reported=reports.transcript,
+        content_type=form.CONTENT_TYPE,
+    ),
+)
+BY_PATH = {endpoint.path: endpoint for endpoint in _ALL} | {
+    b"/rerank": _RERANK,
+    b"/v2/rerank": _RERANK,
+    b"/score": _SCORE,
+}
+"""Paths as clients call them; the last ones are vLLM's other names."""

@@ -1,0 +1,85 @@
+"""The messages of a chat, and how many tokens they are at most."""
+
+from typing import Literal
+
+from ias_gateway.bodies import parts
+from ias_gateway.bodies.parts import Part
+from ias_gateway.bodies.prompts import size
+from ias_gateway.bodies.strict import JSON, BadBody, Strict, encode
+
+OVERHEAD = 8
+"""Tokens a chat template may add to a message, in the strict bound of a prompt."""
+
+
+class FunctionCall(Strict):
+    """A call that the model made."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(Strict):
+    """A tool call of an assistant message."""
+
+    id: str
+    type: str
+    function: FunctionCall | None = None
+    custom: dict[str, JSON] | None = None
+
+
+class Message(Strict):
+    """One message of a chat."""
+
+    role: Literal["developer", "system", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+    name: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+    function_call: FunctionCall | None = None
+    audio: dict[str, JSON] | None = None
+
+
+def check(given: list[Message]) -> None:
+    """Refuse a chat without messages, and content that cannot be served.
+
+    Raises:
+        BadBody: it names the field.
+    """
+    if not given:
+        raise BadBody("messages: give at least one message.", "messages")
+    for number, message in enumerate(given):
+        if isinstance(message.content, list):
+            parts.check(message.content, f"messages[{number}].content")
+        message.audio = None
+
+
+def images(given: list[Message]) -> int:
+    """How many images there are."""
+    count = 0
+    for message in given:
+        if isinstance(message.content, list):
+            count += parts.images(message.content)
+    return count
+
+
+def bound(message: Message) -> int:
+    """Tokens of a message at most: the bytes of all that a template may print."""
+    content = message.content
+    tokens = OVERHEAD
+    if isinstance(content, str):
+        tokens += len(content) if content.isascii() else len(content.encode())
+    elif content is not None:
+        tokens += parts.bound(content)
+    if message.name or message.refusal or message.reasoning or message.reasoning_content or message.tool_call_id:
+        tokens += _texts(message)
+    if message.tool_calls or message.function_call:
+        tokens += len(encode((message.tool_calls, message.function_call)))
+    return tokens
+
+
+def _texts(message: Message) -> int:
+    texts = (message.name, message.refusal, message.reasoning, message.reasoning_content, message.tool_call_id)
+    return sum(size(text) for text in texts if text)

@@ -1,0 +1,69 @@
+"""What an engine's whole answer reports of its tokens."""
+
+import math
+
+import msgspec
+
+from ias_gateway.bodies.audio import TOKENS_PER_SECOND
+from ias_gateway.response_events import Response
+from ias_gateway.scanner import Tokens
+from ias_gateway.sse import Usage
+
+
+class _Answer(msgspec.Struct):
+    usage: Usage | None = None
+
+
+class _Duration(msgspec.Struct):
+    seconds: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Transcript(msgspec.Struct):
+    usage: _Duration | None = None
+    duration: float | None = None
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+_decode_response = msgspec.json.Decoder(Response).decode
+_decode_transcript = msgspec.json.Decoder(_Transcript).decode
+
+
+def completion(answer: bytes) -> Tokens | None:
+    """What a completion, an embedding or a score says, None where it says nothing."""
+    try:
+        usage = _decode(answer).usage
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    return usage.tokens if usage is not None else None
+
+
+def response(answer: bytes) -> Tokens | None:
+    """What a response says."""
+    try:
+        usage = _decode_response(answer).usage
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    return usage.tokens if usage is not None else None
+
+
+def transcript(answer: bytes) -> Tokens | None:
+    """What a transcription says: tokens or seconds of its usage, or else how long it was."""
+    try:
+        said = _decode_transcript(answer)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    usage = said.usage or _Duration()
+    prompt = usage.input_tokens if usage.prompt_tokens is None else usage.prompt_tokens
+    if prompt is not None:
+        return prompt, usage.output_tokens or usage.completion_tokens or 0, 0
+    seconds = said.duration if usage.seconds is None else usage.seconds
+    return None if seconds is None else (max(0, math.ceil(seconds)) * TOKENS_PER_SECOND, 0, 0)
+
+
+def nothing(_answer: bytes) -> Tokens:
+    """Tokenizers cost no tokens."""
+    return 0, 0, 0

@@ -1,0 +1,97 @@
+"""Strict decoding: an unknown field is refused by name, and what cannot be read is said in words.
+
+Only the rebuilt body travels, so that gateway and engine cannot disagree about what a request says.
+"""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+JSON = object
+"""Any JSON value (msgspec reads `object` so)."""
+
+_T = TypeVar("_T")
+_UNKNOWN = re.compile(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?")
+_MISSING = re.compile(r"missing required field `([^`]*)`(?: - at `\$\.?([^`]*)`)?")
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`")
+
+encode = msgspec.json.Encoder().encode
+
+
+class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of what callers send: an unknown field is an error, an absent one is not sent on."""
+
+
+class BadBody(Exception):
+    """The body is refused; `param` names the field where one is to blame."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+def decode(decoder: msgspec.json.Decoder[_T], raw: bytes) -> _T:
+    """The body, fully typed.
+
+    Raises:
+        BadBody: it is not JSON, or a field is unknown, missing or of the wrong type.
+    """
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadBody(f"We could not parse the JSON body of your request: {error}.") from None
+    except RecursionError:
+        raise BadBody("The JSON body of your request is nested too deeply.") from None
+
+
+def convert(texts: dict[str, str | list[str]], kind: type[_T]) -> _T:
+    """The fields of a form, fully typed.
+
+    Raises:
+        BadBody: a field is unknown, missing or of the wrong type.
+    """
+    try:
+        return msgspec.convert(texts, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from None
+
+
+def within(name: str, value: int | None, most: int) -> None:
+    """Refuse a number that is not from 1 to `most`.
+
+    Raises:
+        BadBody: it is not.
+    """
+    if value is not None and not 1 <= value <= most:
+        raise BadBody(f"{name}: must be from 1 to {most}, not {value}.", name)
+
+
+def check_template(kwargs: dict[str, JSON] | None) -> None:
+    """Refuse a chat template of the caller's own: it runs on the engine.
+
+    Raises:
+        BadBody: there is one among the arguments of the template.
+    """
+    if kwargs and "chat_template" in kwargs:
+        place = "chat_template_kwargs.chat_template"
+        raise BadBody(f"{place}: the model's own chat template is used; leave this out.", place)
+
+
+def salted(body: bytes, salt: str | None) -> bytes:
+    """An encoded body with the tenant's `cache_salt` put in, where there is one."""
+    return body if salt is None else b'%b,"cache_salt":"%b"}' % (body[:-1], salt.encode())
+
+
+def _explain(error: str) -> BadBody:
+    """Say msgspec's message in words that name the field."""
+    for pattern, verb in ((_UNKNOWN, "is not a field of this request"), (_MISSING, "is required")):
+        found = pattern.search(error)
+        if found:
+            param = f"{found[2]}.{found[1]}" if found[2] else found[1]
+            return BadBody(f"{param}: {verb}.", param)
+    place = _PLACE.search(error)
+    return BadBody(f"{place[1]}: {error[: place.start()]}." if place else f"{error}.", place[1] if place else None)

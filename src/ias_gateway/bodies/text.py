@@ -1,0 +1,57 @@
+"""`POST /v1/completions`."""
+
+import msgspec
+
+from ias.contract.admission import NOT_ASKED, Ask
+from ias_gateway.bodies import prompts
+from ias_gateway.bodies.prompts import Prompts
+from ias_gateway.bodies.sampling import MAX_N, Sampling
+from ias_gateway.bodies.strict import JSON, decode, encode, salted, within
+
+
+class Text(Sampling, kw_only=True):
+    """What a caller may send."""
+
+    prompt: Prompts
+    best_of: int | None = None
+    echo: bool | None = None
+    logprobs: int | None = None
+    suffix: str | None = None
+    response_format: dict[str, JSON] | None = None
+
+    def ask(self, endpoint: str) -> Ask:
+        """What the request wants to hold: a strict upper bound of its prompts, and its output limit.
+
+        Raises:
+            BadBody: there is no prompt, or a mixture.
+        """
+        prompt, count = prompts.bound(self.prompt, "prompt")
+        n = count * max(self.n or 1, self.best_of or 1)
+        return Ask(self.model, prompt, n, self.max_tokens or NOT_ASKED, endpoint, bool(self.stream))
+
+    def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
+        """The body for the engine: its name of the model, the output limit granted, running usage on streams."""
+        self.model = name
+        self.max_tokens = output
+        self.user = None
+        self.meter()
+        return salted(encode(self), salt)
+
+    def beginning(self) -> bytes:
+        """How the prompt begins: requests that share it share a prefix cache."""
+        return prompts.beginning(self.prompt)
+
+
+_decoder = msgspec.json.Decoder(Text)
+
+
+def read(raw: bytes) -> Text:
+    """The body of a request.
+
+    Raises:
+        BadBody: it is not JSON, or a field is unknown, missing, of the wrong type or out of range.
+    """
+    body = decode(_decoder, raw)
+    body.check()
+    within("best_of", body.best_of, MAX_N)
+    return body

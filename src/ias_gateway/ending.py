@@ -1,0 +1,16 @@
+"""How a process of the gateway is told to end, and how long its last words may take."""
+
+import asyncio
+import signal
+
+LAST_WORDS_S = 2.0
+"""What cut streams and their settlements get after the drain window."""
+
+
+def stop_asked() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT, from now on."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    return stopped
