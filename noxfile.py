@@ -57,6 +57,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    run(session, "tests.services", "prepare")
+    run(session, "tests.soak", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     everything = ("pyproject.toml", "--extra=dev", "--group=test", "--group=lint", "--group=tools")
     run(session, "uv", "pip", "compile", *everything, *LOCK, "--output-file=requirements/dev.txt")

@@ -61,8 +61,8 @@ def report(results: Results, place: Machine, effort: Effort) -> Report:
     """All of a run."""
     rows = {name: record.medians() for name, record in results.records.items()}
     return Report(
-        commit=_git("rev-parse", "HEAD"),
-        changed=bool(_git("status", "--porcelain", "--", "src")),
+        commit=commit(),
+        changed=changed(),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         rounds=effort.rounds,
         seconds=effort.seconds,
@@ -74,7 +74,17 @@ def report(results: Results, place: Machine, effort: Effort) -> Report:
     )
 
 
-def write(whole: Report, path: Path) -> None:
+def commit() -> str:
+    """What was measured."""
+    return _git("rev-parse", "HEAD")
+
+
+def changed() -> bool:
+    """Whether it was changed since that commit."""
+    return bool(_git("status", "--porcelain", "--", "src"))
+
+
+def write(whole: msgspec.Struct, path: Path) -> None:
     """Put it into a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")

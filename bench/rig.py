@@ -60,6 +60,17 @@ class Rig:
         finally:
             process.kill()
 
+    @contextmanager
+    def mock_engine(self, *options: str) -> Iterator[int]:
+        """The product's mock engine; yields its port."""
+        port = free_port()
+        argv = (sys.executable, "-m", "ias.dev.engine", "--port", str(port), *options)
+        process = self._start(f"mock-{port}", argv, None)
+        try:
+            yield port
+        finally:
+            process.kill()
+
     def _start(self, name: str, argv: tuple[str, ...], env: Mapping[str, str] | None) -> Process:
         home = self.folder / name
         home.mkdir(exist_ok=True)

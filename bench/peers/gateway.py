@@ -59,6 +59,7 @@ def _environment(redis_url: str, launch: Launch) -> dict[str, str]:
         "IAS_GATEWAY_METRICS_PORT": str(free_port()),
         "IAS_CACHE_SALT_SECRET": "a secret of the benchmark, long enough",
         "IAS_MAX_STREAMS": str(MAX_STREAMS),
+        "IAS_UPSTREAM_ALLOW": "127.0.0.0/8",
     }
 
 

@@ -2,9 +2,12 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ias.contract.addresses import Network, networks
 
 
 class BadSettings(SystemExit):
@@ -35,8 +38,10 @@ class Settings(BaseSettings):
     worker_port: int = Field(default=8082, ge=1, le=65535)
     public_url: str = ""
     """Where people reach the API, for invite links; its own address where empty."""
-    allow_private_backends: bool = False
-    """Whether a model may be registered at a loopback, link-local or private address."""
+    upstream_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = Field(
+        default=(), validate_default=False
+    )
+    """Networks, with commas between, where a model may be registered by address though they are not public."""
     bcrypt_cost: int = Field(default=12, ge=4, le=16)
     log_level: str = "INFO"
     migrations_dir: Path = Path(__file__).resolve().parents[2] / "migrations"

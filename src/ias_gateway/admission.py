@@ -60,10 +60,8 @@ def bad_key() -> ApiError:
 def refusal(refused: Refused, model: str) -> ApiError:
     """What a caller is told whom admission refused."""
     match refused:
-        case BadKey():
-            return bad_key()
-        case NotReady():
-            return not_ready()
+        case BadKey() | NotReady():
+            return bad_key() if isinstance(refused, BadKey) else not_ready()
         case Suspended(scope=scope):
             message = f"Your {scope} is suspended. Ask an administrator of your organisation."
             return ApiError(403, message, kind="permission_error", code="insufficient_permissions")

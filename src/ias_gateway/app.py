@@ -6,7 +6,7 @@ import gc
 import socket
 
 from ias.contract.usage import Outcome
-from ias_gateway.bodies.endpoints import BY_PATH
+from ias_gateway.bodies.endpoints import BY_PATH, JSON
 from ias_gateway.completions import complete
 from ias_gateway.door import Door
 from ias_gateway.ending import LAST_WORDS_S, stop_asked
@@ -20,6 +20,7 @@ from ias_gateway.models import models
 from ias_gateway.report import line_to
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
+from ias_gateway.shedding import Shedding
 from ias_gateway.telemetry import Log
 from ias_gateway.watch import watch
 
@@ -38,7 +39,7 @@ async def serve(settings: GatewaySettings, supervisor: socket.socket | None = No
     door = Door(settings, log)
     door.redis.start()
     probes = Probes(door)
-    public = Server(lambda exchange: route(door, exchange), settings.max_body_bytes)
+    public = _public(door)
     probed = private_port(settings, probes) if supervisor is None else line_to(supervisor, probes, stop)
     async with probed:
         if supervisor is not None:
@@ -85,6 +86,18 @@ async def route(door: Door, exchange: Exchange) -> None:
             exchange.close()
         else:
             exchange.refuse(fault)
+
+
+def _public(door: Door) -> Server:
+    """What clients talk to."""
+    settings = door.settings
+    bounds = settings.bounds([path for path, endpoint in BY_PATH.items() if endpoint.content_type != JSON])
+    shedding = Shedding(settings.max_streams, settings.shed_lag_ms / 1000, door.metrics.shed)
+
+    def note(exchange: Exchange, request_id: str) -> None:
+        door.note(exchange, request_id, "refused")
+
+    return Server(lambda exchange: route(door, exchange), bounds, shedding, note)
 
 
 def _unrouted(exchange: Exchange) -> ApiError:

@@ -78,8 +78,6 @@ async def _admit(door: Door, work: Work, request_id: str) -> None:
     except BadBody as error:
         raise ApiError(400, error.message, param=error.param) from None
     work.exchange.body = b""
-    if len(door.ledger.open) >= door.settings.max_streams:
-        raise errors.overloaded()
     admitted = await door.ledger.reserve(caller, request_id, work.ask)
     if not isinstance(admitted, Admitted):
         raise admission.refusal(admitted, work.ask.model)
@@ -92,6 +90,10 @@ async def _serve(door: Door, work: Work) -> None:
     """Dispatch, settle, answer. Whatever happens, the request is settled once."""
     try:
         reply, outcome, replica = await _dispatch(door, work)
+    except BadBody as error:
+        # It could be read, but not be written anew.
+        _settle(door, work, None, (Outcome.REJECTED, ""))
+        raise ApiError(400, error.message, param=error.param) from None
     except BaseException:
         _settle(door, work, None, (Outcome.UPSTREAM_FAILED, ""))
         raise

@@ -1,25 +1,20 @@
-"""One client's HTTP/1.1 connection: strict about what comes in, one exchange at a time."""
+"""One client's HTTP/1.1 connection: one exchange at a time, and patience that ends."""
 
 import asyncio
 from collections import deque
 from time import monotonic
 from typing import Protocol, cast
 
-import httptools
-
+from ias_gateway.arrival import Arrival
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
-from ias_gateway.head import MAX_HEAD_BYTES, READ, body_too_large, fault_of, head_too_large
+from ias_gateway.head import Bounds
 
-MAX_FIELDS = 100
-HEAD_TIMEOUT_S = 10.0
-BODY_TIMEOUT_S = 30.0
-IDLE_TIMEOUT_S = 75.0
+IDLE_S = 75.0
 LINGER_S = 2.0
 """How long what a refused client still sends is read and dropped: closed at once, it would never see the answer."""
 MAX_PIPELINED = 16
 WRITE_BUFFER = 256 * 1024
-_NEVER = float("inf")
 
 
 class Owner(Protocol):
@@ -27,47 +22,32 @@ class Owner(Protocol):
 
     connections: set["Connection"]
     draining: bool
-    max_body_bytes: int
+    bounds: Bounds
 
     def run(self, exchange: Exchange) -> None:
         """Start to answer a request."""
 
+    def refuse(self, exchange: Exchange, error: ApiError) -> None:
+        """Answer what cannot be read."""
+
 
 class Connection(asyncio.Protocol):
-    """One client's connection: parses requests, runs the handler on them one after another."""
+    """One client's connection: takes requests as they arrive, runs the handler on them one after another."""
 
     __slots__ = (
-        "__weakref__",
-        "_active",
-        "_body",
-        "_deadline",
-        "_fields",
-        "_head_bytes",
-        "_head_size",
-        "_headed",
-        "_headers",
-        "_length",
-        "_lingering",
-        "_next",
-        "_parser",
-        "_queue",
-        "_refusal",
-        "_server",
-        "_transport",
-        "_url",
+        *("__weakref__", "_active", "_arrival", "_closing", "_deadline", "_lingering", "_queue", "_server"),
+        *("_stalled_at", "_transport"),
     )
 
     def __init__(self, server: Owner) -> None:
         self._server = server
-        self._parser = httptools.HttpRequestParser(self)
+        self._arrival = Arrival(self, server.bounds)
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Exchange] = deque()
         self._active: Exchange | None = None
-        self._deadline = monotonic() + HEAD_TIMEOUT_S
-        self._next: Exchange | None = None
-        self._refusal: ApiError | None = None
-        self._lingering = False
-        self.on_message_begin()
+        self._deadline = monotonic() + server.bounds.head_s
+        self._closing = self._lingering = False
+        self._stalled_at: float | None = None
 
     # -- asyncio -----------------------------------------------------------------------------------------------------
 
@@ -87,91 +67,64 @@ class Connection(asyncio.Protocol):
                 exchange.watcher.client_gone()
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering:
-            return
-        if not self._headed:
-            self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(ApiError(400, "This server does not switch protocols."))
-        except httptools.HttpParserError:
-            self._refuse(self._refusal or ApiError(400, "The request is not HTTP/1.1."))
-        else:
-            if not self._headed and self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(head_too_large())
+        if not self._lingering:
+            fault = self._arrival.feed(data)
+            if fault is not None:
+                self._refuse(fault)
 
     def pause_writing(self) -> None:
+        self._stalled_at = monotonic()
         if self._active is not None and self._active.watcher is not None:
             self._active.watcher.pause()
 
     def resume_writing(self) -> None:
-        if self._active is not None and self._active.watcher is not None:
+        self._stalled_at = None
+        if self._active is None:
+            self._go_on()
+        elif self._active.watcher is not None:
             self._active.watcher.resume()
 
-    # -- httptools ---------------------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        self._url = b""
-        self._fields = 0
-        self._head_bytes = self._head_size = 0
-        self._headers: dict[bytes, bytes] = {}
-        self._headed = False
-        self._length = 0
-        self._body: list[bytes] = []
-        self._next = None
-        self._deadline = monotonic() + HEAD_TIMEOUT_S
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-        self._count(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields += 1
-        if self._fields > MAX_FIELDS:
-            raise self._fault(ApiError(431, f"The request has more than {MAX_FIELDS} header fields."))
-        self._count(len(name) + len(value))
-        name = name.lower()
-        if name in READ:
-            if name in self._headers:
-                raise self._fault(ApiError(400, f"The request has more than one {name.decode()} header."))
-            self._headers[name] = value
-
-    def on_headers_complete(self) -> None:
-        self._headed = True
-        headers = self._headers
-        exchange = Exchange(self, self._parser.get_method(), self._url.partition(b"?")[0])
-        exchange.authorization = headers.get(b"authorization", b"")
-        exchange.keep_alive = self._parser.should_keep_alive() and not self._server.draining
-        self._next = exchange
-        fault = fault_of(self._url, headers, self._server.max_body_bytes)
-        if fault is not None:
-            raise self._fault(fault)
-        if headers.get(b"expect", b"").lower() == b"100-continue" and self._active is None:
+    def headed(self, exchange: Exchange, *, waiting: bool) -> None:
+        """A head has come: say so to a client that waits for that, but not into an answer."""
+        exchange.keep_alive = exchange.keep_alive and not self._server.draining
+        if waiting and self._active is None:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._deadline = monotonic() + BODY_TIMEOUT_S
 
-    def on_body(self, body: bytes) -> None:
-        self._length += len(body)
-        if self._length > self._server.max_body_bytes:
-            raise self._fault(body_too_large(self._server.max_body_bytes))
-        self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        exchange = self._next
-        if exchange is None:
-            return
-        exchange.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._next, self._body = None, []
-        self._deadline = _NEVER
-        if self._active is None:
+    def arrived(self, exchange: Exchange) -> None:
+        """A request has come: start it, or let it wait for those before it, and for the client to read."""
+        if self._active is None and self._stalled_at is None:
             self._start(exchange)
             return
         self._queue.append(exchange)
-        if len(self._queue) >= MAX_PIPELINED and self._transport is not None:
+        ahead = sum(len(waiting.body) for waiting in self._queue)
+        many = len(self._queue) >= MAX_PIPELINED or ahead > self._server.bounds.max_body_bytes
+        if many and self._transport is not None:
             self._transport.pause_reading()
 
-    # -- the exchange ------------------------------------------------------------------------------------------------
+    def _start(self, exchange: Exchange) -> None:
+        self._active = exchange
+        self._server.run(exchange)
+
+    def _go_on(self) -> None:
+        """Start the next request, where one waits and the client reads."""
+        if self._queue and self._stalled_at is None and self._transport is not None:
+            self._transport.resume_reading()
+            self._start(self._queue.popleft())
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer what cannot be read, and close: nothing behind it can be trusted."""
+        self._lingering = True
+        if self._active is not None:
+            self._active.keep_alive = False
+            self._queue.clear()
+            return
+        exchange = self._arrival.coming or Exchange(self, b"", b"")
+        exchange.keep_alive = False
+        self._server.refuse(exchange, error)
+
+    # -- answers -----------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """Write out at once."""
@@ -188,56 +141,46 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
             self._deadline = monotonic() + LINGER_S
         elif not exchange.keep_alive or self._server.draining:
-            transport.close()
-        elif self._queue:
-            self._start(self._queue.popleft())
-            transport.resume_reading()
+            self._close(transport)
         else:
-            self._deadline = monotonic() + IDLE_TIMEOUT_S
+            self._deadline = monotonic() + IDLE_S
+            if self._queue:
+                self._go_on()
 
     def abort(self) -> None:
         """Close without more ado."""
         if self._transport is not None:
             self._transport.abort()
 
+    # -- patience ----------------------------------------------------------------------------------------------------
+
     def overdue(self, now: float) -> None:
-        """Close where a request does not come to its end in time, and where nothing comes."""
-        if now <= self._deadline or self._active is not None:
+        """Close where a request does not come to its end in time, where nothing comes, and where nothing is read."""
+        transport = self._transport
+        if transport is None:
             return
-        begun = ((self._head_size or self._head_bytes) and not self._headed) or self._next is not None
-        if begun and not self._lingering:
-            self._refuse(ApiError(408, "The request did not arrive in time."))
-        elif self._transport is not None:
-            self._transport.close()
+        if self._stalled_at is not None and now - self._stalled_at > self._server.bounds.stalled_s:
+            transport.abort()
+        elif self._active is None:
+            self._look(transport, now)
 
     def close_idle(self) -> None:
         """Close where no exchange is open."""
-        if self._active is None and self._next is None and self._transport is not None:
-            self._transport.close()
+        if self._active is None and self._arrival.coming is None and self._transport is not None:
+            self._close(self._transport)
 
-    def _start(self, exchange: Exchange) -> None:
-        self._active = exchange
-        self._server.run(exchange)
+    def _look(self, transport: asyncio.Transport, now: float) -> None:
+        if self._arrival.begun and not self._lingering and not self._closing:
+            if self._arrival.late(now):
+                self._refuse(ApiError(408, "The request did not arrive in time."))
+        elif now > self._deadline:
+            if self._closing:
+                transport.abort()
+            else:
+                self._close(transport)
 
-    def _count(self, size: int) -> None:
-        """Bound what was parsed of a head: `_head_bytes` does not know of heads that come in one read."""
-        self._head_size += size
-        if self._head_size > MAX_HEAD_BYTES:
-            raise self._fault(head_too_large())
-
-    def _fault(self, error: ApiError) -> ApiError:
-        self._refusal = error
-        return error
-
-    def _refuse(self, error: ApiError) -> None:
-        """Answer what cannot be read, and close: nothing behind it can be trusted."""
-        self._deadline = _NEVER
-        self._lingering = True
-        if self._active is not None:
-            self._active.keep_alive = False
-            self._queue.clear()
-            return
-        exchange = self._next or Exchange(self, b"", b"")
-        self._next = None
-        exchange.keep_alive = False
-        exchange.refuse(error)
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Close once the client has read everything, or is given up."""
+        transport.close()
+        self._closing = True
+        self._deadline = monotonic() + self._server.bounds.stalled_s

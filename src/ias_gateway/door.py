@@ -4,6 +4,7 @@ import hmac
 from time import monotonic
 
 from ias.contract.usage import Facts
+from ias_gateway.addresses import Addresses
 from ias_gateway.exchange import Exchange
 from ias_gateway.ledger import Ledger
 from ias_gateway.redis import Redis
@@ -24,7 +25,7 @@ class Door:
         self.metrics = Metrics()
         times = settings.first_token_timeout, settings.idle_timeout, settings.total_timeout, settings.ping_interval
         self.limits = Limits(*times)
-        self.routing = Routing()
+        self.routing = Routing(addresses=Addresses(settings.upstream_allow, log))
         self.redis = Redis(settings.redis_url, settings.redis_timeout_ms / 1000, self._redis_is_back)
         self.ledger = Ledger(self.redis, (settings.gateway_name, settings.lease), self.metrics, log)
         self._secret = settings.cache_salt_secret.get_secret_value().encode()

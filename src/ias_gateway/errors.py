@@ -1,6 +1,7 @@
 """Errors as OpenAI's clients read them: one object with message, type, param, code; and the engine's, translated."""
 
 import re
+from random import uniform
 
 import msgspec
 
@@ -15,6 +16,7 @@ REASONS = {
     409: b"Conflict",
     413: b"Content Too Large",
     415: b"Unsupported Media Type",
+    421: b"Misdirected Request",
     429: b"Too Many Requests",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
@@ -23,8 +25,12 @@ REASONS = {
     504: b"Gateway Timeout",
 }
 ENGINE_OVERLOADED = frozenset((429, 503))
-ENGINE_REFUSES = frozenset((400, 404, 413, 422))
+ENGINE_REFUSES = frozenset((400, 404, 413, 422, 501))
 _NOT_FOUND = 404
+_NOT_IMPLEMENTED = 501
+_NO_SUCH_PATH = frozenset(("", "Not Found"))
+_VALIDATION = re.compile(r"^\d+ validation errors?:.*?'msg': (?:'([^']*)'|\"([^\"]*)\")", re.DOTALL)
+"""vLLM tells what its type checker said, with the client's own input in it: only the sentence is told on."""
 _CONTEXT = re.compile(r"maximum (?:context|model) length|max_model_len|context length", re.IGNORECASE)
 
 
@@ -95,9 +101,9 @@ _encode = msgspec.json.Encoder().encode
 _decode_engine = msgspec.json.Decoder(_EngineEnvelope).decode
 
 
-def server_error(status: int, message: str, code: str, *, retry_after: int | None = None) -> ApiError:
-    """A failure on this side of the door."""
-    headers = () if retry_after is None else (("retry-after", str(retry_after)),)
+def server_error(status: int, message: str, code: str, *, retry_after: float | None = None) -> ApiError:
+    """A failure on this side of the door; `retry_after` is seconds, about which callers are told to come back."""
+    headers = () if retry_after is None else _come_back(retry_after)
     return ApiError(status, message, kind="server_error", code=code, headers=headers)
 
 
@@ -111,10 +117,16 @@ def upstream_timed_out() -> ApiError:
     return server_error(504, "The model server took too long to answer. Please try again.", "upstream_timeout")
 
 
-def overloaded(retry_after: int = 2) -> ApiError:
+def overloaded() -> ApiError:
     """No replica can take the request now."""
     message = "The model is overloaded or starting. Please try again shortly."
-    return server_error(503, message, "server_overloaded", retry_after=retry_after)
+    return server_error(503, message, "server_overloaded", retry_after=2)
+
+
+def busy() -> ApiError:
+    """This process has as much to do as it can."""
+    message = "The service is overloaded at the moment. Please try again shortly."
+    return server_error(503, message, "server_overloaded", retry_after=2)
 
 
 def not_ready() -> ApiError:
@@ -123,21 +135,42 @@ def not_ready() -> ApiError:
     return server_error(503, message, "not_ready", retry_after=1)
 
 
+def _come_back(about_s: float) -> tuple[tuple[str, str], ...]:
+    """When to try again, different for each caller: those who were refused together do not return together."""
+    wait_ms = round(1000 * about_s * uniform(0.5, 1.5))  # noqa: S311 - no secret
+    return ("retry-after", str(-(-wait_ms // 1000))), ("retry-after-ms", str(wait_ms))
+
+
 def translate(status: int, body: bytes, names: tuple[str, str]) -> ApiError:
     """The engine's error in OpenAI's shape. `names` is the engine's name of the model and the public one."""
     if status in ENGINE_OVERLOADED:
         return overloaded()
+    if status == _NOT_IMPLEMENTED:
+        return _unserved(names[1])
     if status not in ENGINE_REFUSES:
         return upstream_broke()
     try:
         envelope = _decode_engine(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return upstream_broke()
+    detail = envelope.error or _EngineDetail(message=envelope.message)
     if status == _NOT_FOUND:
         # With an error, the engine does not know its own model; without one, it has no such path.
-        message = f"The model `{names[1]}` does not serve this endpoint."
-        return upstream_broke() if envelope.error else ApiError(400, message, param="model")
-    detail = envelope.error or _EngineDetail(message=envelope.message)
-    message = detail.message.replace(names[0], names[1]) if names[0] != names[1] else detail.message
+        return _unserved(names[1]) if detail.message in _NO_SUCH_PATH else upstream_broke()
+    return _refused(detail, names)
+
+
+def _unserved(model: str) -> ApiError:
+    return ApiError(400, f"The model `{model}` does not serve this endpoint.", param="model")
+
+
+def _refused(detail: _EngineDetail, names: tuple[str, str]) -> ApiError:
+    param = detail.param.removeprefix("body.") if detail.param else None
+    message = detail.message
+    found = _VALIDATION.match(message)
+    if found is not None:
+        message = f"{param or 'The body'}: {found[1] or found[2] or 'the model server cannot read it'}."
+    if names[0] != names[1]:
+        message = message.replace(names[0], names[1])
     code = "context_length_exceeded" if _CONTEXT.search(message) else None
-    return ApiError(400, message or "The model server refused the request.", code=code, param=detail.param)
+    return ApiError(400, message or "The model server refused the request.", code=code, param=param)

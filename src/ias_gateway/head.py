@@ -1,15 +1,25 @@
 """What a request's head must say before its body is read, and the bounds of what a server takes in."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
 from ias_gateway.errors import ApiError
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_FIELDS = 100
+MIN_BODY_BYTES_PER_S = 1024
+UNHURRIED_S = 5.0
+"""How long a body may take before its speed is looked at."""
 SINGLE = frozenset(
-    (b"authorization", b"content-type", b"content-encoding", b"content-length", b"host", b"expect")
-    + (b"transfer-encoding",)
+    (
+        b"authorization",
+        b"content-type",
+        b"content-encoding",
+        b"content-length",
+        b"host",
+        b"expect",
+        b"transfer-encoding",
+    )
 )
 """The fields that are looked at; each at most once in a head."""
 METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
@@ -26,7 +36,7 @@ class Bounds:
     Args:
         max_body_bytes: the longest body.
         hosts: the names that this server goes by, with a port where only that one is meant; none for any name.
-        forms: paths that take `multipart/form-data`.
+        forms: paths that take `multipart/form-data`, and the longest body of each.
         head_s: seconds in which a head must have come.
         body_s: seconds in which a body must have come; meanwhile at least 1 KB/s.
         stalled_s: seconds for which a client may leave unread what was written to it.
@@ -37,18 +47,22 @@ class Bounds:
         max_body_bytes: int,
         *,
         hosts: Iterable[str] = (),
-        forms: Collection[bytes] = (),
+        forms: Mapping[bytes, int] | None = None,
         head_s: float = 10.0,
         body_s: float = 30.0,
         stalled_s: float = 30.0,
     ) -> None:
         self.max_body_bytes = max_body_bytes
-        self.forms = frozenset(forms)
+        self.forms = dict(forms or {})
         self.head_s = head_s
         self.body_s = body_s
         self.stalled_s = stalled_s
         self._allowed = frozenset(host.lower().encode() for host in hosts)
         self._served: set[bytes] = set()
+
+    def longest(self, path: bytes) -> int:
+        """The longest body for a path, in bytes."""
+        return self.forms.get(path, self.max_body_bytes)
 
     def host_fault(self, host: bytes) -> ApiError | None:
         """What is wrong with a Host, None where nothing is. Those that are served are remembered."""
@@ -75,8 +89,8 @@ class Bounds:
         return self._body_fault(path, headers)
 
     def _body_fault(self, path: bytes, headers: dict[bytes, bytes]) -> ApiError | None:
-        content_type = headers.get(b"content-type", _JSON)
         expected = _FORM if path in self.forms else _JSON
+        content_type = headers.get(b"content-type", expected)
         if content_type != expected and content_type.partition(b";")[0].strip().lower() != expected:
             return ApiError(415, f"Send the body as Content-Type: {expected.decode()}.")
         if headers.get(b"content-encoding", b"identity") != b"identity":
@@ -84,9 +98,27 @@ class Bounds:
         if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             return ApiError(400, "The only Transfer-Encoding that is read is chunked.")
         length = headers.get(b"content-length", b"0")
-        if len(length) > _LONGEST_LENGTH or int(length) > self.max_body_bytes:
-            return body_too_large(self.max_body_bytes)
+        if len(length) > _LONGEST_LENGTH or int(length) > self.longest(path):
+            return body_too_large(self.longest(path))
         return None
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """The names of a list with commas.
+
+    Raises:
+        ValueError: names the one that is no host.
+    """
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if not name.isascii() or _HOST.fullmatch(name.encode()) is None:
+            raise ValueError(f"{name!r} is no host name; write them as api.example.com or api.example.com:8443")
+    return names
+
+
+def too_slow(took_s: float, length: int) -> bool:
+    """Whether a body of which so many bytes came in this time is too slow, all of it taken together."""
+    return took_s > UNHURRIED_S and length < took_s * MIN_BODY_BYTES_PER_S
 
 
 def head_too_large() -> ApiError:
@@ -100,5 +132,5 @@ def body_too_large(limit: int) -> ApiError:
 
 
 def _without_port(host: bytes) -> bytes:
-    name, _, port = host.rpartition(b":")
-    return name if port.isdigit() else host
+    name, colon, port = host.rpartition(b":")
+    return name if colon and port.isdigit() else host

@@ -10,6 +10,7 @@ import msgspec
 from ias.contract.admission import LIBRARY_VERSION, LIBRARY_VERSION_CALL, PROJECTION_KEY
 from ias_gateway.door import Door
 from ias_gateway.exchange import Exchange
+from ias_gateway.head import Bounds
 from ias_gateway.ledger import MAX_SKEW_S
 from ias_gateway.redis import RedisDown, RedisRefused
 from ias_gateway.server import Server
@@ -82,7 +83,7 @@ async def private_port(settings: GatewaySettings, probes: Probes) -> AsyncIterat
     Raises:
         OSError: the port is taken.
     """
-    private = Server(probes.answer, settings.max_body_bytes)
+    private = Server(probes.answer, Bounds(settings.max_body_bytes))
     await private.listen(settings.gateway_metrics_host, settings.gateway_metrics_port)
     try:
         yield

@@ -115,8 +115,8 @@ class ResponseScanner:
 
     def _whole(self, data: bytes) -> bytes:
         data = self._rest + data if self._rest else data
-        end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
-        end = end if end > 3 else 0  # noqa: PLR2004 - what a failed search leaves
+        bare, crlf = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n")
+        end = max(bare + 2 if bare >= 0 else 0, crlf + 4 if crlf >= 0 else 0)
         self._rest = data[end:]
         if len(self._rest) > MAX_EVENT_BYTES:
             raise EventTooLong

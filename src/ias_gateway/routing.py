@@ -10,6 +10,7 @@ from time import monotonic
 from zlib import crc32
 
 from ias.contract.catalogue import ModelRoute, decode_route
+from ias_gateway.addresses import STRICT, Addresses
 from ias_gateway.telemetry import Metrics
 from ias_gateway.upstream import Pool
 
@@ -44,9 +45,9 @@ class Replica:
         *("up", "url"),
     )
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, addresses: Addresses = STRICT) -> None:
         self.url = url
-        self.pool = Pool(url)
+        self.pool = Pool(url, addresses)
         self.outstanding = 0
         self.elsewhere = 0
         self.up = True
@@ -158,10 +159,12 @@ class Routing:
 
     Args:
         policy: how one of several replicas is chosen.
+        addresses: where replicas may be.
     """
 
-    def __init__(self, policy: Policy = affine) -> None:
+    def __init__(self, policy: Policy = affine, addresses: Addresses = STRICT) -> None:
         self._policy = policy
+        self._addresses = addresses
         self._routes: dict[bytes, ModelRoute] = {}
         self._groups: dict[tuple[str, ...], Group] = {}
         self._replicas: dict[str, Replica] = {}
@@ -229,7 +232,7 @@ class Routing:
     def _replica(self, url: str) -> Replica:
         replica = self._replicas.get(url)
         if replica is None:
-            replica = self._replicas[url] = Replica(url)
+            replica = self._replicas[url] = Replica(url, self._addresses)
         return replica
 
     def _drop(self, replica: Replica, metrics: Metrics) -> None:

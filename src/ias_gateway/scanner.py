@@ -2,7 +2,6 @@
 
 from typing import Protocol
 
-
 Tokens = tuple[int, int, int]
 """Prompt, completion and cached tokens."""
 

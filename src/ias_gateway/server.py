@@ -4,21 +4,39 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from time import monotonic
 
+from uuid_utils import uuid7
+
+from ias_gateway import errors
 from ias_gateway.connection import Connection
+from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
+from ias_gateway.head import Bounds
+from ias_gateway.shedding import Shedding
 
 Handler = Callable[[Exchange], Coroutine[None, None, None]]
+Note = Callable[[Exchange, str], None]
 
 
 class Server:
-    """Listens, and runs `handler` as one task per request."""
+    """Listens, and runs `handler` as one task per request.
 
-    def __init__(self, handler: Handler, max_body_bytes: int) -> None:
+    Args:
+        handler: answers a request.
+        bounds: what is taken in.
+        shedding: turns new requests away where there are too many.
+        note: told of each request that the handler does not see, with its id.
+    """
+
+    def __init__(
+        self, handler: Handler, bounds: Bounds, shedding: Shedding | None = None, note: Note | None = None
+    ) -> None:
         self.connections: set[Connection] = set()
         self.draining = False
-        self.max_body_bytes = max_body_bytes
+        self.bounds = bounds
         self.exchanges: set[asyncio.Task[None]] = set()
         self._handler = handler
+        self._shedding = shedding
+        self._note = note
         self._loop = asyncio.get_running_loop()
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -35,10 +53,20 @@ class Server:
         self._look()
 
     def run(self, exchange: Exchange) -> None:
-        """Start the handler on a request."""
+        """Start the handler on a request, or turn it away."""
+        if self._shedding is not None and self._shedding.turns_away(len(self.exchanges)):
+            self.refuse(exchange, errors.busy())
+            return
         task = self._loop.create_task(self._handler(exchange))
         self.exchanges.add(task)
         task.add_done_callback(self.exchanges.discard)
+
+    def refuse(self, exchange: Exchange, error: ApiError) -> None:
+        """Answer a request that the handler shall not see."""
+        request_id = str(uuid7())
+        exchange.refuse(error, b"x-request-id: %b\r\n" % request_id.encode())
+        if self._note is not None:
+            self._note(exchange, request_id)
 
     async def drain(self, within: float) -> bool:
         """Accept nothing more, and wait for what is open. Answers whether all of it ended in time."""
@@ -55,6 +83,8 @@ class Server:
         """Close everything."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._shedding is not None:
+            self._shedding.close()
         for connection in tuple(self.connections):
             connection.close_idle()
 

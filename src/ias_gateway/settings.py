@@ -2,9 +2,14 @@
 
 import secrets
 import socket
+from collections.abc import Collection
+from typing import Annotated
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ias.contract.addresses import Network, networks
+from ias_gateway.head import Bounds, hosts
 
 MOST_WORKERS = 256
 
@@ -25,8 +30,25 @@ class GatewaySettings(BaseSettings):
     """Names this process in reservations and ledger lines; unlike any other that runs."""
     cache_salt_secret: SecretStr = Field(min_length=32)
     """Derives each organisation's `cache_salt`, so that tenants share no prefix cache."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(hosts)] = Field(
+        default=(), validate_default=False
+    )
+    """Names that clients know this gateway by, `api.example.com` or with a port, with commas between; empty for any."""
+    upstream_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = Field(
+        default=(), validate_default=False
+    )
+    """Networks in which engines may be though they are this machine's, its link's or a cloud's metadata service's."""
     max_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
+    max_audio_bytes: int = Field(default=25 * 1024 * 1024, ge=1024)
+    """The longest form with a recording; vLLM takes 25 MiB (`VLLM_MAX_AUDIO_CLIP_FILESIZE_MB`)."""
+    head_timeout: float = Field(default=10, gt=0)
+    body_timeout: float = Field(default=30, gt=0)
+    stalled_timeout: float = Field(default=30, gt=0)
+    """How long a client may leave unread what was written to it."""
     max_streams: int = Field(default=500, ge=1)
+    """Requests under way at once in a process; more are turned away."""
+    shed_lag_ms: int = Field(default=250, ge=1)
+    """New requests are turned away while the event loop is later than this."""
     lease: int = Field(default=30, ge=2, le=300)
     tick_ms: int = Field(default=250, ge=10, le=5000)
     first_token_timeout: float = Field(default=120, gt=0)
@@ -40,6 +62,17 @@ class GatewaySettings(BaseSettings):
     drain_timeout: float = Field(default=30, ge=0)
     access_log: bool = True
     log_level: str = "INFO"
+
+    def bounds(self, forms: Collection[bytes]) -> Bounds:
+        """What clients may send; `forms` are the paths that take a form with a recording."""
+        return Bounds(
+            self.max_body_bytes,
+            hosts=self.allowed_hosts,
+            forms=dict.fromkeys(forms, self.max_audio_bytes),
+            head_s=self.head_timeout,
+            body_s=self.body_timeout,
+            stalled_s=self.stalled_timeout,
+        )
 
 
 def read_settings() -> GatewaySettings:

@@ -3,6 +3,7 @@
 import sys
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from time import time
 
 import msgspec
@@ -12,6 +13,8 @@ Labels = tuple[str, ...]
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _LEVELS = ("debug", "info", "warning", "error")
 _FLUSH_AT = 200
+PIECE_BYTES = 4096
+"""PIPE_BUF of Linux: so much goes into a pipe whole, whatever other workers write to it at the same time."""
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -38,8 +41,20 @@ class Log:
         """Write what waits."""
         if self._lines:
             lines, self._lines = self._lines, []
-            sys.stdout.buffer.write(b"\n".join(lines) + b"\n")
-            sys.stdout.buffer.flush()
+            for piece in pieces(lines):
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+
+
+def pieces(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Whole lines, as many at a time as go into a pipe whole."""
+    first, size = 0, 0
+    for place, line in enumerate(lines):
+        if size and size + len(line) + 1 > PIECE_BYTES:
+            yield b"\n".join(lines[first:place]) + b"\n"
+            first, size = place, 0
+        size += len(line) + 1
+    yield b"\n".join(lines[first:]) + b"\n"
 
 
 class Counter:
@@ -110,6 +125,7 @@ class Metrics:
         self.open = Gauge("ias_gateway_open_requests", "Admitted requests under way.")
         self.unsettled = Gauge("ias_gateway_unsettled", "Settlements that Redis has not confirmed.")
         self.kept = Gauge("ias_gateway_kept_settlements", "Settlements kept until the ledger has them.")
+        self.shed = Counter("ias_gateway_shed_total", "Requests turned away at once, by reason.", ("reason",))
         self.redis_up = Gauge("ias_gateway_redis_up", "1 while Redis answers.")
         self.tasks = Gauge("ias_gateway_tasks", "Tasks of the event loop.")
         self.loop_lag = Gauge("ias_gateway_loop_lag_seconds", "How late the last tick was.")

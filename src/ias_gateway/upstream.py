@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from ias_gateway.addresses import STRICT, Addresses
+
 READ_BUFFER = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
 
@@ -126,6 +128,8 @@ class Connection(asyncio.Protocol):
         sink.end()
 
     def on_headers_complete(self) -> None:
+        if self._complete:
+            raise ValueError("there is more than one answer")
         # Asked here: llhttp clears its flags once the message is complete, and then always answers no.
         self._keep_alive = self._parser.should_keep_alive()
         self._headed = True
@@ -138,10 +142,16 @@ class Connection(asyncio.Protocol):
 
 
 class Pool:
-    """The connections to one replica, `http://host:port` or `https://host:port`, with an optional path before `/v1`."""
+    """The connections to one replica, `http://host:port` or `https://host:port`, with an optional path before `/v1`.
 
-    def __init__(self, base_url: str) -> None:
+    Args:
+        base_url: where the replica is.
+        addresses: looks its name up, and refuses where it must not lead.
+    """
+
+    def __init__(self, base_url: str, addresses: Addresses = STRICT) -> None:
         address = urlsplit(base_url)
+        self._addresses = addresses
         self._tls = ssl.create_default_context() if address.scheme == "https" else None
         self._host = address.hostname or "127.0.0.1"
         self._port = address.port or (443 if self._tls else 80)
@@ -163,9 +173,23 @@ class Pool:
             if not connection.closed:
                 return connection
         self.opened += 1
-        opening = self._loop.create_connection(lambda: Connection(self), self._host, self._port, ssl=self._tls)
-        _, connection = await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
-        return connection
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            return await self._connect(await self._addresses.lookup(self._host, self._port))
+
+    async def _connect(self, addresses: list[str]) -> Connection:
+        """The first that takes a connection of these addresses, not of whatever the name leads to by now."""
+        failure = OSError("there is no address")
+        name = self._host if self._tls else None
+        for address in addresses:
+            try:
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self), address, self._port, ssl=self._tls, server_hostname=name
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return connection
+        raise failure
 
     def message(self, path: bytes, content_type: bytes, request_id: str, body: bytes) -> bytes:
         """A whole request. Nothing of the client's headers is in it."""

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Sequence
 
 from ias_gateway.ending import LAST_WORDS_S, stop_asked
+from ias_gateway.head import Bounds
 from ias_gateway.overview import Overview
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
@@ -32,7 +33,7 @@ async def supervise(settings: GatewaySettings) -> None:
     stop = stop_asked()
     workers = [Worker(index, f"{settings.gateway_name}-{index}", log) for index in range(settings.gateway_workers)]
     overview = Overview(workers)
-    private = Server(overview.answer, settings.max_body_bytes)
+    private = Server(overview.answer, Bounds(settings.max_body_bytes))
     await private.listen(settings.gateway_metrics_host, settings.gateway_metrics_port)
     await must_be_free(settings.gateway_host, settings.gateway_port)
     lives = [asyncio.create_task(worker.live()) for worker in workers]

@@ -19,20 +19,23 @@ FROM billing.ledger_lines
 class Books:
     """What is wrong; nothing is, where all lists are empty and all sums are equal."""
 
+    same: int = 0
+    """Requests that were billed to the token as the engine wrote."""
     missing: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
     over_billed: list[str] = field(default_factory=list)
     lower_bounds: dict[str, int] = field(default_factory=dict)
     """Tokens that a request was billed less than the engine wrote, where its gateway was killed."""
-    unheard: list[str] = field(default_factory=list)
-    """Billed requests of which the engine wrote no line: it was killed before their end."""
+    unheard: dict[str, int] = field(default_factory=dict)
+    """Tokens of billed requests of which the engine wrote no line: it was killed before their end."""
     reserved: int = 0
     outbox: int = 0
     open: int = 0
     quarantined: int = 0
     used: int = 0
     ledger: int = 0
+    written: int = 0
     analytics: int = 0
 
     @property
@@ -73,6 +76,7 @@ def compare(lines: list[dict], written: list[dict]) -> Books:
     for entry in written:
         before = engine[entry["request_id"]]
         engine[entry["request_id"]] = (before[0] + entry["prompt_tokens"], before[1] + entry["completion_tokens"])
+    books.written = sum(map(sum, engine.values()))
     books.missing = [request for request in engine if request not in by_request]
     for request, own in by_request.items():
         if len({line["line"] for line in own}) < len(own) or min(line["line"] for line in own) != 1:
@@ -80,13 +84,14 @@ def compare(lines: list[dict], written: list[dict]) -> Books:
         if request in engine:
             _compare_request(books, request, own, engine[request])
         elif any(line["prompt"] or line["completion"] for line in own):
-            books.unheard.append(request)
+            books.unheard[request] = sum(line["prompt"] + line["completion"] for line in own)
     return books
 
 
 def _compare_request(books: Books, request: str, own: list[dict], wrote: tuple[int, int]) -> None:
     billed = sum(line["prompt"] for line in own), sum(line["completion"] for line in own)
     if billed == wrote:
+        books.same += 1
         return
     if billed[0] > wrote[0] or billed[1] > wrote[1]:
         books.over_billed.append(f"{request}: billed {billed}, written {wrote}: {own}")

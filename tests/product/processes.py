@@ -176,19 +176,25 @@ def _environment(database_url: str, redis_url: str, amqp_url: str | None) -> dic
         "IAS_AMQP_URL": amqp_url or "",
         "IAS_JWT_SECRET": SECRET,
         "IAS_CACHE_SALT_SECRET": SECRET,
-        "IAS_ALLOW_PRIVATE_BACKENDS": "true",
+        "IAS_UPSTREAM_ALLOW": "127.0.0.0/8",
+        "IAS_SHED_LAG_MS": "10000",
         "IAS_BCRYPT_COST": "4",
     }
 
 
-def _processes(whole: Product) -> tuple[Process, ...]:
-    python, env, folder = sys.executable, whole.env, whole.folder
-    engine = (
-        *(python, "-m", "ias.dev.engine", "--port", env["ENGINE_PORT"]),
-        *("--control-port", env["ENGINE_CONTROL_PORT"], "--log", str(whole.oracle)),
+def engine_process(whole: Product, name: str, ports: tuple[int, int]) -> Process:
+    """An engine on a port and a control port. All engines of a product write to one log, a line at a time."""
+    port, control = map(str, ports)
+    argv = (sys.executable, "-m", "ias.dev.engine", "--port", port, "--control-port", control)
+    return Process(
+        name, (*argv, "--log", str(whole.oracle)), whole.env, whole.folder, f"http://127.0.0.1:{port}/health"
     )
+
+
+def _processes(whole: Product) -> tuple[Process, ...]:
+    env, folder = whole.env, whole.folder
     return (
-        Process("engine", engine, env, folder, f"{whole.engine_url}/health"),
+        engine_process(whole, "engine", (int(env["ENGINE_PORT"]), int(env["ENGINE_CONTROL_PORT"]))),
         Process("worker", (str(BIN / "ias"), "worker"), env, folder, f"{whole.worker_url}/ready"),
         Process("api", (str(BIN / "ias"), "api"), env, folder, f"{whole.api_url}/ready"),
         Process("gateway", (str(BIN / "ias-gateway"),), env, folder, f"{whole.metrics_url}/ready"),

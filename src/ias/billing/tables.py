@@ -21,6 +21,7 @@ class Models(Table, tablename="models", schema="billing", db=ENGINE):
     context_length = Integer()
     max_output_tokens = Integer()
     tenant_salt = Boolean(default=True)
+    image_tokens = Integer(default=0)
     created_at = Timestamptz()
     updated_at = Timestamptz()
     removed_at = Timestamptz(null=True, default=None)

@@ -14,6 +14,7 @@ class ModelRoute(msgspec.Struct, frozen=True, kw_only=True):
         context_length: the engine's `max_model_len`; prompt and output together.
         max_output_tokens: output limit injected where the caller gives none.
         tenant_salt: whether the engine's prefix cache is separated by organisation (`cache_salt`).
+        image_tokens: what an image is held as until its tokens are known; 0: the model takes no images.
     """
 
     name: str
@@ -23,6 +24,7 @@ class ModelRoute(msgspec.Struct, frozen=True, kw_only=True):
     context_length: int = 8192
     max_output_tokens: int = 1024
     tenant_salt: bool = True
+    image_tokens: int = 0
 
 
 encode_route = msgspec.json.Encoder().encode

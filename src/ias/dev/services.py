@@ -76,7 +76,7 @@ def environment(state: State) -> dict[str, str]:
         "REDIS_URL": valkey.url(state),
         "JWT_SECRET": state.jwt_secret,
         "CACHE_SALT_SECRET": state.cache_salt_secret,
-        "ALLOW_PRIVATE_BACKENDS": "true",
+        "UPSTREAM_ALLOW": "127.0.0.0/8",
         **{f"{name.upper()}_HOST": HOST for name in ("api", "worker", "gateway", "gateway_metrics")},
         **{f"{name.upper()}_PORT": str(state.ports[name]) for name in ("api", "worker", "gateway", "gateway_metrics")},
     }

@@ -5,9 +5,9 @@ import msgspec
 from ias.contract.admission import NOT_ASKED, Ask
 from ias_gateway.bodies import messages
 from ias_gateway.bodies.messages import Message
-from ias_gateway.bodies.prompts import BEGINNING_BYTES, beginning
+from ias_gateway.bodies.prompts import beginning
 from ias_gateway.bodies.sampling import MAX_OUTPUT, Sampling
-from ias_gateway.bodies.strict import JSON, check_template, decode, encode, salted, within
+from ias_gateway.bodies.strict import JSON, check_depth, check_template, decode, encode, salted, within
 
 UNUSED = (
     *("store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
@@ -15,6 +15,9 @@ UNUSED = (
     *("functions", "function_call"),
 )
 """Fields of OpenAI's chat request that vLLM has no use for: accepted, and left out of what travels."""
+
+OPENING = 4
+"""Messages at most that say which conversation it is."""
 
 
 class Chat(Sampling, kw_only=True):
@@ -71,13 +74,14 @@ class Chat(Sampling, kw_only=True):
         return salted(encode(self), salt)
 
     def beginning(self) -> bytes:
-        """How the prompt begins: requests that share it share a prefix cache."""
-        first = self.messages[0].content
-        given: str | list[str | None] = first if isinstance(first, str) else [part.text for part in first or ()]
-        if isinstance(given, str) and len(self.messages) > 1 and len(given) < BEGINNING_BYTES:
-            second = self.messages[1].content
-            given += second if isinstance(second, str) else ""
-        return beginning(given)
+        """How the conversation begins, up to what its user says first: all of its turns share a prefix cache."""
+        begun = b""
+        for message in self.messages[:OPENING]:
+            content = message.content
+            begun += beginning(content if isinstance(content, str) else [part.text for part in content or ()])
+            if message.role == "user":
+                break
+        return begun
 
     def _bound(self) -> int:
         bound = sum(map(messages.bound, self.messages))
@@ -100,5 +104,8 @@ def read(raw: bytes) -> Chat:
     body.check()
     within("max_completion_tokens", body.max_completion_tokens, MAX_OUTPUT)
     messages.check(body.messages)
-    check_template(body.chat_template_kwargs)
+    if body.tools or body.chat_template_kwargs or body.response_format or body.structured_outputs or body.tool_choice:
+        kwargs = body.chat_template_kwargs
+        check_template(kwargs)
+        check_depth(body.tools, kwargs, body.response_format, body.structured_outputs, body.tool_choice)
     return body

@@ -23,14 +23,14 @@ class Body(Protocol):
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
         """The body for the engine: its name of the model, the output limit granted, the tenant's cache salt.
 
-        It may be asked for once.
+        It may be asked for once. Raises BadBody.
         """
 
     def wants_usage(self) -> tuple[bool, bool]:
         """Whether the client of a stream asked for usage at its end, and for running usage."""
 
     def beginning(self) -> bytes:
-        """How the prompt begins: requests that share it share a prefix cache."""
+        """How the prompt begins: requests that share it share a prefix cache. Raises BadBody."""
 
 
 def _scan_completion(wanted: tuple[bool, bool], choices: int) -> Scanner:

@@ -64,7 +64,10 @@ def _boundary(raw: bytes) -> bytes:
 
 
 def _segments(raw: bytes) -> list[tuple[MultipartSegment, bytes]]:
-    parser = PushMultipartParser(_boundary(raw), max_segment_count=MAX_FIELDS, strict=True)
+    boundary = _boundary(raw)
+    if not raw[-len(boundary) - 8 :].removesuffix(b"\r\n").endswith(b"\r\n--%b--" % boundary):
+        raise BadBody("The body of your request does not end with its boundary.")
+    parser = PushMultipartParser(boundary, max_segment_count=MAX_FIELDS, strict=True)
     found: list[tuple[MultipartSegment, bytes]] = []
     for event in parser.parse(raw):
         if isinstance(event, MultipartSegment):

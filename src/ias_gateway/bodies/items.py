@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from ias_gateway.bodies.parts import check_url
 from ias_gateway.bodies.strict import JSON, BadBody, Strict
 
@@ -46,10 +48,12 @@ class Item(Strict):
     output: str | list[ItemPart] | None = None
     summary: list[ItemPart] | None = None
     encrypted_content: str | None = None
+    caller: JSON = None
+    asynchronous: JSON = msgspec.field(default=None, name="async")
 
 
 def check(items: list[Item]) -> None:
-    """Refuse items without what their type needs, and images that the engine may not fetch.
+    """Refuse items without what their type needs and images that the engine may not fetch; leave out what is of no use.
 
     Raises:
         BadBody: it names the item.
@@ -63,6 +67,7 @@ def check(items: list[Item]) -> None:
             parts = getattr(item, name)
             if isinstance(parts, list):
                 _check_parts(parts, f"input[{number}].{name}")
+        item.caller = item.asynchronous = None
 
 
 def images(items: list[Item]) -> int:
@@ -88,7 +93,9 @@ def _check_parts(parts: list[ItemPart], place: str) -> None:
             raise BadBody(f"{where}: an `input_image` has an `image_url`, and no other part has one.", where)
         if part.image_url is not None:
             check_url(part.image_url, f"{where}.image_url")
-        part.prompt_cache_breakpoint = None
+        part.prompt_cache_breakpoint = part.logprobs = None
+        if part.annotations:
+            part.annotations = []
 
 
 _NEEDED: dict[str, tuple[str, ...]] = {

@@ -18,13 +18,20 @@ class FunctionCall(Strict):
     arguments: str
 
 
+class CustomCall(Strict):
+    """A call of a tool that takes a text."""
+
+    name: str
+    input: str
+
+
 class ToolCall(Strict):
     """A tool call of an assistant message."""
 
     id: str
     type: str
     function: FunctionCall | None = None
-    custom: dict[str, JSON] | None = None
+    custom: CustomCall | None = None
 
 
 class Message(Strict):

@@ -12,6 +12,9 @@ from ias_gateway.bodies.prompts import size
 from ias_gateway.bodies.strict import JSON, BadBody, Strict
 
 _DATA = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64,", re.IGNORECASE)
+_PLAIN = re.compile(r"[!-\[\]-~]+")
+_NAME = re.compile(r"(?:[a-z0-9_-]+\.)+([a-z][a-z0-9-]*)")
+_LOCAL = frozenset(("internal", "local", "localhost", "svc"))
 _UNPRICED = "is not served: there is no price for it here. Send text and images alone."
 _BAD_URL = "give an image as `data:image/…;base64,…` or as a public https:// address"
 
@@ -36,7 +39,9 @@ class Part(Strict):
 
 
 def check(parts: list[Part], place: str) -> None:
-    """Refuse what cannot be priced, and parts that say one thing and hold another; `place` is the field.
+    """Refuse what cannot be priced, and parts that say one thing and hold another; leave out what is of no use.
+
+    `place` is the field.
 
     Raises:
         BadBody: it names the part.
@@ -75,17 +80,19 @@ def check_url(url: str, place: str) -> None:
 
 def _public(url: str) -> bool:
     """Whether this is an https address whose host is a public address, or a name that is not local on its face."""
+    # Readers of addresses differ on what else stands in them.
+    if _PLAIN.fullmatch(url) is None:
+        return False
     try:
         address = urlsplit(url)
         host, _ = (address.hostname or "").rstrip("."), address.port
     except ValueError:
         return False
-    if address.scheme != "https" or "@" in address.netloc or not host.isascii():
+    if address.scheme != "https" or "@" in address.netloc:
         return False
     try:
         return ip_address(host).is_global
     except ValueError:
-        pass
-    labels = host.split(".")
-    # A number at the end is another spelling of an address: 127.1, 0x7f.1.
-    return len(labels) > 1 and labels[-1] not in {"internal", "local", "localhost"} and not labels[-1][:1].isdigit()
+        # A number at the end is another spelling of an address: 127.1, 0x7f.1.
+        found = _NAME.fullmatch(host)
+        return found is not None and found[1] not in _LOCAL

@@ -6,7 +6,7 @@ from ias.contract.admission import NO_OUTPUT, Ask
 from ias_gateway.bodies import parts, prompts
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.parts import Part
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_template, decode, encode, salted
+from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_depth, check_template, decode, encode, salted
 
 PAIRS = (("queries", "documents"), ("queries", "items"), ("data_1", "data_2"), ("text_1", "text_2"))
 """The names that vLLM knows for what is scored against what."""
@@ -137,6 +137,7 @@ def read_score(raw: bytes) -> Score:
 
 def _check(body: Pooling) -> None:
     check_template(body.chat_template_kwargs)
+    check_depth(body.chat_template_kwargs)
     for scored in (one for side in body.pairs() for one in side):
         if isinstance(scored, Content):
             parts.check(scored.content, "content")

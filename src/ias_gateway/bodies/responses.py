@@ -7,7 +7,7 @@ from ias_gateway.bodies import prompts
 from ias_gateway.bodies.items import Item, check, images, urls
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.sampling import MAX_OUTPUT
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_template, decode, encode, salted, within
+from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_depth, check_template, decode, encode, salted, within
 
 UNUSED = (
     *("access_programs", "context_management", "image", "moderation", "prompt_cache_key", "prompt_cache_options"),
@@ -103,7 +103,7 @@ class Responses(Strict, kw_only=True):
     def beginning(self) -> bytes:
         """How the prompt begins: requests that share it share a prefix cache."""
         first = self.input[:1] if isinstance(self.input, list) else self.input
-        return prompts.beginning([self.instructions, first])
+        return prompts.beginning(self.instructions or "") + prompts.beginning(first)
 
     def _bound(self) -> int:
         bound = 2 * OVERHEAD + prompts.size(self.instructions or "")
@@ -129,7 +129,8 @@ def read(raw: bytes) -> Responses:
     body = decode(_decoder, raw)
     for name, instead in STATEFUL.items():
         # `false` and null are what clients send who want no such thing.
-        if getattr(body, name) not in {None, False}:
+        value = getattr(body, name)
+        if value is not None and value is not False:
             raise BadBody(f"{name}: {instead}.", name)
     within("max_output_tokens", body.max_output_tokens, MAX_OUTPUT)
     if not body.input:
@@ -138,6 +139,8 @@ def read(raw: bytes) -> Responses:
         check(body.input)
     _check_tools(body.tools or [])
     check_template(body.chat_template_kwargs)
+    free = (body.tools, body.text, body.reasoning, body.tool_choice, body.structured_outputs, body.chat_template_kwargs)
+    check_depth(*free)
     return body
 
 

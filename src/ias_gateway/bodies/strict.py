@@ -16,7 +16,10 @@ _UNKNOWN = re.compile(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?")
 _MISSING = re.compile(r"missing required field `([^`]*)`(?: - at `\$\.?([^`]*)`)?")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`")
 
-encode = msgspec.json.Encoder().encode
+MAX_DEPTH = 64
+"""Of any JSON value, such as the parameters of a tool; engines read some hundred levels, and fail at more."""
+_DEEP = "The JSON body of your request is nested too deeply."
+_encode = msgspec.json.Encoder().encode
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -45,7 +48,7 @@ def decode(decoder: msgspec.json.Decoder[_T], raw: bytes) -> _T:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadBody(f"We could not parse the JSON body of your request: {error}.") from None
     except RecursionError:
-        raise BadBody("The JSON body of your request is nested too deeply.") from None
+        raise BadBody(_DEEP) from None
 
 
 def convert(texts: dict[str, str | list[str]], kind: type[_T]) -> _T:
@@ -60,6 +63,18 @@ def convert(texts: dict[str, str | list[str]], kind: type[_T]) -> _T:
         raise _explain(str(error)) from None
 
 
+def encode(value: object) -> bytes:
+    """JSON.
+
+    Raises:
+        BadBody: it is nested so deeply that it could be read, but not be written from here.
+    """
+    try:
+        return _encode(value)
+    except RecursionError:
+        raise BadBody(_DEEP) from None
+
+
 def within(name: str, value: int | None, most: int) -> None:
     """Refuse a number that is not from 1 to `most`.
 
@@ -68,6 +83,25 @@ def within(name: str, value: int | None, most: int) -> None:
     """
     if value is not None and not 1 <= value <= most:
         raise BadBody(f"{name}: must be from 1 to {most}, not {value}.", name)
+
+
+def check_depth(*values: JSON) -> None:
+    """Refuse values that are nested more deeply than `MAX_DEPTH`.
+
+    Raises:
+        BadBody: one is.
+    """
+    level: list[list[JSON] | dict[str, JSON]] = [list(values)]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise BadBody(_DEEP)
 
 
 def check_template(kwargs: dict[str, JSON] | None) -> None:

@@ -6,7 +6,7 @@ from ias.contract.admission import NOT_ASKED, Ask
 from ias_gateway.bodies import prompts
 from ias_gateway.bodies.prompts import Prompts
 from ias_gateway.bodies.sampling import MAX_N, Sampling
-from ias_gateway.bodies.strict import JSON, decode, encode, salted, within
+from ias_gateway.bodies.strict import JSON, check_depth, decode, encode, salted, within
 
 
 class Text(Sampling, kw_only=True):
@@ -54,4 +54,6 @@ def read(raw: bytes) -> Text:
     body = decode(_decoder, raw)
     body.check()
     within("best_of", body.best_of, MAX_N)
+    if body.response_format or body.structured_outputs:
+        check_depth(body.response_format, body.structured_outputs)
     return body

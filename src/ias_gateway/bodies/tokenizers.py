@@ -7,7 +7,7 @@ import msgspec
 from ias.contract.admission import NO_OUTPUT, Ask
 from ias_gateway.bodies import messages
 from ias_gateway.bodies.messages import Message
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_template, decode, encode
+from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_depth, check_template, decode, encode
 
 Token = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -72,6 +72,7 @@ def read_tokenize(raw: bytes) -> Tokenize:
         if messages.images(body.messages):
             raise BadBody("messages: images are not tokenized here; leave them out.", "messages")
     check_template(body.chat_template_kwargs)
+    check_depth(body.chat_template_kwargs, body.tools)
     return body
 
 

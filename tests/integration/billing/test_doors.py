@@ -105,12 +105,15 @@ async def test_changed_backends_reach_the_gateways(
     token = team.user.issue_key()["token"]
 
     changes = {"backends": [{"url": "http://a.example"}, {"url": "http://b.example"}], "max_output_tokens": 7}
+    changes["image_tokens"] = 1500
     root.api.patch(f"/models/{model['id']}", json=changes).raise_for_status()
 
     admitted = await asked(ground, token, model["name"])
     assert isinstance(admitted, Admitted)
     assert decode_route(admitted.route).replicas == ("http://a.example", "http://b.example")
     assert decode_route(admitted.route).max_output_tokens == 7
+    assert decode_route(admitted.route).image_tokens == 1500
+    assert root.get(f"/models/{model['id']}")["image_tokens"] == 1500
 
 
 async def test_a_new_rate_leaves_the_old_one_for_older_requests(

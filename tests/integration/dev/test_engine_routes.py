@@ -95,7 +95,8 @@ async def test_the_sdk_gets_json_that_fits_a_schema(sdk: openai.AsyncOpenAI) -> 
 
 async def test_models_are_listed_with_their_context(sdk: openai.AsyncOpenAI) -> None:
     found = {model.id: model.model_dump()["max_model_len"] async for model in sdk.models.list()}
-    assert found == {"mock-gpt": 1024, "alias": 1024, "mock-embed": 1024}
+    models = ("mock-gpt", "alias", "mock-reasoner", "mock-vision", "mock-embed", "mock-rerank", "mock-whisper")
+    assert found == dict.fromkeys(models, 1024)
 
 
 async def test_an_alias_is_answered_under_the_first_name(client: httpx.AsyncClient) -> None:
@@ -103,9 +104,9 @@ async def test_an_alias_is_answered_under_the_first_name(client: httpx.AsyncClie
     assert answer.json()["model"] == "mock-gpt"
 
 
-@pytest.mark.parametrize("path", [CHAT, TEXT, "/v1/embeddings", "/tokenize", "/detokenize"])
+@pytest.mark.parametrize("path", [CHAT, TEXT, "/v1/responses", "/tokenize", "/detokenize"])
 async def test_an_unknown_model_is_a_404_that_lists_the_known(client: httpx.AsyncClient, path: str) -> None:
-    known = {**body(), "prompt": "a", "input": "a", "tokens": [1]}
+    known = {**body(), "input": "a", "tokens": [1]} | ({} if path == "/v1/responses" else {"prompt": "a"})
     answer = await client.post(path, json={**known, "model": "nope"})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["type"], error["param"]) == (404, 404, "NotFoundError", "model")

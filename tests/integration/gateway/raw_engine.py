@@ -109,6 +109,7 @@ class RawEngine:
         self.calls: list[Call] = []
         self.open: set[Connection] = set()
         self.connections = 0
+        self.looks = 0
         self.healthy = True
         self.waiting = 0
         self._came = asyncio.Event()
@@ -147,13 +148,15 @@ class RawEngine:
             await call.send(whole(b"", b"200 OK" if self.healthy else b"503 Service Unavailable"))
         else:
             await call.send(whole(b'vllm:num_requests_waiting{engine="0",model_name="m"} %d.0\n' % self.waiting))
+            self.looks += 1
 
 
 @asynccontextmanager
-async def raw_engine(behave: Behave) -> AsyncIterator[RawEngine]:
+async def raw_engine(behave: Behave, port: int = 0) -> AsyncIterator[RawEngine]:
     """A listening engine."""
     engine = RawEngine(behave)
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(engine), "127.0.0.1", 0, backlog=4096)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(engine), "127.0.0.1", port, backlog=4096)
     engine.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield engine

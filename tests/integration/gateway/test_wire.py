@@ -3,52 +3,20 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import httpx
 import msgspec
 import pytest
 
 from tests.integration.gateway.place import CHAT, Tenant, eventually
-
-HEAD = b"POST /v1/chat/completions HTTP/1.1\r\n"
-HOST = b"host: localhost\r\n"
-GET = b"GET /v1/models HTTP/1.1\r\n"
-
-
-class Wire:
-    """A connection to the gateway, byte by byte."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    def send(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """One answer that tells its length."""
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode()
-        status, *lines = head.strip().split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines)
-        body = await self.reader.readexactly(int(headers.get("content-length", "0")))
-        return int(status.split()[1]), headers, body
-
-    async def rest(self) -> bytes:
-        """All that comes until the connection is closed."""
-        return await asyncio.wait_for(self.reader.read(), 10)
+from tests.integration.gateway.wire import FORM, GET, HEAD, HOST, Wire, request, wired
 
 
 @pytest.fixture
 async def wire(tenant: Tenant) -> AsyncIterator[Wire]:
-    url = httpx.URL(tenant.place.url)
-    reader, writer = await asyncio.open_connection(url.host, url.port, limit=2**22)
-    yield Wire(reader, writer)
-    writer.close()
-
-
-def request(tenant: Tenant, text: str = "hello", more: bytes = b"", **fields: object) -> bytes:
-    body = msgspec.json.encode(tenant.body(text, **fields))
-    key = f"authorization: Bearer {tenant.token}\r\n".encode()
-    return HEAD + HOST + key + more + b"content-length: %d\r\n\r\n" % len(body) + body
+    async with wired(tenant.place) as wire:
+        yield wire
 
 
 @pytest.mark.parametrize(
@@ -62,6 +30,19 @@ def request(tenant: Tenant, text: str = "hello", more: bytes = b"", **fields: ob
         (b"GET http://localhost/v1/models HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"TRACE /v1/models HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"PROPFIND /v1/models HTTP/1.1\r\n" + HOST + b"\r\n", 405),
+        (b"GET //localhost HTTP/9.9\r\n" + HOST + b"\r\n", 400),
+        (b"GET v1/models HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET /v1/models\r\n\r\n", 400),
+        (b"get /v1/models HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET /v1/mo\x00dels HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET /v1/models HTTP/1.1\n" + HOST + b"\r\n", 400),
+        (GET + b"host: localhost\n\n", 400),
+        (GET + HOST + b"x: a\rb\r\n\r\n", 400),
+        (GET + HOST + b": a\r\n\r\n", 400),
+        (GET + HOST + b"x\x00: a\r\n\r\n", 400),
+        (GET + HOST + b"content-type: application/json\r\ncontent-type: text/plain\r\n\r\n", 400),
         (b"nonsense\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
@@ -74,11 +55,27 @@ def request(tenant: Tenant, text: str = "hello", more: bytes = b"", **fields: ob
         (HEAD + HOST + b"content-length: -1\r\n\r\n", 400),
         (HEAD + HOST + b"content-length: \r\n\r\n", 400),
         (HEAD + HOST + b"content-length: 99999999999999999999\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + HOST + b"content-length: +5\r\n\r\n{}", 400),
+        (HEAD + HOST + b"content-length: 5, 5\r\n\r\n{}", 400),
+        (HEAD + HOST + b"content-length: 0x5\r\n\r\n{}", 400),
+        (HEAD + HOST + b"content-length : 5\r\n\r\n{}", 400),
         (HEAD + HOST + b"transfer-encoding: gzip\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding:\x0bchunked\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\n-1\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\nffffffffffffffff1\r\n", 400),
+        (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\n0\r\nhost: b\r\n\r\n", 400),
         (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\nzz\r\n", 400),
         (HEAD + HOST + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n", 401),
         (HEAD + HOST + b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\n{}", 415),
         (HEAD + HOST + b"content-type: text/plain\r\ncontent-length: 2\r\n\r\n{}", 415),
+        (HEAD + HOST + b"content-type: multipart/form-data; boundary=x\r\ncontent-length: 2\r\n\r\n{}", 415),
+        (HEAD + HOST + b"content-type: application/x-www-form-urlencoded\r\ncontent-length: 1\r\n\r\na", 415),
+        (FORM + HOST + b"content-type: application/json\r\ncontent-length: 2\r\n\r\n{}", 415),
         (HEAD + HOST + b"content-length: 2097153\r\n\r\n", 413),
         (HEAD + HOST + b"content-length: 999999999999999999\r\n\r\n", 413),
         (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\n" + (b"10000\r\n" + b"x" * 65536 + b"\r\n") * 33, 413),
@@ -96,7 +93,24 @@ async def test_what_cannot_be_trusted_is_refused_and_the_connection_closed(
     assert told == status
     assert set(msgspec.json.decode(body)["error"]) == {"message", "type", "param", "code"}
     assert headers["connection"] == "close"
+    assert UUID(headers["x-request-id"])
     assert await wire.rest() == b""
+
+
+async def test_a_refused_request_is_counted_and_noted_under_the_id_that_its_sender_was_told(
+    wire: Wire, tenant: Tenant
+) -> None:
+    wire.send(b"TRACE /v1/models HTTP/1.1\r\n" + HOST + b"\r\n")
+    _, headers, _ = await wire.answer()
+
+    async def noted() -> bool:
+        log = tenant.place.gateway.log.read_text()
+        return f'"request_id":"{headers["x-request-id"]}","endpoint":"refused","status":405' in log
+
+    await eventually(noted)
+    async with httpx.AsyncClient(base_url=tenant.place.probes) as client:
+        text = (await client.get("/metrics")).text
+    assert 'ias_gateway_requests_total{endpoint="refused",status="405"}' in text
 
 
 async def test_a_head_may_come_byte_by_byte(wire: Wire, tenant: Tenant) -> None:

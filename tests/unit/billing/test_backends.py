@@ -3,6 +3,9 @@
 import pytest
 
 from ias.billing.catalogue.domain import base_url
+from ias.contract.addresses import networks
+
+OURS = networks("127.0.0.0/8, ::1, 10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 192.168.0.0/16, fe80::/10")
 
 
 @pytest.mark.parametrize(
@@ -16,7 +19,7 @@ from ias.billing.catalogue.domain import base_url
     ],
 )
 def test_an_engine_may_be_reached_by_its_name_or_public_address(given: str, kept: str) -> None:
-    assert base_url(given, private_allowed=False) == kept
+    assert base_url(given, allowed=()) == kept
 
 
 @pytest.mark.parametrize(
@@ -35,10 +38,29 @@ def test_an_engine_may_be_reached_by_its_name_or_public_address(given: str, kept
         "http://100.64.0.1",
     ],
 )
-def test_a_private_address_is_refused_unless_settings_allow_it(url: str) -> None:
-    with pytest.raises(ValueError, match=r"private|this machine"):
-        base_url(url, private_allowed=False)
-    assert base_url(url, private_allowed=True).startswith("http://")
+def test_an_address_that_is_not_public_is_refused_unless_settings_list_its_network(url: str) -> None:
+    with pytest.raises(ValueError, match=r"address.*IAS_UPSTREAM_ALLOW|this machine.*IAS_UPSTREAM_ALLOW"):
+        base_url(url, allowed=())
+    with pytest.raises(ValueError, match="IAS_UPSTREAM_ALLOW"):
+        base_url(url, allowed=networks("172.16.0.0/12"))
+    assert base_url(url, allowed=OURS).startswith("http://")
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("http://127.0.0.2", "loopback"),
+        ("http://169.254.169.254", "link-local"),
+        ("http://100.100.100.200", "metadata"),
+        ("http://[fd00:ec2::254]", "metadata"),
+        ("http://[64:ff9b::a9fe:a9fe]", "link-local"),
+        ("http://10.1.2.3", "private"),
+        ("http://224.0.0.1", "multicast"),
+    ],
+)
+def test_the_refusal_says_what_the_address_is(url: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        base_url(url, allowed=())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +89,7 @@ def test_a_private_address_is_refused_unless_settings_allow_it(url: str) -> None
         ("http://0x7f000001", "unusual spelling"),
         ("http://127.1", "unusual spelling"),
         ("http://0.0.0.0:8000", "reserved"),
-        ("http://224.0.0.1", "reserved"),
+        ("http://224.0.0.1", "multicast"),
         ("http://engine :8000", "printable"),
         ("http://engine\r\nHost: evil", "printable"),
         ("http://ëngine:8000", "printable"),
@@ -76,4 +98,4 @@ def test_a_private_address_is_refused_unless_settings_allow_it(url: str) -> None
 )
 def test_what_is_not_an_engine_is_refused_with_the_reason(url: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        base_url(url, private_allowed=True)
+        base_url(url, allowed=OURS)

@@ -35,7 +35,7 @@ def a_model(**changes: object) -> Model:
 def test_backends_are_written_in_one_form_and_kept_once() -> None:
     model = a_model(backends=(Backend("http://LLAMA:8000/"), Backend("http://llama:8000"), Backend("http://two:8000")))
 
-    assert check(model, private_allowed=False).backends == (Backend("http://llama:8000"), Backend("http://two:8000"))
+    assert check(model, allowed=()).backends == (Backend("http://llama:8000"), Backend("http://two:8000"))
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_backends_are_written_in_one_form_and_kept_once() -> None:
 )
 def test_a_bad_field_is_named(changes: dict[str, object], pointer: str) -> None:
     with pytest.raises(BadModel) as bad:
-        check(a_model(**changes), private_allowed=False)
+        check(a_model(**changes), allowed=())
     assert [error.pointer for error in bad.value.errors] == [pointer]
 
 
 def test_all_bad_fields_are_named_at_once() -> None:
     with pytest.raises(BadModel) as bad:
-        check(a_model(name="", input_rate=Decimal(-1), backends=(Backend("x"),)), private_allowed=False)
+        check(a_model(name="", input_rate=Decimal(-1), backends=(Backend("x"),)), allowed=())
     assert [error.pointer for error in bad.value.errors] == ["/name", "/input_rate", "/backends/0/url"]
 
 
@@ -80,6 +80,7 @@ def test_a_route_tells_gateways_what_they_need_and_no_price() -> None:
         model.upstream_name,
         ("http://llama:8000",),
     )
+    assert a_model(image_tokens=1500).route().image_tokens == 1500
     assert (route.model_id, route.context_length, route.max_output_tokens) == (str(model.id), 8192, 1024)
     assert a_model(backends=msgspec.UNSET).route().replicas == ()
 

@@ -7,7 +7,7 @@ from ias.contract.admission import Ask
 
 TAG = "Ab3dEf9h"
 ASK = Ask("llama", 100, 1, 50, "/v1/chat/completions", streamed=True)
-OK = [b"ok", b"org", b"user", b"key", b"{}", b"202611", b"50", b"150", b"10", b"9", b"5", b"-1", b"-1", b"0"]
+OK = [b"ok", b"org", b"user", b"key", b"{}", b"202611", 50, 150, 10, 9, 5, -1, -1, 0]
 
 
 def every_call() -> list[admission.Command]:

@@ -21,8 +21,8 @@ from ias.contract.admission import (
 
 TAG = "abcdEFGH"
 ADMITTED = [
-    *(b"ok", b"org", b"user", b"key", b"{}", b"203001", b"50", b"150"),
-    *(b"10", b"9", b"100", b"-1", b"-1", b"0"),
+    *(b"ok", b"org", b"user", b"key", b"{}", b"203001", 50, 150),
+    *(10, 9, 100, -1, -1, 0),
 ]
 
 

@@ -71,6 +71,7 @@ def test_an_outcome_is_the_word_that_the_ledger_keeps() -> None:
         context_length=st.integers(1, 10**7),
         max_output_tokens=st.integers(1, 10**7),
         tenant_salt=st.booleans(),
+        image_tokens=st.integers(0, 10**6),
     )
 )
 def test_a_route_arrives_as_it_was_projected(route: ModelRoute) -> None:
@@ -79,4 +80,6 @@ def test_a_route_arrives_as_it_was_projected(route: ModelRoute) -> None:
 
 def test_a_route_always_tells_the_limits_that_the_function_library_reads() -> None:
     route = ModelRoute(name="m", model_id=str(UUID(int=1)), upstream_name="m", replicas=("http://a:1",))
-    assert {"context_length", "max_output_tokens", "model_id"} <= msgspec.json.decode(encode_route(route)).keys()
+    assert {"context_length", "max_output_tokens", "image_tokens", "model_id"} <= msgspec.json.decode(
+        encode_route(route)
+    ).keys()

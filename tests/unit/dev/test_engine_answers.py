@@ -51,14 +51,15 @@ def test_a_tool_is_called_with_arguments_that_fit(choice: str, name: str, finish
     wanted = choice if choice == "required" else {"type": "function", "function": {"name": choice}}
     answer = compose(chat(tools=TOOLS, tool_choice=wanted), Behaviour(), PROMPT, 0, 100)
     said = msgspec.json.decode(b'"%b"' % b"".join(answer.pieces), type=str)
-    assert (answer.tool, answer.finish) == (name, finish)
+    assert ([part.name for part in answer.calls], answer.finish) == ([name], finish)
     assert msgspec.json.decode(said) == ({"at": {}} if name == "look" else {})
 
 
 def test_tools_are_left_alone_unless_asked_for() -> None:
-    assert compose(chat(tools=TOOLS), Behaviour(), PROMPT, 0, 100).tool is None
-    assert compose(chat(tools=TOOLS, tool_choice="none"), Behaviour(tool=True), PROMPT, 0, 100).tool is None
-    assert compose(chat(tools=TOOLS), Behaviour(tool=True), PROMPT, 0, 100).tool == "look"
+    assert not compose(chat(tools=TOOLS), Behaviour(), PROMPT, 0, 100).calls
+    assert not compose(chat(tools=TOOLS, tool_choice="none"), Behaviour(tool=True), PROMPT, 0, 100).calls
+    (call,) = compose(chat(tools=TOOLS), Behaviour(tool=True), PROMPT, 0, 100).calls
+    assert call.name == "look"
 
 
 def test_a_tool_that_is_not_there_is_refused() -> None:

@@ -3,10 +3,16 @@
 import msgspec
 import pytest
 
+from ias.dev.engine import tokens
+from ias.dev.engine.parts import Eye
 from ias.dev.engine.refusals import Refused
 from ias.dev.engine.requests import Chat, Text, decoder, read
+from ias.dev.engine.routes.prompts import images, spoken
+from ias.dev.engine.served import Generator
 
 JSON = b"application/json; charset=utf-8"
+BLIND = Eye(Generator("mock-gpt"), 5)
+SEEING = Eye(Generator("mock-vision", sees=True), 5)
 
 
 def chat(raw: bytes, content_type: bytes = JSON) -> Chat:
@@ -24,13 +30,48 @@ def test_a_message_says_its_parts_and_what_it_calls() -> None:
         b'"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},'
         b'{"role":"user","content":null}]}'
     )
-    assert [message.text() for message in chat(raw).messages] == ["abf{}", ""]
+    assert spoken(chat(raw).messages, BLIND) == [("assistant", "abf{}"), ("user", "")]
 
 
-def test_a_part_that_is_no_text_is_refused() -> None:
-    asked = chat(b'{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}')
-    with pytest.raises(Refused, match="multimodal"):
-        asked.messages[0].text()
+def test_an_image_is_so_many_tokens_to_a_model_that_sees_and_refused_by_any_other() -> None:
+    asked = chat(b'{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x"}},"what"]}]}')
+    ((_, text),) = spoken(asked.messages, SEEING)
+    assert (tokens.count(text), images(asked.messages, SEEING), text[-4:]) == (5 + 1, 1, "what")
+    with pytest.raises(Refused, match="^mock-gpt is not a multimodal model$"):
+        spoken(asked.messages, BLIND)
+
+
+@pytest.mark.parametrize(
+    ("part", "status", "words"),
+    [
+        ('{"type":"input_audio","input_audio":{}}', 400, "At most 0 audio"),
+        ('{"type":"image_url","image_url":{"url":"data:image/png"}}', 400, "missing ',' separator"),
+        ('{"type":"image_url","image_url":{"url":"data:image/png,x"}}', 501, "Only base64"),
+        ('{"type":"image_url"}', 400, "ValidatorIterator"),
+        ('{"type":"text"}', 400, "ValidatorIterator"),
+        ('{"type":"smell"}', 400, "ValidatorIterator"),
+    ],
+)
+def test_a_part_that_does_not_fit_is_refused(part: str, status: int, words: str) -> None:
+    asked = chat(b'{"messages":[{"role":"user","content":[%b]}]}' % part.encode())
+    with pytest.raises(Refused, match=words) as refused:
+        spoken(asked.messages, SEEING)
+    assert refused.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        (b'"top_logprobs":2', "top_logprobs"),
+        (b'"top_logprobs":-2,"logprobs":true', "top_logprobs"),
+        (b'"top_logprobs":21,"logprobs":true', "logprobs"),
+        (b'"response_format":{"type":"json_schema"}', "response_format"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_and_named(fields: bytes, param: str) -> None:
+    with pytest.raises(Refused) as refused:
+        chat(b'{"messages":[],%b}' % fields).checked()
+    assert (refused.value.status, refused.value.param) == (400, param)
 
 
 @pytest.mark.parametrize(

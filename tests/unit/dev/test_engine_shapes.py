@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from ias.dev.engine import bodies, chunks
-from ias.dev.engine.answers import Answer
+from ias.dev.engine.answers import Answer, Kind, Part
 from ias.dev.engine.directives import Behaviour
 from ias.dev.engine.outline import Outline
 
@@ -103,7 +103,8 @@ def test_choices_take_turns_and_each_runs_its_own_usage() -> None:
 
 
 def test_a_tool_call_is_named_first_and_then_argued() -> None:
-    called = Answer(pieces=(b"", b'{\\"ok', b'\\":1}', b""), finish="tool_calls", tool="get_weather")
+    part = Part(Kind.CALL, 0, 3, "get_weather")
+    called = Answer(pieces=(b"", b'{\\"ok', b'\\":1}', b""), finish="tool_calls", parts=(part,))
     deltas = [msgspec.json.decode(event)["choices"][0]["delta"] for event in events(outline(answers=(called,)))[1:5]]
     (first,) = deltas[0]["tool_calls"]
     assert (deltas[0]["content"], first["type"], first["index"]) == (None, "function", 0)

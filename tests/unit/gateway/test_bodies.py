@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ias.contract.admission import NO_OUTPUT, NOT_ASKED, Ask
 from ias_gateway.bodies import chat as chats
-from ias_gateway.bodies import messages, prompts
+from ias_gateway.bodies import messages, prompts, strict
 from ias_gateway.bodies.endpoints import BY_PATH, Endpoint
 from ias_gateway.bodies.strict import BadBody
 
@@ -248,7 +248,7 @@ def test_embeddings_never_tell_running_usage() -> None:
         (
             chat(messages=[{"role": "system", "content": "s" * 9999}, {"role": "user", "content": "a"}]),
             chat(messages=[{"role": "system", "content": "s" * 9999}, {"role": "user", "content": "b"}]),
-            True,
+            False,
         ),
         (
             chat(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "a"}]),
@@ -260,7 +260,33 @@ def test_embeddings_never_tell_running_usage() -> None:
             chat(messages=[{"role": "user", "content": [{"type": "text", "text": "b"}]}]),
             False,
         ),
-        (chat(messages=[{"role": "assistant"}]), chat(messages=[{"role": "assistant"}, {"role": "user"}]), True),
+        (
+            chat(messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "a"}]),
+            chat(
+                messages=[
+                    {"role": "system", "content": "s"},
+                    {"role": "user", "content": "a"},
+                    {"role": "assistant", "content": "b"},
+                    {"role": "user", "content": "c"},
+                ]
+            ),
+            True,
+        ),
+        (
+            chat(messages=[{"role": "user", "content": "a"}]),
+            chat(messages=[{"role": "user", "content": "a"}, {"role": "assistant"}, {"role": "user", "content": "b"}]),
+            True,
+        ),
+        (
+            chat(messages=[{"role": "user", "content": "a" * 9999 + "b"}]),
+            chat(messages=[{"role": "user", "content": "a" * 9999 + "c"}]),
+            True,
+        ),
+        (
+            chat(messages=[{"role": "assistant"}] * 4),
+            chat(messages=[{"role": "assistant"}] * 4 + [{"role": "user", "content": "a"}]),
+            True,
+        ),
     ],
 )
 def test_prompts_that_begin_alike_are_known_by_their_beginning(one: bytes, other: bytes, shared: bool) -> None:
@@ -372,8 +398,23 @@ def test_a_body_with_some_bytes_changed_is_read_or_refused(
     assert sent is None or decode(sent)["model"] == "upstream"
 
 
-@given(st.integers(1, 3000), st.sampled_from(["chat_template_kwargs", "response_format", "tools"]))
+@pytest.mark.parametrize("depth", [1, strict.MAX_DEPTH, strict.MAX_DEPTH + 1, 500, 990, 3000])
+@pytest.mark.parametrize("field", ["chat_template_kwargs", "response_format", "tools", "tool_choice"])
 def test_deep_nesting_is_refused_or_travels_whole(depth: int, field: str) -> None:
-    nested = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
-    sent = passes(CHAT, chat()[:-1] + b',"%b":%b}' % (field.encode(), b"[%b]" % nested if field == "tools" else nested))
-    assert sent.count(b"[") == depth + 1 + (field == "tools") if sent else depth > 500
+    wrapped = 1 if field == "tools" else 0
+    lists = depth - 1 - wrapped  # the object, and the list of tools, are levels too
+    nested = b'{"a":' + b"[" * lists + b"]" * lists + b"}" if lists > 0 else b"{}"
+    sent = passes(CHAT, chat()[:-1] + b',"%b":%b}' % (field.encode(), b"[%b]" % nested if wrapped else nested))
+    if depth > strict.MAX_DEPTH:
+        assert sent is None
+    else:
+        assert sent is not None
+        assert sent.count(b"[") == max(0, lists) + 1 + wrapped
+
+
+def test_what_cannot_be_written_anew_is_refused_like_what_cannot_be_read() -> None:
+    value: list[object] = []
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(BadBody, match="too deeply"):
+        strict.encode(value)

@@ -6,9 +6,13 @@ from time import monotonic
 
 import pytest
 
-from ias_gateway.connection import BODY_TIMEOUT_S, HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINGER_S, Connection
+from ias_gateway.connection import IDLE_S, LINGER_S, Connection
+from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
+from ias_gateway.head import UNHURRIED_S, Bounds
 
+HEAD_S, BODY_S, STALLED_S = 10.0, 30.0, 30.0
+MOST = 100_000
 REQUEST = b"POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -18,7 +22,7 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.sent = b""
-        self.closed = self.ended = self.reading_paused = False
+        self.closed = self.aborted = self.ended = self.reading_paused = False
 
     def write(self, data: bytes) -> None:
         self.sent += data
@@ -31,6 +35,9 @@ class Transport(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.aborted = True
 
     def pause_reading(self) -> None:
         self.reading_paused = True
@@ -45,11 +52,30 @@ class Server:
     def __init__(self) -> None:
         self.connections: set[Connection] = set()
         self.draining = False
-        self.max_body_bytes = 1000
+        self.bounds = Bounds(MOST)
         self.begun: list[Exchange] = []
 
     def run(self, exchange: Exchange) -> None:
         self.begun.append(exchange)
+
+    def refuse(self, exchange: Exchange, error: ApiError) -> None:
+        exchange.refuse(error)
+
+
+class Watcher:
+    """Notes what the client does."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def client_gone(self) -> None:
+        self.told.append("gone")
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def resume(self) -> None:
+        self.told.append("resume")
 
 
 class Client:
@@ -80,7 +106,7 @@ def client() -> Client:
 
 
 @pytest.mark.parametrize(
-    ("sent", "limit"), [(REQUEST[:20], HEAD_TIMEOUT_S), (REQUEST[:50], HEAD_TIMEOUT_S), (REQUEST[:-1], BODY_TIMEOUT_S)]
+    ("sent", "limit"), [(b"P", HEAD_S), (REQUEST[:20], HEAD_S), (REQUEST[:50], HEAD_S), (REQUEST[:-1], UNHURRIED_S)]
 )
 def test_a_request_that_does_not_arrive_in_time_is_a_408(client: Client, sent: bytes, limit: float) -> None:
     client.send(sent)
@@ -94,19 +120,19 @@ def test_so_it_is_with_the_second_request_of_a_connection(client: Client) -> Non
     client.send(REQUEST)
     client.answered()
     client.send(REQUEST[:40])
-    client.later(HEAD_TIMEOUT_S + 1)
+    client.later(HEAD_S + 1)
     assert client.statuses == ["200", "408"]
 
 
 def test_a_connection_on_which_nothing_comes_is_closed_without_a_word(client: Client) -> None:
-    client.later(HEAD_TIMEOUT_S + 1)
+    client.later(HEAD_S + 1)
     assert client.transport.closed
     other = Client()
     other.send(REQUEST)
     other.answered()
-    other.later(IDLE_TIMEOUT_S - 1)
+    other.later(IDLE_S - 1)
     assert not other.transport.closed
-    other.later(IDLE_TIMEOUT_S + 1)
+    other.later(IDLE_S + 1)
     assert other.transport.closed
     assert other.statuses == ["200"]
 
@@ -163,3 +189,114 @@ def test_a_draining_server_closes_after_the_answer_and_says_so(client: Client) -
 def test_an_idle_connection_of_a_draining_server_is_closed_at_once(client: Client) -> None:
     client.connection.close_idle()
     assert client.transport.closed
+
+
+def begin(length: int) -> bytes:
+    return b"POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % length
+
+
+def test_a_body_must_come_at_a_kilobyte_a_second_and_be_there_in_time(client: Client) -> None:
+    client.send(begin(MOST) + b"x" * 20_000)
+    client.later(19)
+    assert client.statuses == []
+    client.later(20.5)
+    assert client.statuses == ["408"]
+    other = Client()
+    other.send(begin(MOST) + b"x" * 90_000)
+    other.later(BODY_S - 1)
+    assert other.statuses == []
+    other.later(BODY_S + 1)
+    assert other.statuses == ["408"]
+
+
+def test_a_body_behind_a_request_under_way_has_its_time_once_that_is_answered(client: Client) -> None:
+    client.send(REQUEST + begin(10))
+    client.later(BODY_S + 1)
+    assert client.statuses == []
+    client.answered()
+    client.later(BODY_S + 1)
+    assert client.statuses == ["200", "408"]
+
+
+@pytest.mark.parametrize(
+    "unending",
+    [
+        b"GET / HTTP/1.1\r\nhost: a\r\nx: ",
+        b"GET /",
+        REQUEST[:-2].replace(b"content-length: 2", b"transfer-encoding: chunked") + b"1;",
+        REQUEST[:-2].replace(b"content-length: 2", b"transfer-encoding: chunked") + b"0\r\nx: ",
+    ],
+    ids=["a field", "a path", "an extension of a chunk", "a field behind the body"],
+)
+def test_what_has_no_end_is_refused_before_it_is_kept(client: Client, unending: bytes) -> None:
+    client.send(unending)
+    for _ in range(40):
+        client.send(b"x" * 1000)
+    assert client.statuses == ["431"]
+
+
+def test_a_large_body_may_come_in_small_pieces(client: Client) -> None:
+    client.send(begin(MOST))
+    for _ in range(MOST // 100):
+        client.send(b"x" * 100)
+    assert client.server.begun[0].body == b"x" * MOST
+
+
+def test_requests_ahead_are_not_read_once_their_bodies_are_more_than_one_may_be(client: Client) -> None:
+    client.send(REQUEST)
+    for _ in range(2):
+        assert not client.transport.reading_paused
+        client.send(begin(60_000) + b"x" * 60_000)
+    assert client.transport.reading_paused
+    client.answered()
+    assert not client.transport.reading_paused
+    client.answered(1)
+    client.answered(2)
+    assert client.statuses == ["200"] * 3
+
+
+def test_a_client_that_reads_nothing_is_given_up_and_its_request_told(client: Client) -> None:
+    client.send(REQUEST)
+    watcher = client.server.begun[0].watcher = Watcher()
+    client.connection.pause_writing()
+    client.later(STALLED_S - 1)
+    assert not client.transport.aborted
+    client.connection.resume_writing()
+    client.connection.pause_writing()
+    client.later(STALLED_S + 1)
+    assert client.transport.aborted
+    client.connection.connection_lost(None)
+    assert watcher.told == ["pause", "resume", "pause", "gone"]
+
+
+def test_a_client_that_reads_again_is_kept(client: Client) -> None:
+    client.send(REQUEST)
+    client.connection.pause_writing()
+    client.connection.resume_writing()
+    client.later(STALLED_S + 1)
+    assert not client.transport.aborted
+
+
+def test_a_client_that_does_not_read_the_end_is_not_waited_for_without_end(client: Client) -> None:
+    client.send(REQUEST.replace(b"host: a", b"host: a\r\nconnection: close"))
+    client.answered()
+    assert client.transport.closed
+    client.later(STALLED_S - 1)
+    assert not client.transport.aborted
+    client.later(STALLED_S + 1)
+    assert client.transport.aborted
+
+
+def test_answers_do_not_pile_up_for_a_client_that_asks_and_does_not_read(client: Client) -> None:
+    client.send(REQUEST)
+    client.connection.pause_writing()
+    client.answered()
+    client.send(REQUEST * 20)
+    assert len(client.server.begun) == 1
+    assert client.transport.reading_paused
+    client.connection.resume_writing()
+    assert len(client.server.begun) == 2
+    assert not client.transport.reading_paused
+    for place in range(1, 21):
+        client.answered(place)
+    assert client.statuses == ["200"] * 21

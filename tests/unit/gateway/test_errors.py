@@ -39,6 +39,24 @@ def test_the_engines_name_of_a_model_is_not_told() -> None:
     assert error.detail.code is None
 
 
+@pytest.mark.parametrize(("status", "body"), [(404, b'{"detail":"Not Found"}'), (501, vllm("no Responses API"))])
+def test_a_model_of_another_task_is_named_with_its_public_name(status: int, body: bytes) -> None:
+    error = errors.translate(status, body, ("inner-7b", "llama"))
+    assert error.detail.message == "The model `llama` does not serve this endpoint."
+    assert error.detail.param == "model"
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [("'Input should be a valid integer'", "Input should be a valid integer"), ("\"Use 'a'\"", "Use 'a'")],
+)
+def test_of_a_type_error_only_the_sentence_is_told(problem: str, told: str) -> None:
+    one = f"{{'type': 'int_type', 'loc': 'body.seed', 'msg': {problem}, 'input': 'my secret prompt'}}"
+    for said in (f"1 validation error:\n  {one}", f"2 validation errors:\n  {one}\n  {one}"):
+        error = errors.translate(400, vllm(said, param="body.seed"), ("m", "m"))
+        assert (error.detail.message, error.detail.param) == (f"seed: {told}.", "seed")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
@@ -46,6 +64,9 @@ def test_the_engines_name_of_a_model_is_not_told() -> None:
         (503, b"", 503),
         (401, b"", 502),
         (404, b'{"detail":"Not Found"}', 400),
+        (404, b'{"error":{"message":"Not Found","type":"Not Found","code":404}}', 400),
+        (404, b'{"error":{"message":"The model `inner` does not exist.","type":"NotFoundError","code":404}}', 502),
+        (501, b'{"error":{"message":"The model does not support Rerank (Score) API","code":501}}', 400),
         (500, b"x", 502),
         (400, b"not json", 502),
         (400, b"{}", 400),

@@ -1,9 +1,13 @@
 """Metrics in Prometheus's text form, and log lines that are JSON."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ias_gateway.telemetry import Counter, Histogram, Log, Metrics
+from ias_gateway.telemetry import PIECE_BYTES, Counter, Histogram, Log, Metrics, pieces
 
 
 def test_a_counter_tells_its_values_by_label() -> None:
@@ -44,6 +48,16 @@ def test_log_lines_are_json_and_wait_for_each_other(capsysbinary: pytest.Capture
     log.flush()
     line = msgspec.json.decode(capsysbinary.readouterr().out)
     assert (line["event"], line["status"], line["process"], line["level"]) == ("request", 200, "gateway", "info")
+
+
+@given(st.lists(st.integers(0, 2 * PIECE_BYTES), min_size=1, max_size=20))
+def test_lines_are_written_whole_and_as_many_at_a_time_as_a_pipe_takes_whole(sizes: list[int]) -> None:
+    lines = [b"x" * size for size in sizes]
+    written = list(pieces(lines))
+    assert b"".join(written) == b"\n".join(lines) + b"\n"
+    assert all(piece.endswith(b"\n") for piece in written)
+    assert all(len(piece) <= PIECE_BYTES or piece.count(b"\n") == 1 for piece in written)
+    assert all(len(one) + len(other.split(b"\n")[0]) + 1 > PIECE_BYTES for one, other in pairwise(written))
 
 
 def test_warnings_do_not_wait(capsysbinary: pytest.CaptureFixture[bytes]) -> None:

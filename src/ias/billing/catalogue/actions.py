@@ -45,7 +45,7 @@ async def register(principal: Principal, new: NewModel, edge: Edge) -> Model:
         ModelNameTaken: there is one of this name.
         EdgeDown: it is registered, but Redis does not know all of it yet; the worker keeps trying.
     """
-    model = check(_registered(new), private_allowed=settings().allow_private_backends)
+    model = check(_registered(new), allowed=settings().upstream_allow)
     async with transaction(principal) as connection:
         try:
             await Models.from_dict({"id": model.id, "created_at": model.created_at, **_columns(model)}).save()
@@ -70,7 +70,7 @@ async def change(principal: Principal, model_id: UUID, changes: ModelChanges, ed
     async with transaction(principal) as connection:
         await _lock(model_id)
         before = await registered(connection, model_id)
-        model = check(_changed(before, changes), private_allowed=settings().allow_private_backends)
+        model = check(_changed(before, changes), allowed=settings().upstream_allow)
         await Models.update(dict(_columns(model).items())).where(Models.id == model_id)
         if model.backends != before.backends:
             await ModelBackends.delete().where(ModelBackends.model_id == model_id)
@@ -176,6 +176,7 @@ def _registered(new: NewModel) -> Model:
         context_length=new.context_length,
         max_output_tokens=new.max_output_tokens or max(1, min(USUAL_OUTPUT, new.context_length // 2)),
         tenant_salt=new.tenant_salt,
+        image_tokens=new.image_tokens,
         input_rate=new.input_rate,
         output_rate=new.output_rate,
         cached_input_rate=new.input_rate if new.cached_input_rate is None else new.cached_input_rate,
@@ -200,6 +201,7 @@ def _columns(model: Model) -> dict[str, object]:
         "context_length": model.context_length,
         "max_output_tokens": model.max_output_tokens,
         "tenant_salt": model.tenant_salt,
+        "image_tokens": model.image_tokens,
         "updated_at": model.updated_at,
     }
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -11,10 +12,12 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ias.contract.addresses import Network, allows, unwrapped, why_not
 from ias.contract.catalogue import ModelRoute
 from ias.problems import FieldError, Problem
 
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+ImageTokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Money = Decimal
 """Money per 1,000 tokens, a string in JSON."""
 
@@ -31,6 +34,8 @@ NOT_ENGINES = frozenset(
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 _HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
 _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
+_METADATA_SERVICE = ipaddress.IPv4Address("169.254.169.254")
 _METADATA = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
 
 
@@ -57,6 +62,8 @@ class NewModel(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     max_output_tokens: Tokens | None = None
     """Where it is left out, 1024, or half of a short context."""
     tenant_salt: bool = True
+    image_tokens: ImageTokens = 0
+    """What an image is held as until its tokens are known, at least as many as one can be; 0: it takes no images."""
     input_rate: Money = Decimal(0)
     output_rate: Money = Decimal(0)
     cached_input_rate: Money | None = None
@@ -72,6 +79,7 @@ class ModelChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     context_length: Tokens | UnsetType = UNSET
     max_output_tokens: Tokens | UnsetType = UNSET
     tenant_salt: bool | UnsetType = UNSET
+    image_tokens: ImageTokens | UnsetType = UNSET
     input_rate: Money | UnsetType = UNSET
     output_rate: Money | UnsetType = UNSET
     cached_input_rate: Money | UnsetType = UNSET
@@ -87,6 +95,7 @@ class Model(msgspec.Struct, kw_only=True, frozen=True):
     context_length: int
     max_output_tokens: int
     tenant_salt: bool
+    image_tokens: int = 0
     input_rate: Money
     output_rate: Money
     cached_input_rate: Money
@@ -105,6 +114,7 @@ class Model(msgspec.Struct, kw_only=True, frozen=True):
             context_length=self.context_length,
             max_output_tokens=self.max_output_tokens,
             tenant_salt=self.tenant_salt,
+            image_tokens=self.image_tokens,
         )
 
 
@@ -114,7 +124,7 @@ class ModelAccess(msgspec.Struct, forbid_unknown_fields=True):
     models: list[str] | None
 
 
-def check(model: Model, *, private_allowed: bool) -> Model:
+def check(model: Model, *, allowed: Sequence[Network]) -> Model:
     """The model with its backends written in one form.
 
     Raises:
@@ -124,7 +134,7 @@ def check(model: Model, *, private_allowed: bool) -> Model:
     backends = []
     for place, backend in enumerate(() if model.backends is UNSET else model.backends):
         try:
-            backends.append(Backend(base_url(backend.url, private_allowed=private_allowed)))
+            backends.append(Backend(base_url(backend.url, allowed=allowed)))
         except ValueError as error:
             errors.append(FieldError(f"/backends/{place}/url", str(error)))
     if not errors and not 1 <= len(set(backends)) <= MOST_BACKENDS:
@@ -142,7 +152,7 @@ def written(money: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def base_url(url: str, *, private_allowed: bool) -> str:
+def base_url(url: str, *, allowed: Sequence[Network]) -> str:
     """An engine's base URL in one form: scheme, host and, where it was given, port.
 
     Raises:
@@ -157,7 +167,7 @@ def base_url(url: str, *, private_allowed: bool) -> str:
         raise ValueError("must not have a user name or password in it")
     if parts.path not in {"", "/"} or "?" in url or "#" in url:
         raise ValueError("must be a base URL without path, query and fragment; the gateway adds /v1/…")
-    host, port = _host(parts, private_allowed=private_allowed), _port(parts)
+    host, port = _host(parts, allowed=allowed), _port(parts)
     return f"{parts.scheme}://{host}" if port is None else f"{parts.scheme}://{host}:{port}"
 
 
@@ -171,29 +181,34 @@ def _port(parts: SplitResult) -> int | None:
     return port
 
 
-def _host(parts: SplitResult, *, private_allowed: bool) -> str:
+def _host(parts: SplitResult, *, allowed: Sequence[Network]) -> str:
     host = (parts.hostname or "").rstrip(".")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return _host_name(host, private_allowed=private_allowed)
+        return _host_name(host, allowed=allowed)
     shown = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6
-    inner = getattr(address, "ipv4_mapped", None) or address
-    if inner.is_unspecified or inner.is_multicast or not (inner.is_global or private_allowed):
+    public = allows(allowed, address) or unwrapped(address).is_global
+    kind = why_not(address, allowed) or (None if public else "a private address")
+    if kind is not None:
         raise ValueError(
-            f"{shown} is a private, link-local or reserved address; use the engine's public address or name"
+            f"{shown} is {kind}; use the engine's public address or name, or list its network in IAS_UPSTREAM_ALLOW"
         )
     return shown
 
 
-def _host_name(host: str, *, private_allowed: bool) -> str:
+def _host_name(host: str, *, allowed: Sequence[Network]) -> str:
     labels = host.split(".")
     if len(host) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels):  # noqa: PLR2004 - RFC 1035
         raise ValueError("must have a host name or an address")
     if _NUMERIC.fullmatch(labels[-1]):
         raise ValueError("must not have an address in an unusual spelling")
-    if not private_allowed and (labels[-1] == "localhost" or host in _METADATA):
-        raise ValueError(f"{host} is this machine or its cloud's metadata; use the engine's own name")
+    stands_for = _LOOPBACK if labels[-1] == "localhost" else _METADATA_SERVICE if host in _METADATA else None
+    if stands_for is not None and not allows(allowed, stands_for):
+        raise ValueError(
+            f"{host} is this machine or its cloud's metadata; use the engine's own name, or list {stands_for} in "
+            "IAS_UPSTREAM_ALLOW"
+        )
     return host
 
 

@@ -16,7 +16,8 @@ from ias.problems import NotFound
 
 _MODELS = """
 SELECT m.id, m.name, m.upstream_name, m.enabled, m.context_length, m.max_output_tokens, m.tenant_salt,
-       m.created_at, m.updated_at, r.input AS input_rate, r.output AS output_rate, r.cached_input AS cached_input_rate,
+       m.image_tokens, m.created_at, m.updated_at,
+       r.input AS input_rate, r.output AS output_rate, r.cached_input AS cached_input_rate,
        ARRAY(SELECT b.url FROM billing.model_backends b WHERE b.model_id = m.id ORDER BY b.id) AS urls
 FROM billing.models m
 CROSS JOIN LATERAL (

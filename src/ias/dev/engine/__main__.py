@@ -15,6 +15,7 @@ from ias.dev.engine.directives import Settings
 from ias.dev.engine.engine import Engine
 from ias.dev.engine.listener import Listener
 from ias.dev.engine.oracle import Oracle
+from ias.dev.engine.served import Served
 from ias.dev.engine.serving import serve
 
 _LOCAL = "127.0.0.1"
@@ -24,8 +25,12 @@ _LOCAL = "127.0.0.1"
 @click.option("--host", default=_LOCAL, show_default=True)
 @click.option("--port", type=int, default=8000, show_default=True)
 @click.option("--control-port", type=int, help="Where behaviour is set and the oracle read, on 127.0.0.1 only.")
-@click.option("--model", "models", multiple=True, default=("mock-gpt",), show_default=True, help="Its names.")
-@click.option("--embedding-model", "embedders", multiple=True, default=("mock-embed",), show_default=True)
+@click.option("--model", "generative", multiple=True, default=("mock-gpt",), show_default=True, help="Its names.")
+@click.option("--reasoning-model", "reasoning", multiple=True, default=("mock-reasoner",), show_default=True)
+@click.option("--vision-model", "seeing", multiple=True, default=("mock-vision",), show_default=True)
+@click.option("--embedding-model", "embedding", multiple=True, default=("mock-embed",), show_default=True)
+@click.option("--rerank-model", "reranking", multiple=True, default=("mock-rerank",), show_default=True)
+@click.option("--audio-model", "transcribing", multiple=True, default=("mock-whisper",), show_default=True)
 @click.option("--max-model-len", type=click.IntRange(2), default=8192, show_default=True)
 @click.option("--tokens", type=click.IntRange(1), default=16, show_default=True, help="Tokens of an answer.")
 @click.option("--first-ms", type=float, default=0.0, show_default=True, help="Wait before the first byte.")
@@ -34,20 +39,19 @@ _LOCAL = "127.0.0.1"
 @click.option("--cache-block", type=click.IntRange(1), default=16, show_default=True, help="Tokens of a block.")
 @click.option("--cache-blocks", type=click.IntRange(1), default=65_536, show_default=True, help="Blocks kept.")
 @click.option("--log", type=click.Path(path_type=Path), help="Where the oracle adds a JSON line a request.")
-def main(  # noqa: PLR0913 - one argument an option
+def main(
     *,
     host: str,
     port: int,
     control_port: int | None,
-    models: tuple[str, ...],
-    embedders: tuple[str, ...],
     max_model_len: int,
     log: Path | None,
-    **behaviour: float,
+    **named: float | tuple[str, ...],
 ) -> None:
     """Behave as vLLM does, with known tokens and settable faults."""
-    settings = msgspec.convert(behaviour, Settings)
-    engine = Engine(models, embedders, max_model_len, settings, Oracle(log))
+    served = msgspec.convert({name: named.pop(name) for name in Served.__struct_fields__}, Served)
+    settings = msgspec.convert(named, Settings)
+    engine = Engine(served, max_model_len, settings, Oracle(log))
     uvloop.run(_run(engine, (host, port), control_port))
 
 

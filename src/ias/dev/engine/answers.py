@@ -4,10 +4,12 @@ An answer of its own accord ends with an end mark, which is a token without text
 """
 
 from collections.abc import Sequence
+from enum import Enum
 
 import msgspec
 
 from ias.dev.engine import tokens
+from ias.dev.engine.calls import Tool, chosen
 from ias.dev.engine.directives import Behaviour
 from ias.dev.engine.refusals import bad_field
 from ias.dev.engine.requests import Asked, Chat
@@ -15,6 +17,32 @@ from ias.dev.engine.structured import sample
 
 _END_MARK = b""
 _PIECE = 4
+_ASIDE = 1 << 16
+
+
+class Kind(Enum):
+    """What a part of an answer is; what no part covers is plain content."""
+
+    REASONING = "reasoning"
+    MARK = "mark"
+    CALL = "call"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """The tokens from `first` up to `end` of an answer.
+
+    A mark is nothing that anyone sees. The first token of a call says whom it calls, the others are its arguments.
+
+    Attributes:
+        name: the function called.
+        index: which call of the answer this is.
+    """
+
+    kind: Kind
+    first: int
+    end: int
+    name: str = ""
+    index: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,13 +52,43 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         pieces: what each token says, ready to stand inside a JSON string.
         finish: why it ends.
         stop: the stop string that ended it.
-        tool: the function that it calls; the pieces after the first are then its arguments.
+        parts: what is more than content, in order.
+        hushed: whether it has reasoning that was not wanted.
+        forced: whether the request, and not the model, decided that a function is called.
     """
 
-    pieces: Sequence[bytes]
+    pieces: tuple[bytes, ...]
     finish: str
     stop: str | None = None
-    tool: str | None = None
+    parts: tuple[Part, ...] = ()
+    hushed: bool = False
+    forced: bool = False
+
+    @property
+    def calls(self) -> list[Part]:
+        """Its calls."""
+        return [part for part in self.parts if part.kind is Kind.CALL]
+
+    def part(self, at: int) -> Part | None:
+        """The part that a token belongs to, if it is more than content."""
+        return next((part for part in self.parts if part.first <= at < part.end), None)
+
+    def reasoned(self, at: int) -> int:
+        """Tokens of reasoning among the first `at`."""
+        return sum(max(0, min(part.end, at) - part.first) for part in self.parts if part.kind is Kind.REASONING)
+
+    def said(self, kind: Kind | None) -> bytes:
+        """The text of all that is of this kind; of content without one."""
+        if not self.parts:
+            return b"".join(self.pieces) if kind is None else b""
+        found = [part.kind if (part := self.part(at)) else None for at in range(len(self.pieces))]
+        return b"".join(piece for piece, one in zip(self.pieces, found, strict=True) if one is kind)
+
+    def told(self, at: int) -> int:
+        """How many of the first `at` tokens anyone was told of: a mark is counted with the next event."""
+        while 0 < at < len(self.pieces) and (part := self.part(at - 1)) and part.kind is Kind.MARK:
+            at -= 1
+        return at
 
 
 def limit_of(asked: Asked, context: int) -> int | None:
@@ -39,11 +97,17 @@ def limit_of(asked: Asked, context: int) -> int | None:
     Raises:
         Refused: it is below 1 or above the context.
     """
-    name, limit = "max_tokens", asked.max_tokens
     if isinstance(asked, Chat) and asked.max_completion_tokens is not None:
-        name, limit = "max_completion_tokens", asked.max_completion_tokens
-    if limit is None:
-        return None
+        return checked_limit("max_completion_tokens", asked.max_completion_tokens, context)
+    return None if asked.max_tokens is None else checked_limit("max_tokens", asked.max_tokens, context)
+
+
+def checked_limit(name: str, limit: int, context: int) -> int:
+    """An output limit in a field of this name.
+
+    Raises:
+        Refused: it is below 1 or above the context.
+    """
     if limit > context:
         words = f"{name}={limit} cannot be greater than max_model_len={context}. Please request fewer output tokens."
         raise bad_field(name, words, limit)
@@ -54,8 +118,34 @@ def limit_of(asked: Asked, context: int) -> int | None:
 
 def compose(asked: Asked, told: Behaviour, prompt: bytes, choice: int, room: int) -> Answer:
     """One choice's answer to a prompt (its ink), of at most `room` tokens."""
-    if isinstance(asked, Chat) and (called := _tool(asked, told)) is not None:
-        return _call(called, room, named=isinstance(asked.tool_choice, dict))
+    thought = told.reasoning if isinstance(asked, Chat) and asked.thinks else 0
+    if not thought:
+        return _answer(asked, told, prompt, choice, room)
+    said = tokens.words(prompt, choice + _ASIDE, min(thought, room))
+    if room <= thought:
+        return Answer(pieces=said, finish="length", parts=_reasoning(asked, len(said), len(said)))
+    parts = _reasoning(asked, thought, thought + 1)
+    if room == thought + 1:
+        return Answer(pieces=(*said, _END_MARK), finish="length", parts=parts)
+    answer = _answer(asked, told, prompt, choice, room - thought - 1)
+    moved = tuple(
+        msgspec.structs.replace(part, first=part.first + thought + 1, end=part.end + thought + 1)
+        for part in answer.parts
+    )
+    pieces, hushed = (*said, _END_MARK, *answer.pieces), parts[0].kind is Kind.MARK
+    return msgspec.structs.replace(answer, pieces=pieces, parts=(*parts, *moved), hushed=hushed)
+
+
+def _reasoning(asked: Asked, end: int, mark_end: int) -> tuple[Part, ...]:
+    if isinstance(asked, Chat) and not asked.include_reasoning:
+        return (Part(Kind.MARK, 0, mark_end),)
+    return Part(Kind.REASONING, 0, end), Part(Kind.MARK, end, mark_end)
+
+
+def _answer(asked: Asked, told: Behaviour, prompt: bytes, choice: int, room: int) -> Answer:
+    if isinstance(asked, Chat) and (tools := chosen(asked, told)):
+        forced = asked.tool_choice not in (None, "auto")
+        return _call(tools, room, forced=forced, named=isinstance(asked.tool_choice, dict))
     if (text := _structured(asked)) is not None:
         return _spoken(_cut(text), asked, room)
     natural = room if asked.ignore_eos else max(told.tokens, 1)
@@ -73,30 +163,18 @@ def _spoken(pieces: list[str], asked: Asked, room: int) -> Answer:
     return _stopped(said[:room], asked) or Answer(pieces=said[:room], finish="length")
 
 
-def _call(tool: tuple[str, object], room: int, *, named: bool) -> Answer:
-    name, schema = tool
-    arguments = msgspec.json.encode(sample(schema)).decode()
-    said = (_END_MARK, *map(_escape, _cut(arguments)))
+def _call(tools: list[Tool], room: int, *, forced: bool, named: bool) -> Answer:
+    said: list[bytes] = []
+    parts: list[Part] = []
+    for index, (name, schema) in enumerate(tools):
+        first = len(said)
+        said += (_END_MARK, *map(_escape, _cut(msgspec.json.encode(sample(schema)).decode())))
+        parts.append(Part(Kind.CALL, first, len(said), name, index))
     if len(said) < room:
-        return Answer(pieces=(*said, _END_MARK), finish="stop" if named else "tool_calls", tool=name)
-    return Answer(pieces=said[:room], finish="length", tool=name)
-
-
-def _tool(asked: Chat, told: Behaviour) -> tuple[str, object] | None:
-    """The function to call and the schema of its arguments, if one is to be called."""
-    choice = asked.tool_choice
-    if not asked.tools_json or choice == "none" or not (told.tool or isinstance(choice, dict) or choice == "required"):
-        return None
-    functions = {tool.function.name: tool.function.parameters for tool in _tools.decode(asked.tools_json)}
-    if not isinstance(choice, dict):
-        return next(iter(functions.items()))
-    named = choice.get("function")
-    name = named.get("name") if isinstance(named, dict) else None
-    if not isinstance(name, str) or name not in functions:
-        raise bad_field(
-            "tool_choice", "The tool specified in `tool_choice` does not match any of the specified `tools`"
-        )
-    return name, functions[name]
+        finish = "stop" if named else "tool_calls"
+        return Answer(pieces=(*said, _END_MARK), finish=finish, parts=tuple(parts), forced=forced)
+    kept = tuple(msgspec.structs.replace(part, end=min(part.end, room)) for part in parts if part.first < room)
+    return Answer(pieces=tuple(said[:room]), finish="length", parts=kept, forced=forced)
 
 
 def _structured(asked: Asked) -> str | None:
@@ -125,7 +203,7 @@ def _stopped(pieces: Sequence[bytes], asked: Asked) -> Answer | None:
     place, stop = min(found)
     used = -(-(place + len(stop)) // _PIECE)
     kept = said[: place + len(stop) if asked.include_stop_str_in_output else place]
-    cut = [_escape(kept[at : at + _PIECE]) for at in range(0, used * _PIECE, _PIECE)]
+    cut = tuple(_escape(kept[at : at + _PIECE]) for at in range(0, used * _PIECE, _PIECE))
     return Answer(pieces=cut, finish="stop", stop=stop)
 
 
@@ -135,15 +213,3 @@ def _cut(text: str) -> list[str]:
 
 def _escape(text: str) -> bytes:
     return msgspec.json.encode(text)[1:-1]
-
-
-class _Function(msgspec.Struct):
-    name: str
-    parameters: dict[str, object] | None = None
-
-
-class _Tool(msgspec.Struct):
-    function: _Function
-
-
-_tools = msgspec.json.Decoder(list[_Tool])

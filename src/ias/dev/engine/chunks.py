@@ -2,8 +2,9 @@
 
 import msgspec
 
-from ias.dev.engine import logprobs, shapes, tokens
+from ias.dev.engine import deltas, logprobs, shapes, tokens
 from ias.dev.engine.answers import Answer
+from ias.dev.engine.bodies import usage_of
 from ias.dev.engine.outline import Outline
 from ias.dev.engine.shapes import NULL, Envelope, Token, Usage
 
@@ -23,8 +24,12 @@ class Script:
     def __init__(self, outline: Outline, identity: str, created: int) -> None:
         self._outline = outline
         self._envelope = Envelope(identity, created, outline.model, chat=outline.chat)
-        self._call = abs(hash(identity))
+        self._identity = identity
         self._said = [0] * len(outline.answers)
+
+    def greeting(self) -> bytes:
+        """Nothing comes before the first token."""
+        return _NOTHING
 
     def opening(self) -> bytes:
         """What comes with the first token, before it."""
@@ -40,7 +45,7 @@ class Script:
             frame(self._envelope.event(self._token(choice, answer, at)))
             for at in range(first, end)
             for choice, answer in enumerate(answers)
-            if at < len(answer.pieces)
+            if self._shown(answer, at)
         )
 
     def closing(self) -> bytes:
@@ -48,11 +53,16 @@ class Script:
         outline = self._outline
         if not outline.include or outline.told.no_usage:
             return frame(shapes.DONE)
-        usage = Usage(*outline.total(), outline.cached_tokens, outline.created_tokens)
-        return frame(self._envelope.final(usage)) + frame(shapes.DONE)
+        return frame(self._envelope.final(usage_of(outline))) + frame(shapes.DONE)
+
+    def _shown(self, answer: Answer, at: int) -> bool:
+        if not answer.parts or self._outline.top_logprobs is not None:
+            return at < len(answer.pieces)
+        last = len(answer.pieces) - 1
+        return at == last or (at < last and not deltas.hidden(answer, at))
 
     def _token(self, choice: int, answer: Answer, at: int) -> Token:
-        said = self._delta(answer, at) if self._outline.chat else answer.pieces[at]
+        said = self._delta(choice, answer, at) if self._outline.chat else answer.pieces[at]
         token = Token(choice, said, self._running(choice, at + 1), self._logprobs(choice, answer.pieces[at]))
         if at == 0 and self._outline.echo:
             prompt = tokens.ids(self._outline.echo[choice])
@@ -62,10 +72,10 @@ class Script:
             token.finish, token.stop, token.marked = answer.finish, answer.stop, not self._outline.include
         return token
 
-    def _delta(self, answer: Answer, at: int) -> bytes:
-        if answer.tool is None:
-            return shapes.delta(answer.pieces[at])
-        return shapes.arguments_delta(answer.pieces[at]) if at else shapes.call_delta(self._call, answer.tool)
+    def _delta(self, choice: int, answer: Answer, at: int) -> bytes:
+        if not answer.parts and answer.pieces[at]:
+            return b'{"content":"%b"}' % answer.pieces[at]
+        return deltas.delta(answer, at, deltas.seed(self._identity, choice))
 
     def _logprobs(self, choice: int, piece: bytes) -> bytes:
         top = self._outline.top_logprobs
@@ -81,7 +91,8 @@ class Script:
         outline = self._outline
         if not outline.continuous or outline.told.no_usage:
             return _NOTHING
-        return shapes.running_usage(Usage(*outline.running(choice, at)), chat=outline.chat)
+        usage = Usage(*outline.running(choice, at), reasoning=outline.reasoned(choice, at))
+        return shapes.running_usage(usage, chat=outline.chat)
 
 
 _streams: dict[tuple[int, Outline], bytes] = {}

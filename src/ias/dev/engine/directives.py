@@ -1,8 +1,8 @@
 """How the engine behaves, and the directive in a message that changes it for one request.
 
-`[[mock tokens=50 delay_ms=20 die_after=5]]` anywhere in the last user message, in a prompt or in an embedding's input.
-Names and meanings are those of `Behaviour`; a name alone means true. It counts as text like any other. There is no
-header for this, since the gateway forwards none.
+`[[mock tokens=50 delay_ms=20 die_after=5]]` anywhere in the last user message, in a prompt (a transcription's too), in
+the last input of an embedding, or in a query to rank by. Names and meanings are those of `Behaviour`; a name alone
+means true. It counts as text like any other. There is no header for this, since the gateway forwards none.
 """
 
 import re
@@ -24,7 +24,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         first_ms: wait before the first byte, a stream's head included.
         prefill_ms: wait between a stream's head and its first token, as a real engine that is busy with the prompt.
         delay_ms: wait between tokens; 0 writes all of them at once.
+        reasoning: tokens of reasoning before the answer, in a chat or a response; a model that reasons has 8.
         tool: call the first tool, if the request has tools.
+        tools: make so many calls, of one tool after the other, if the request has tools.
         status: answer with this status and an error instead.
         die_after: reset the connection after so many tokens.
         hang_after: fall silent after so many tokens, and keep the connection open.
@@ -39,7 +41,9 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     first_ms: float = 0
     prefill_ms: float = 0
     delay_ms: float = 0
+    reasoning: int = 0
     tool: bool = False
+    tools: int = 0
     status: int = 200
     die_after: int | None = None
     hang_after: int | None = None
@@ -68,11 +72,13 @@ class Settings(Behaviour, frozen=True, kw_only=True):
         refuse_connections: take no new connection, and close the idle ones.
         cache_block: tokens of a block of the prefix cache.
         cache_blocks: blocks that the prefix cache holds.
+        image_tokens: prompt tokens of an image.
     """
 
     refuse_connections: bool = False
     cache_block: int = 16
     cache_blocks: int = 65_536
+    image_tokens: int = 256
 
 
 def behaviour(text: str, usual: Behaviour) -> Behaviour:

@@ -4,23 +4,20 @@ from ias.dev.engine.directives import Settings
 from ias.dev.engine.metrics import Metrics
 from ias.dev.engine.oracle import Oracle
 from ias.dev.engine.prefix_cache import PrefixCache
+from ias.dev.engine.served import Served
 
 
 class Engine:
-    """One engine: its names, its settings, its cache, its counters and its oracle.
+    """One engine: its models, its settings, its cache, its counters and its oracle.
 
     Attributes:
-        models: names of the one generative model, the first of which stands in every answer, as in vLLM.
-        embedders: names of the embedding models.
+        served: its models.
         context: tokens of a prompt and its answer together.
         settings: how it behaves now; `usual` is how it was started.
     """
 
-    def __init__(
-        self, models: tuple[str, ...], embedders: tuple[str, ...], context: int, settings: Settings, oracle: Oracle
-    ) -> None:
-        self.models = models
-        self.embedders = embedders
+    def __init__(self, served: Served, context: int, settings: Settings, oracle: Oracle) -> None:
+        self.served = served
         self.context = context
         self.usual = settings
         self.oracle = oracle

@@ -3,9 +3,8 @@
 import asyncio
 from time import time
 
-from ias.dev.engine import bodies, chunks, shapes
-from ias.dev.engine.chunks import Script
 from ias.dev.engine.engine import Engine
+from ias.dev.engine.manner import Manner, Script
 from ias.dev.engine.oracle import Written
 from ias.dev.engine.outline import Outline
 from ias.dev.engine.refusals import error_body
@@ -18,18 +17,21 @@ _BATCH = 512
 class Generation:
     """One completion, from its first token to its line in the oracle."""
 
-    def __init__(self, engine: Engine, connection: Connection, outline: Outline, entry: Written) -> None:
+    def __init__(
+        self, engine: Engine, connection: Connection, outline: Outline, entry: Written, manner: Manner
+    ) -> None:
         self._engine = engine
         self._connection = connection
         self._outline = outline
         self._entry = entry
+        self._manner = manner
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._script: Script | None = None
         self._started = 0.0
         self._at = 0
         self._pause = outline.told.delay_ms / 1000
-        self._identity = ("chatcmpl-" if outline.chat else "cmpl-") + connection.request.request_id
+        self._identity = manner.identity(connection.request.request_id)
         self._blocks = -(-(sum(outline.prompts) + outline.tokens(outline.steps)) // engine.cache.block)
         fault = outline.told.fault_after
         self._faulty = fault is not None and fault <= outline.steps
@@ -67,12 +69,19 @@ class Generation:
         wait = self._outline.told.prefill_ms
         if self._entry.stream:
             self._connection.begin_stream()
-            if wait or self._end == 0:
-                self._connection.write(b"")
+            greeting = self._greeting()
+            if greeting or wait or self._end == 0:
+                self._connection.write(greeting)
         if wait:
             self._timer = self._loop.call_later(wait / 1000, self._first)
         else:
             self._first()
+
+    def _greeting(self) -> bytes:
+        if self._manner.whole is not None:
+            return b""
+        self._script = self._manner.script(self._outline, self._identity, int(time()))
+        return self._script.greeting()
 
     def _first(self) -> None:
         self._timer = None
@@ -89,15 +98,14 @@ class Generation:
                 self._timer = self._loop.call_later(last, self._answer)
             else:
                 self._answer()
-        elif self._pause or self._faulty or outline.steps > _BATCH:
-            self._script = Script(outline, self._identity, int(time()))
+        elif (whole := self._manner.whole) is None or self._pause or self._faulty or outline.steps > _BATCH:
+            self._script = self._script or self._manner.script(outline, self._identity, int(time()))
             self._write_due()
         else:
-            self._write_whole()
+            self._write_whole(whole(outline, self._identity, int(time())))
 
-    def _write_whole(self) -> None:
+    def _write_whole(self, frames: bytes) -> None:
         self._note_written(self._outline.steps)
-        frames = chunks.whole(self._outline, self._identity, int(time()))
         self._finish("finished")
         self._connection.write(frames, last=True)
 
@@ -132,7 +140,7 @@ class Generation:
             self._fail()
             return
         self._note_written(self._end)
-        body = bodies.body(self._outline, self._identity, int(time()))
+        body = self._manner.body(self._outline, self._identity, int(time()))
         self._finish("finished")
         self._connection.answer(200, body)
 
@@ -154,11 +162,18 @@ class Generation:
             return
         elif self._entry.stream:
             self._finish("error", "error")
-            self._connection.write(chunks.frame(shapes.BROKE) + chunks.frame(shapes.DONE), last=True)
+            self._break_off()
         else:
             self._entry.status = 500
             self._finish("error", "error")
             self._connection.answer(500, error_body(500, "Internal server error", "InternalServerError"))
+
+    def _break_off(self) -> None:
+        if self._manner.broke:
+            self._connection.write(self._manner.broke, last=True)
+        else:
+            self._connection.job = None
+            self._connection.close()
 
     def _finish(self, outcome: str, reason: str | None = None) -> None:
         """The request is over, for vLLM's counters for this reason or for each choice's own."""
@@ -183,7 +198,7 @@ class Generation:
         if steps:
             entry.prompt_tokens, entry.cached_tokens = outline.prompt_tokens, outline.cached_tokens
         self._generated(steps)
-        entry.completion_tokens = outline.tokens(steps)
+        entry.completion_tokens = outline.told_tokens(steps)
 
     def _generated(self, steps: int) -> None:
         made = self._outline.tokens(steps)

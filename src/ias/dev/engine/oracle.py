@@ -19,6 +19,7 @@ class Written(msgspec.Struct, kw_only=True):
         completion_tokens: tokens in the events, or in the body, that were handed to the socket.
         generated_tokens: tokens made, which for an answer in one piece may never have been written.
         cached_tokens: as reported.
+        seconds: of a recording, as reported.
         outcome: running, finished, aborted (the client left), died, error, or refused.
         salt: the cache's salt.
     """
@@ -32,6 +33,7 @@ class Written(msgspec.Struct, kw_only=True):
     completion_tokens: int = 0
     generated_tokens: int = 0
     cached_tokens: int = 0
+    seconds: int = 0
     outcome: str = "running"
     status: int = 200
     salt: str = ""

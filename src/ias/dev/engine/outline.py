@@ -17,10 +17,13 @@ class Outline(msgspec.Struct, frozen=True, kw_only=True):
         prompt_tokens: tokens of all prompts, each counted once.
         cached_tokens: of those, found in the prefix cache.
         created_tokens: of those, newly put into it.
+        image_tokens: of those, from images.
         include: whether the stream ends with usage.
         continuous: whether each of its chunks has usage.
         top_logprobs: how many log probabilities each token has besides its own, if any are wanted.
         echo: the ink of each choice's prompt, if it is to be repeated.
+        reasons: whether usage tells the tokens of reasoning, as that of a model that reasons does.
+        room: tokens that the answer may have.
         told: how to behave.
     """
 
@@ -31,16 +34,19 @@ class Outline(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int
     cached_tokens: int
     created_tokens: int
+    image_tokens: int = 0
     include: bool
     continuous: bool
     top_logprobs: int | None
     echo: tuple[bytes, ...]
+    reasons: bool = False
+    room: int = 0
     told: Behaviour
 
     @property
     def plain(self) -> bool:
         """Whether the stream is one of the usual kind, worth being remembered."""
-        only = len(self.answers) == 1 and self.answers[0].tool is None
+        only = len(self.answers) == 1 and not self.answers[0].parts
         return only and self.top_logprobs is None and not self.echo and self.told.honest
 
     @property
@@ -54,6 +60,12 @@ class Outline(msgspec.Struct, frozen=True, kw_only=True):
             return min(len(self.answers[0].pieces), steps)
         return sum(min(len(answer.pieces), steps) for answer in self.answers)
 
+    def told_tokens(self, steps: int) -> int:
+        """Of those, the ones that the client was told of."""
+        if len(self.answers) == 1 and not self.answers[0].parts:
+            return min(len(self.answers[0].pieces), steps)
+        return sum(answer.told(min(len(answer.pieces), steps)) for answer in self.answers)
+
     def running(self, choice: int, at: int) -> tuple[int, int]:
         """Prompt and completion tokens that are reported when a choice has `at` tokens."""
         told = self.told
@@ -64,7 +76,15 @@ class Outline(msgspec.Struct, frozen=True, kw_only=True):
             at = at if at <= top else max(1, 2 * top - at)
         return self.prompts[choice], at
 
+    def reasoned(self, choice: int, at: int) -> int | None:
+        """Tokens of reasoning that are reported when a choice has `at` tokens, if any are."""
+        return self.answers[choice].reasoned(at) if self.reasons else None
+
     def total(self) -> tuple[int, int]:
         """Prompt and completion tokens that are reported at the end."""
         shown = sum(self.running(choice, len(answer.pieces))[1] for choice, answer in enumerate(self.answers))
         return 0 if self.told.zero_usage else self.prompt_tokens, shown
+
+    def total_reasoned(self) -> int | None:
+        """Tokens of reasoning that are reported at the end, if any are."""
+        return sum(answer.reasoned(len(answer.pieces)) for answer in self.answers) if self.reasons else None

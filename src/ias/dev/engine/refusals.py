@@ -54,6 +54,12 @@ def bad_body(where: str, message: str, kind: str = "value_error") -> Refused:
     return Refused(400, text, "Bad Request", where)
 
 
+def missing(*fields: str) -> Refused:
+    """A body that lacks all of these, where one would do."""
+    told = [f"  {{'type': 'missing', 'loc': 'body.{field}', 'msg': 'Field required'}}" for field in fields]
+    return Refused(400, "\n".join((f"{len(told)} validation errors:", *told)), "Bad Request", f"body.{fields[0]}")
+
+
 def unknown_model(model: str, aliases: tuple[str, ...]) -> Refused:
     """No such model."""
     message = f"The model `{model}` does not exist. Valid aliases: {', '.join(aliases)}."

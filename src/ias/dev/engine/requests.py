@@ -5,19 +5,14 @@ from typing import TypeVar
 
 import msgspec
 
+from ias.dev.engine.parts import Part
 from ias.dev.engine.refusals import Refused, bad_body, bad_field
 
 JSON_TYPE = b"application/json"
 _AT = re.compile(r"^(.*) - at `\$(.*)`$", re.DOTALL)
 _NO_TOOLS = (b"", b"null")
+_MOST_LOGPROBS = 20
 _Body = TypeVar("_Body", bound=msgspec.Struct)
-
-
-class Part(msgspec.Struct):
-    """A part of a message's content."""
-
-    type: str = "text"
-    text: str | None = None
 
 
 class Called(msgspec.Struct):
@@ -39,19 +34,6 @@ class Message(msgspec.Struct):
     role: str
     content: str | list[Part | str] | None = None
     tool_calls: list[ToolCall] | None = None
-
-    def text(self) -> str:
-        """All its text: content, then the names and arguments of calls.
-
-        Raises:
-            Refused: it holds something that is not text.
-        """
-        told = self.content or ""
-        if not isinstance(told, str):
-            told = "".join(part if isinstance(part, str) else _text_of(part) for part in told)
-        for call in self.tool_calls or ():
-            told += call.function.name + (call.function.arguments or "")
-        return told
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -78,6 +60,10 @@ class Asked(msgspec.Struct, kw_only=True):
             raise bad_field("stream_options", "Stream options can only be defined when `stream=True`.")
         if self.cache_salt == "":
             raise bad_field("cache_salt", "Parameter 'cache_salt' must be a non-empty string if provided.")
+        wanted = self.response_format or {}
+        if wanted.get("type") == "json_schema" and not isinstance(wanted.get("json_schema"), dict):
+            words = "When response_format type is 'json_schema', the 'json_schema' field must be provided."
+            raise bad_field("response_format", words)
 
 
 class Chat(Asked, kw_only=True):
@@ -89,6 +75,14 @@ class Chat(Asked, kw_only=True):
     tool_choice: str | dict[str, object] | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = None
+    include_reasoning: bool = True
+
+    @property
+    def thinks(self) -> bool:
+        """Whether it may reason before it answers."""
+        return self.reasoning_effort != "none"
 
     @property
     def tools_json(self) -> bytes:
@@ -99,9 +93,20 @@ class Chat(Asked, kw_only=True):
         super().checked()
         if self.tool_choice not in (None, "none", "auto") and not self.tools_json:
             raise bad_field("tool_choice", "When using `tool_choice`, `tools` must be set.")
+        self._checked_logprobs()
         if self.tools_json.translate(None, b" \t\r\n") == b"[]":
             words = "must not be an empty array. Either provide at least one tool or omit the field entirely."
             raise bad_field("tools", f"`tools` {words}")
+
+    def _checked_logprobs(self) -> None:
+        top = self.top_logprobs or 0
+        if top < 0:
+            raise bad_field("top_logprobs", "`top_logprobs` must be a positive value or -1.", top)
+        if top and not self.logprobs:
+            raise bad_field("top_logprobs", "when using `top_logprobs`, `logprobs` must be set to true.")
+        if top > _MOST_LOGPROBS:
+            words = f"Requested sample logprobs of {top}, which is greater than max allowed: {_MOST_LOGPROBS}"
+            raise bad_field("logprobs", words, top)
 
 
 class Text(Asked, kw_only=True):
@@ -115,33 +120,6 @@ class Text(Asked, kw_only=True):
         super().checked()
         if not self.prompt:
             raise bad_field("prompt", "Either prompt or prompt_embeds must be provided and non-empty.")
-
-
-class Embeddings(msgspec.Struct, kw_only=True):
-    """`POST /v1/embeddings`."""
-
-    model: str | None = None
-    input: str | list[str | int | list[int]]
-    dimensions: int | None = None
-    encoding_format: str | None = None
-
-
-class Tokenize(msgspec.Struct, kw_only=True):
-    """`POST /tokenize`."""
-
-    model: str | None = None
-    prompt: str | None = None
-    messages: list[Message] | None = None
-    tools: msgspec.Raw = msgspec.Raw()
-    add_generation_prompt: bool = True
-    return_token_strs: bool | None = None
-
-
-class Detokenize(msgspec.Struct, kw_only=True):
-    """`POST /detokenize`."""
-
-    model: str | None = None
-    tokens: list[int]
 
 
 def tools_json(tools: msgspec.Raw) -> bytes:
@@ -181,9 +159,3 @@ def _misfit(message: str) -> Refused:
     if missing:
         return bad_body(f"body{place}.{missing[1]}", "Field required", "missing")
     return bad_body(f"body{place}", words)
-
-
-def _text_of(part: Part) -> str:
-    if part.text is None:
-        raise Refused(400, f"The mock engine is not a multimodal model: it takes no {part.type}.")
-    return part.text

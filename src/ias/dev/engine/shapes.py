@@ -21,8 +21,8 @@ _CHAT_ON = b'"finish_reason":null,"token_ids":null}]'
 _TEXT_END = b'"finish_reason":%b,"stop_reason":%b,"prompt_token_ids":%b,"token_ids":null}]'
 _USAGE = b'"usage":{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d'
 _MESSAGE = (
-    b'"message":{"role":"assistant","content":"%b","refusal":null,"annotations":null,"audio":null,'
-    b'"function_call":null%b,"reasoning":null}'
+    b'"message":{"role":"assistant","content":%b,"refusal":null,"annotations":null,"audio":null,'
+    b'"function_call":null%b,"reasoning":%b}'
 )
 _CHAT_CHOICE = (
     b'{"index":%d,%b,"logprobs":%b,"finish_reason":"%b","stop_reason":%b,"token_ids":null,"routed_experts":null}'
@@ -39,17 +39,36 @@ _TEXT_TAIL = b',"kv_transfer_params":null,"ec_transfer_params":null,"metrics":nu
 
 
 class Usage(msgspec.Struct):
-    """Tokens as they are reported; `created` are those put into the prefix cache."""
+    """Tokens as they are reported.
+
+    Attributes:
+        created: those put into the prefix cache.
+        images: those of images.
+        reasoning: those of reasoning, if that is told apart.
+    """
 
     prompt: int
     completion: int
     cached: int = 0
     created: int = 0
+    images: int = 0
+    reasoning: int | None = None
 
     @property
     def plain(self) -> bytes:
         """The field's beginning, which all shapes share."""
         return _USAGE % (self.prompt, self.prompt + self.completion, self.completion)
+
+    @property
+    def reasoned(self) -> bytes:
+        """The field that tells the tokens of reasoning, comma included."""
+        told = NULL if self.reasoning is None else b'{"reasoning_tokens":%d}' % self.reasoning
+        return b',"completion_tokens_details":' + told
+
+    @property
+    def seen(self) -> bytes:
+        """The field that tells the tokens of images, comma included."""
+        return b',"multimodal_tokens":' + (b'{"image":%d}' % self.images if self.images else NULL)
 
 
 class Token(msgspec.Struct):
@@ -83,25 +102,24 @@ def escaped(text: str) -> bytes:
 
 def running_usage(usage: Usage, *, chat: bool = True) -> bytes:
     """`usage` on a chunk of a stream, comma included."""
-    return b"," + usage.plain + (b',"completion_tokens_details":null}' if chat else b"}")
+    return b"," + usage.plain + (usage.reasoned + b"}" if chat else b"}")
 
 
 def final_usage(usage: Usage, *, chat: bool) -> bytes:
     """`usage` at a stream's end; a text completion tells less."""
     details = b',"prompt_tokens_details":{"cached_tokens":%d' % usage.cached
-    if chat:
-        details += b',"created_cache_tokens":%d' % usage.created
-    return usage.plain + details + b"}}"
+    if not chat:
+        return usage.plain + details + b"}}"
+    details += b',"created_cache_tokens":%d' % usage.created
+    details += b"}" if not usage.images else usage.seen + b"}"
+    return usage.plain + details + (b"}" if usage.reasoning is None else usage.reasoned + b"}")
 
 
 def whole_usage(usage: Usage, *, chat: bool) -> bytes:
     """`usage` in a whole body."""
     created = b"%d" % usage.created if chat else NULL
-    details = (
-        b',"prompt_tokens_details":{"cached_tokens":%d,"created_cache_tokens":%b,"multimodal_tokens":null},'
-        b'"completion_tokens_details":null}'
-    )
-    return usage.plain + details % (usage.cached, created)
+    details = b',"prompt_tokens_details":{"cached_tokens":%d,"created_cache_tokens":%b%b}%b}'
+    return usage.plain + details % (usage.cached, created, usage.seen, usage.reasoned)
 
 
 class Envelope:
@@ -141,35 +159,9 @@ class Envelope:
         return b"%b],%b,%b}\n\n" % (self._head, final_usage(usage, chat=self._chat), _MARK)
 
 
-def delta(piece: bytes) -> bytes:
-    """A delta with a piece of content, which is ready to stand inside a JSON string."""
-    return b'{"content":"%b"}' % piece
-
-
-def call_delta(identity: int, name: str) -> bytes:
-    """The delta that begins a tool call."""
-    begun = b'{"id":"chatcmpl-tool-%016x","type":"function","index":0,"function":{"name":%b}}' % (
-        identity,
-        _encode(name),
-    )
-    return b'{"content":null,"tool_calls":[%b]}' % begun
-
-
-def arguments_delta(piece: bytes) -> bytes:
-    """A delta with a piece of a tool call's arguments; empty at its end."""
-    more = b'{"content":null,"tool_calls":[{"index":0,"function":{"arguments":"%b"}}]}'
-    return more % piece if piece else b"{}"
-
-
-def chat_message(content: bytes, calls: bytes = b"") -> bytes:
-    """The message of a whole chat completion; content is ready to stand inside a JSON string."""
-    return _MESSAGE % (content, calls)
-
-
-def call(identity: int, name: str, arguments: bytes) -> bytes:
-    """The only call of a message."""
-    made = b',"tool_calls":[{"id":"chatcmpl-tool-%016x","type":"function","function":{"name":%b,"arguments":"%b"}}]'
-    return made % (identity, _encode(name), arguments)
+def chat_message(content: bytes, calls: bytes = b"", reasoning: bytes = NULL) -> bytes:
+    """The message of a whole chat completion; content and reasoning are JSON."""
+    return _MESSAGE % (content, b',"tool_calls":[%b]' % calls if calls else b"", reasoning)
 
 
 def chat_choice(token: Token) -> bytes:
@@ -194,7 +186,13 @@ def chat_body(start: dict[str, object], texts: list[tuple[str, str]], usage: byt
     """A whole chat completion of plain texts, each with its finish reason."""
     head = {"id": start["id"], "object": "chat.completion", "created": start["created"], "model": start["model"]}
     choices = [
-        chat_choice(Token(index, chat_message(escaped(text)), finish=finish))
+        chat_choice(Token(index, chat_message(_encode(text)), finish=finish))
         for index, (text, finish) in enumerate(texts)
     ]
     return whole(_encode(head)[:-1], choices, usage, chat=True)
+
+
+def pooled_usage(prompt: int) -> dict[str, object]:
+    """`usage` of what makes no tokens."""
+    nothing = {"prompt_tokens_details": None, "completion_tokens_details": None}
+    return {"prompt_tokens": prompt, "total_tokens": prompt, "completion_tokens": 0, **nothing}

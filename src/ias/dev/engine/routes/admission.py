@@ -5,16 +5,39 @@ from http import HTTPStatus
 from ias.dev.engine.directives import BadDirective, Behaviour, behaviour
 from ias.dev.engine.engine import Engine
 from ias.dev.engine.refusals import NoSuchRoute, Refused, bad_field, told_to, unknown_model
+from ias.dev.engine.served import Generator, Names
 
 
-def admit(served: tuple[str, ...], elsewhere: tuple[str, ...], model: str | None) -> None:
-    """Check a model's name; none at all means the first that is served.
+def writer(engine: Engine, name: str | None) -> Generator:
+    """The model that writes under a name; none at all means the first.
 
     Raises:
         Refused: there is none of this name, or it does something else.
     """
-    if model and model not in served:
-        raise NoSuchRoute if model in elsewhere else unknown_model(model, served)
+    admit(engine, engine.served.generators, name)
+    return engine.served.generator(name)
+
+
+def admit(engine: Engine, names: Names, name: str | None) -> None:
+    """Check a name against those that a route serves.
+
+    Raises:
+        Refused: there is none of this name, or it does something else.
+    """
+    if name and name not in names:
+        raise NoSuchRoute if name in engine.served.names else unknown_model(name, names)
+
+
+def admit_pooled(engine: Engine, names: Names, name: str | None) -> None:
+    """Check a name as the routes of embeddings and of ranking do, which find out later and say less.
+
+    Raises:
+        Refused: there is none of this name, or it does something else.
+    """
+    if name and name not in names:
+        if name in engine.served.names:
+            raise NoSuchRoute
+        raise Refused(404, f"The model `{name}` does not exist.", "NotFoundError")
 
 
 def told_by(engine: Engine, text: str) -> Behaviour:
@@ -38,6 +61,18 @@ def room(context: int, prompt: int, limit: int | None) -> int:
     Raises:
         Refused: the prompt leaves none.
     """
+    fits(context, prompt)
+    if prompt == context:
+        raise bad_field("max_tokens", "max_tokens must be at least 1, got 0.", 0)
+    return context - prompt if limit is None else min(limit, context - prompt)
+
+
+def fits(context: int, prompt: int) -> None:
+    """Check the length of a prompt.
+
+    Raises:
+        Refused: it is longer than the context.
+    """
     if prompt > context:
         message = (
             f"This model's maximum context length is {context} tokens. However, your prompt contains at least "
@@ -45,6 +80,3 @@ def room(context: int, prompt: int, limit: int | None) -> int:
             "Please reduce the length of the input prompt."
         )
         raise bad_field("input_tokens", message, context + 1)
-    if prompt == context:
-        raise bad_field("max_tokens", "max_tokens must be at least 1, got 0.", 0)
-    return context - prompt if limit is None else min(limit, context - prompt)

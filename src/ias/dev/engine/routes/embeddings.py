@@ -10,47 +10,57 @@ import msgspec
 from ias.dev.engine import tokens
 from ias.dev.engine.engine import Engine
 from ias.dev.engine.oracle import Written
-from ias.dev.engine.requests import Embeddings, decoder, read
-from ias.dev.engine.routes.admission import admit, room, told_by
-from ias.dev.engine.routes.prompts import inks
+from ias.dev.engine.pooled import Pooled
+from ias.dev.engine.refusals import Refused
+from ias.dev.engine.requests import decoder, read
+from ias.dev.engine.routes.admission import admit_pooled, fits, told_by
+from ias.dev.engine.routes.prompts import Given, inks
 from ias.dev.engine.server import Connection
+from ias.dev.engine.shapes import pooled_usage
 
 DIMENSIONS = 8
 _SCALE = 1 << 16
+
+
+class Embeddings(msgspec.Struct, kw_only=True):
+    """The body."""
+
+    model: str | None = None
+    input: Given
+    dimensions: int | None = None
+    encoding_format: str | None = None
+
+
 _body = decoder(Embeddings)
 
 
 def embed(engine: Engine, connection: Connection, entry: Written) -> None:
-    """Answer at once: vectors that only depend on the input.
+    """Answer with vectors that only depend on the input.
 
     Raises:
         Refused: it cannot be answered.
     """
-    request = connection.request
+    request, names = connection.request, engine.served.embedding
     asked = read(request.body, request.content_type, _body)
-    admit(engine.embedders, engine.models, asked.model)
+    admit_pooled(engine, names, asked.model)
+    if not asked.input and isinstance(asked.input, list):
+        raise Refused(400, "You must pass at least one prompt")
     prompts = inks(asked.input)
-    told = told_by(engine, tokens.text_of(tokens.ids(prompts[-1])) if prompts else "")
-    used = 0
-    for prompt in prompts:
-        used += len(prompt) // tokens.BYTES_PER_TOKEN
-        room(engine.context + 1, len(prompt) // tokens.BYTES_PER_TOKEN, None)
+    told = told_by(engine, tokens.text_of(tokens.ids(prompts[-1])))
+    sizes = [len(prompt) // tokens.BYTES_PER_TOKEN for prompt in prompts]
+    for size in sizes:
+        fits(engine.context, size)
     number = asked.dimensions or DIMENSIONS
     data = [
         {"index": index, "object": "embedding", "embedding": _written(vector(prompt, number), asked.encoding_format)}
         for index, prompt in enumerate(prompts)
     ]
-    shown = 0 if told.zero_usage else used
-    usage = {"prompt_tokens": shown, "total_tokens": shown, "completion_tokens": 0}
-    nothing = {"prompt_tokens_details": None, "completion_tokens_details": None}
     answer = {"id": f"embd-{request.request_id}", "object": "list", "created": int(time())}
-    answer |= {"model": asked.model or engine.embedders[0], "data": data}
+    answer |= {"model": names[0], "data": data}
     if not told.no_usage:
-        answer |= {"usage": usage | nothing}
-    engine.metrics.prompt_tokens += used
-    entry.prompt_tokens, entry.outcome, entry.ended_at = used, "finished", time()
-    engine.oracle.end(entry)
-    connection.answer(200, msgspec.json.encode(answer))
+        answer |= {"usage": pooled_usage(0 if told.zero_usage else sum(sizes))}
+    entry.model = names[0]
+    Pooled(engine, connection, entry, told, sum(sizes)).begin(msgspec.json.encode(answer))
 
 
 def vector(prompt: bytes, number: int) -> list[float]:

@@ -26,7 +26,7 @@ _MAY = {
 def models(engine: Engine, connection: Connection) -> None:
     """`GET /v1/models`."""
     now = int(time())
-    data = [_card(engine, name, now) for name in (*engine.models, *engine.embedders)]
+    data = [_card(engine, name, now) for name in engine.served.names]
     connection.answer(200, msgspec.json.encode({"object": "list", "data": data}))
 
 
@@ -48,7 +48,7 @@ def version(_engine: Engine, connection: Connection) -> None:
 def exposition(engine: Engine, connection: Connection) -> None:
     """`GET /metrics`."""
     cache = engine.cache.queries, engine.cache.hits, engine.cache.capacity
-    connection.answer(200, engine.metrics.exposition(engine.models[0], cache), metrics.CONTENT_TYPE)
+    connection.answer(200, engine.metrics.exposition(engine.served.generative[0], cache), metrics.CONTENT_TYPE)
 
 
 def _card(engine: Engine, name: str, now: int) -> dict[str, object]:

@@ -1,0 +1,225 @@
+"""Every row of the table of errors, with both SDKs: what they make of it, and how often they send the request.
+
+All rows are brought about at once, for SDKs wait seconds between two sends; a tape counts what reaches the gateway.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from ias.edge import Edge
+from tests.integration.gateway.place import Place, Tenant, environment, place_of
+from tests.product.processes import BIN, Process
+from tests.sdk import nodejs, schema
+from tests.sdk.models import allow
+from tests.sdk.rows import ROWS, Gateway, Row, occupied
+from tests.sdk.tape import Request, Tape, tape_of
+from tests.services import Services, free_port
+
+LANGUAGES = ("python", "node")
+FIRST_TOKEN_S = 2.0
+PACED_CALLS = 3
+_NAMES = [row.name for row in ROWS]
+_CLOCKS_S = 0.02
+"""A timer may fire so much early."""
+
+
+@dataclass
+class Told:
+    """What both languages' SDKs said of each case, and what they sent; or why one of them did not run."""
+
+    facts: Mapping[str, Mapping[str, Any]]
+    sent: Mapping[str, list[Request]]
+    absent: Mapping[str, str]
+
+    def of(self, language: str, name: str) -> tuple[dict[str, Any], list[Request]]:
+        if language in self.absent:
+            pytest.skip(self.absent[language])
+        report = self.facts[language][name]
+        assert "error" not in report, report["error"]
+        return report["result"], self.sent[f"{language}: {name}"]
+
+
+@contextmanager
+def further(place: Place, folder: Path, name: str, **settings: str) -> Iterator[str]:
+    """One more gateway on a place's Redis, or as the settings say."""
+    ports = (free_port(), free_port())
+    env = environment(place.redis, ports, **settings)
+    gateway = Process(name, (str(BIN / "ias-gateway"),), env, folder, f"http://127.0.0.1:{ports[1]}/health")
+    gateway.start()
+    try:
+        gateway.wait_ready()
+        yield f"http://127.0.0.1:{ports[0]}"
+    finally:
+        gateway.end()
+
+
+@pytest.fixture(scope="module")
+def impatient(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A gateway that does not wait long for a first token."""
+    settings = {"IAS_FIRST_TOKEN_TIMEOUT": str(FIRST_TOKEN_S), "IAS_IDLE_TIMEOUT": "60", "IAS_TOTAL_TIMEOUT": "120"}
+    with place_of(services, tmp_path_factory.mktemp("rows"), **settings) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def gateways(impatient: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Gateway, str]]:
+    """Three gateways: a usual one, one without Redis, and one that takes a single request."""
+    folder = tmp_path_factory.mktemp("gateways")
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    with (
+        further(impatient, folder, "blind", IAS_REDIS_URL=nowhere) as blind,
+        further(impatient, folder, "full", IAS_MAX_STREAMS="1", IAS_TOTAL_TIMEOUT="120", IAS_IDLE_TIMEOUT="60") as full,
+    ):
+        yield {"usual": impatient.url, "blind": blind, "full": full}
+
+
+@pytest.fixture(scope="module")
+async def told(impatient: Place, gateways: dict[Gateway, str]) -> AsyncIterator[Told]:
+    """Every row, brought about for both languages at once, each for an organisation of its own."""
+    edge = Edge(impatient.redis.url)
+    await edge.load_library()
+    async with AsyncExitStack() as stack:
+        tapes = {name: await stack.enter_async_context(tape_of(url)) for name, url in gateways.items()}
+        await stack.enter_async_context(occupied(await _tenant(impatient, edge), gateways["full"]))
+        orders = {language: await _order((impatient, edge), tapes, stack) for language in LANGUAGES}
+        python, node = await asyncio.gather(
+            _python(orders["python"]), _node(orders["node"]), return_exceptions=True
+        )
+        absent = {"node": str(node)} if isinstance(node, nodejs.NoNode) else {}
+        for outcome in (python, node):
+            if isinstance(outcome, BaseException) and not absent:
+                raise outcome
+        requests = [request for tape in tapes.values() for request in tape.requests]
+        sent: dict[str, list[Request]] = {}
+        for request in requests:
+            sent.setdefault(request.headers["x-case"], []).append(request)
+        yield Told({"python": python, "node": {} if absent else node}, sent, absent)
+    await edge.close()
+
+
+async def _tenant(place: Place, edge: Edge) -> Tenant:
+    tenant = await Tenant(place, edge).begin()
+    await allow(tenant)
+    return tenant
+
+
+async def _order(where: tuple[Place, Edge], tapes: Mapping[Gateway, Tape], stack: AsyncExitStack) -> dict[str, Any]:
+    """What a language is to do: a row each for an organisation of its own, and calls at the pace of one a second."""
+    rows = []
+    for row in ROWS:
+        tenant = await _tenant(*where)
+        await row.prepare(tenant)
+        if row.busy:
+            await stack.enter_async_context(occupied(tenant, tenant.place.url))
+        token = row.token() if row.token else tenant.token
+        rows.append({"name": row.name, "url": f"{tapes[row.gateway].url}/v1", "token": token, "body": row.asked()})
+    paced = await _tenant(*where)
+    await paced.limit(rps=1, burst=1)
+    pace = {"name": "pace", "url": f"{tapes['usual'].url}/v1", "token": paced.token, "body": paced.body(max_tokens=1)}
+    return {"rows": rows, "paced": [{**pace, "calls": PACED_CALLS}]}
+
+
+async def _node(order: dict[str, Any]) -> dict[str, Any]:
+    """What Node's SDK makes of them."""
+    return await nodejs.run("rows.js", {**order, "language": "node"})
+
+
+async def _python(order: dict[str, Any]) -> dict[str, Any]:
+    """What Python's SDK makes of them."""
+    cases = {row["name"]: _fail(row) for row in order["rows"]}
+    cases |= {pace["name"]: _keep_pace(pace) for pace in order["paced"]}
+    facts = await asyncio.gather(*cases.values(), return_exceptions=True)
+    return {
+        name: {"error": repr(fact)} if isinstance(fact, BaseException) else {"result": fact}
+        for name, fact in zip(cases, facts, strict=True)
+    }
+
+
+def _client(case: Mapping[str, Any]) -> openai.AsyncOpenAI:
+    headers = {"x-case": f"python: {case['name']}"}
+    return openai.AsyncOpenAI(base_url=case["url"], api_key=case["token"], default_headers=headers)
+
+
+async def _fail(row: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in row["body"].items() if name != "priority"}
+    further_fields = {name: value for name, value in row["body"].items() if name == "priority"}
+    async with _client(row) as client:
+        try:
+            answer = await client.chat.completions.create(**known, extra_body=further_fields)
+            if isinstance(answer, openai.AsyncStream):
+                async for _ in answer:
+                    pass
+        except openai.APIError as error:
+            status = getattr(error, "status_code", None)
+            facts = {"code": error.code, "type": error.type, "param": error.param, "message": error.message}
+            return {**facts, "class": type(error).__name__, "status": status, "id": getattr(error, "request_id", None)}
+    raise AssertionError(f"{row['name']}: it did not fail")
+
+
+async def _keep_pace(case: Mapping[str, Any]) -> None:
+    async with _client(case) as client:
+        for _ in range(case["calls"]):
+            await client.chat.completions.create(**case["body"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("row", ROWS, ids=_NAMES)
+def test_the_sdk_knows_the_error_for_what_it_is(told: Told, language: str, row: Row) -> None:
+    facts, sent = told.of(language, row.name)
+    assert (facts["class"], facts["type"], facts["code"], facts["param"]) == (row.error, row.kind, row.code, row.param)
+    assert [request.status for request in sent] == [row.status] * len(sent)
+    if row.status != 200:
+        assert facts["status"] == row.status
+        assert facts["id"] == sent[-1].answer_headers["x-request-id"]
+        assert schema.check_all(sent) == len(sent)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("row", ROWS, ids=_NAMES)
+def test_the_sdk_sends_the_request_as_often_as_it_should(told: Told, language: str, row: Row) -> None:
+    _, sent = told.of(language, row.name)
+    assert len(sent) == row.sends
+    assert [request.headers["x-stainless-retry-count"] for request in sent] == [str(n) for n in range(row.sends)]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=_NAMES)
+def test_the_answer_says_whether_and_when_to_come_back(told: Told, row: Row) -> None:
+    _, sent = told.of("python", row.name)
+    for request in sent:
+        assert row.headers <= set(request.answer_headers)
+        assert request.answer_headers["x-request-id"]
+        assert request.answer_headers.get("x-should-retry", "false") == "false"
+        assert ("x-should-retry" in request.answer_headers) == ("x-should-retry" in row.headers)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.sends > 1], ids=lambda row: row.name)
+def test_the_sdk_waits_as_long_as_it_is_told(told: Told, language: str, row: Row) -> None:
+    _, sent = told.of(language, row.name)
+    assert _waits(sent) == len(sent) - 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_calls_above_the_rate_are_waited_for_and_succeed(told: Told, language: str) -> None:
+    _, sent = told.of(language, "pace")
+    assert [request.status for request in sent if request.status != 429] == [200] * PACED_CALLS
+    refused = [request for request in sent if request.status == 429]
+    assert refused
+    assert all(0 < int(request.answer_headers["retry-after-ms"]) <= 1000 for request in refused)
+    assert all(request.answer_headers["x-ratelimit-remaining-requests"] == "0" for request in refused)
+    assert _waits(sent) == len(sent) - 1
+
+
+def _waits(sent: list[Request]) -> int:
+    """How many sends there are after the first one, each no earlier than the answer before it allowed."""
+    for before, after in zip(sent, sent[1:], strict=False):
+        told_ms = int(before.answer_headers.get("retry-after-ms", "0"))
+        assert after.sent_at - before.answered_at >= told_ms / 1000 - _CLOCKS_S
+    return len(sent) - 1
