@@ -8,9 +8,9 @@ NOX := .venv/bin/nox --session
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
 
-up: ## from a fresh clone to everything running, and the main job done once
+up: ## from a fresh clone to everything running, and the main job done once (MODEL=smollm2: on a real vLLM)
 	@scripts/bootstrap run
-	@$(PYTHON) -m ias.dev up --detach
+	@$(PYTHON) -m ias.dev up --detach $(if $(filter command,$(origin MODEL)),--model "$(MODEL)")
 
 down: ## end everything; the data stays
 	@if [ -x .venv/bin/ias ]; then $(PYTHON) -m ias.dev down; else echo "Nothing runs here."; fi

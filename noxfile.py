@@ -32,7 +32,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     # The long ones first, so that no worker is left with one at the end.
-    folders = [f"tests/{name}" for name in ("faults", "e2e", "integration", "architecture")]
+    folders = [f"tests/{name}" for name in ("faults", "e2e", "integration", "sdk", "architecture")]
     unit(session)
     run(session, "tests.services", "prepare")
     run(

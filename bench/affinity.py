@@ -1,14 +1,12 @@
 """`python -m bench.affinity`: how much of the prompts four engines find in their prefix caches, by choice of replica.
 
-Conversations of several organisations grow turn by turn; each organisation has a long system prompt of its own. What is
-sent is what the gateway would send, salts included, to mock engines whose caches hold a part of all conversations.
+The engines are mock engines whose caches hold a part of all conversations under way.
 """
 
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -21,23 +19,17 @@ import httpx
 import msgspec
 import uvloop
 
+from bench.conversations import TOKENS, TURNS, Seen, measure
 from bench.report import ROOT, Machine, changed, commit, machine, write
 from bench.rig import Rig, open_rig
-from ias.contract.catalogue import ModelRoute
-from ias_gateway.bodies.endpoints import BY_PATH
-from ias_gateway.routing import Policy, Replica, Routing, affine
+from ias_gateway.routing import Policy, Replica, affine
 
 OUT = ROOT / "bench/results/affinity.json"
-PATH = b"/v1/chat/completions"
-MODEL = "mock-gpt"
 ENGINES = 4
 CACHES = 1024, 2048
 """Blocks of 16 tokens in an engine's cache: a third, and two thirds, of what the conversations under way need."""
 ALL = 65_536
-TOKENS, DELAY_MS = 32, 8
-ORGANISATIONS = (12, 5, 3, 2, 1, 1)
-"""How much each of them asks, beside the others."""
-SYSTEM_BYTES, TURN_BYTES, TURNS = 8_000, 400, 8
+DELAY_MS = 8
 
 
 class Row(msgspec.Struct):
@@ -73,50 +65,6 @@ class Report(msgspec.Struct):
     rows: list[Row]
 
 
-@dataclass
-class Seen:
-    """What one run has seen so far."""
-
-    prompt: int = 0
-    cached: int = 0
-    ratios: list[float] = field(default_factory=list)
-    homes: list[int] = field(default_factory=list)
-
-    def row(self, name: str, blocks: int) -> Row:
-        """All of it."""
-        ratios = sorted(self.ratios)
-        return Row(
-            name=name,
-            cache_tokens=blocks * 16,
-            cached_share=round(self.cached / self.prompt, 4),
-            imbalance=round(fmean(ratios), 3),
-            imbalance_p99=round(ratios[len(ratios) * 99 // 100], 3),
-            replicas_per_conversation=round(fmean(self.homes), 2),
-        )
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int = 0
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int
-    prompt_tokens_details: _Details | None = None
-
-
-class _Message(msgspec.Struct):
-    content: str
-
-
-class _Choice(msgspec.Struct):
-    message: _Message
-
-
-class _Answer(msgspec.Struct):
-    choices: list[_Choice]
-    usage: _Usage
-
-
 def round_robin() -> Policy:
     """Each replica in turn."""
     turn = count()
@@ -141,75 +89,6 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "least outstanding": least_outstanding,
     "round robin": round_robin,
 }
-
-
-class Site:
-    """The engines under one way to choose."""
-
-    def __init__(self, urls: tuple[str, ...], policy: Policy, client: httpx.AsyncClient) -> None:
-        self.seen = Seen()
-        self._route = ModelRoute(name=MODEL, model_id="", upstream_name=MODEL, replicas=urls)
-        self._routing = Routing(policy)
-        self._client = client
-        self._all = [self._routing.choose(self._route, [one for one in urls if one != url], b"") for url in urls]
-
-    async def ask(self, organisation: str, messages: list[dict[str, str]]) -> tuple[str, str]:
-        """One turn, dispatched as `completions.py` does it: the answer, and the replica that gave it."""
-        endpoint = BY_PATH[PATH]
-        request = {"model": MODEL, "messages": messages, "max_tokens": TOKENS}
-        body = endpoint.read(msgspec.json.encode(request))
-        replica = self._routing.choose(self._route, (), organisation.encode() + body.beginning())
-        if replica is None:
-            raise click.ClickException("there is no replica")
-        replica.outstanding += 1
-        loads = [one.outstanding for one in self._all if one is not None]
-        self.seen.ratios.append(max(loads) * len(loads) / sum(loads))
-        try:
-            payload = body.rebuild(MODEL, TOKENS, f"salt of {organisation}")
-            told = await self._client.post(f"{replica.url}{PATH.decode()}", content=payload, headers=_JSON)
-        finally:
-            replica.outstanding -= 1
-        answer = msgspec.json.decode(told.raise_for_status().content, type=_Answer)
-        self.seen.prompt += answer.usage.prompt_tokens
-        details = answer.usage.prompt_tokens_details
-        self.seen.cached += details.cached_tokens if details else 0
-        return answer.choices[0].message.content, replica.url
-
-
-_JSON = {"content-type": "application/json"}
-
-
-async def _converse(site: Site, number: int) -> None:
-    """One conversation from its first turn to its last. The same number always says the same."""
-    chance = Random(number)
-    organisation = chance.choices(range(len(ORGANISATIONS)), ORGANISATIONS)[0]
-    messages = [{"role": "system", "content": _text(Random(-1 - organisation), SYSTEM_BYTES)}]
-    homes: set[str] = set()
-    for _ in range(TURNS):
-        await asyncio.sleep(chance.uniform(0, 0.1))
-        messages.append({"role": "user", "content": _text(chance, chance.randrange(TURN_BYTES // 2, TURN_BYTES * 2))})
-        said, url = await site.ask(f"organisation {organisation}", messages)
-        messages.append({"role": "assistant", "content": said})
-        homes.add(url)
-    site.seen.homes.append(len(homes))
-
-
-def _text(chance: Random, size: int) -> str:
-    return chance.randbytes(size // 2).hex()
-
-
-async def measure(urls: tuple[str, ...], policy: Policy, conversations: int, at_once: int) -> Seen:
-    """All conversations, so many at once."""
-    numbers = iter(range(conversations))
-    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=None)) as client:
-        site = Site(urls, policy, client)
-
-        async def one_after_another() -> None:
-            for number in numbers:
-                await _converse(site, number)
-
-        await asyncio.gather(*(one_after_another() for _ in range(at_once)))
-    return site.seen
 
 
 async def _listening(urls: Sequence[str]) -> None:
@@ -249,7 +128,19 @@ async def _one(rig: Rig, case: Case, conversations: int, at_once: int) -> Row:
         urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
         await _listening(urls)
         seen = await measure(urls, case.policy(), conversations, at_once)
-    return seen.row(case.name, case.blocks)
+    return _row(case, seen)
+
+
+def _row(case: Case, seen: Seen) -> Row:
+    ratios = sorted(seen.ratios)
+    return Row(
+        name=case.name,
+        cache_tokens=case.blocks * 16,
+        cached_share=round(seen.cached / seen.prompt, 4),
+        imbalance=round(fmean(ratios), 3),
+        imbalance_p99=round(ratios[len(ratios) * 99 // 100], 3),
+        replicas_per_conversation=round(fmean(seen.homes), 2),
+    )
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -139,6 +139,6 @@ async def _drain(door: Door, public: Server) -> None:
     """Let what is open end; then end it, and wait for its settlements."""
     if not await public.drain(door.settings.drain_timeout):
         door.ledger.cut_all(Outcome.DRAINED)
-        await asyncio.wait(public.exchanges, timeout=LAST_WORDS_S)
+        await public.ended(LAST_WORDS_S)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(door.ledger.all_settled(), LAST_WORDS_S)

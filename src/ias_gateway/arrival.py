@@ -54,6 +54,11 @@ class Arrival:
             return self._weigh(len(data))
         return None
 
+    def end(self) -> None:
+        """Nothing more will be fed. Parser, taker and this know each other: all would wait for the collector."""
+        self.coming = None
+        del self._parser, self._taker
+
     @property
     def begun(self) -> bool:
         """Whether a request has begun to come and is not complete."""

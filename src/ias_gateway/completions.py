@@ -1,6 +1,5 @@
 """One request, start to finish: who calls, what is asked, may it run, dispatch, settle."""
 
-import asyncio
 from collections.abc import Callable
 from time import monotonic, time
 
@@ -100,8 +99,6 @@ async def _serve(door: Door, work: Work) -> None:
     if outcome is Outcome.COMPLETED and reply.status != _OK:
         outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else Outcome.UPSTREAM_FAILED
     _settle(door, work, reply, (outcome, replica.url))
-    # The settlement leaves with a flush that is already scheduled: Redis hears of it before the client does.
-    await asyncio.sleep(0)
     _answer(work, reply, outcome)
 
 

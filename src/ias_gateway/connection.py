@@ -35,7 +35,7 @@ class Connection(asyncio.Protocol):
     """One client's connection: takes requests as they arrive, runs the handler on them one after another."""
 
     __slots__ = (
-        *("__weakref__", "_active", "_arrival", "_closing", "_deadline", "_lingering", "_queue", "_server"),
+        *("__weakref__", "_active", "_arrival", "_closing", "_deadline", "_lingering", "_queue", "_ready", "_server"),
         *("_stalled_at", "_transport"),
     )
 
@@ -45,6 +45,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._queue: deque[Exchange] = deque()
         self._active: Exchange | None = None
+        self._ready: Exchange | None = None
         self._deadline = monotonic() + server.bounds.head_s
         self._closing = self._lingering = False
         self._stalled_at: float | None = None
@@ -58,6 +59,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._transport = None
+        self._arrival.end()
         self._server.connections.discard(self)
         self._queue.clear()
         exchange, self._active = self._active, None
@@ -67,10 +69,15 @@ class Connection(asyncio.Protocol):
                 exchange.watcher.client_gone()
 
     def data_received(self, data: bytes) -> None:
-        if not self._lingering:
-            fault = self._arrival.feed(data)
-            if fault is not None:
-                self._refuse(fault)
+        if self._lingering:
+            return
+        fault = self._arrival.feed(data)
+        if fault is not None:
+            self._refuse(fault)
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            # Not from within the parser: the handler runs at once, and may answer at once.
+            self._server.run(ready)
 
     def pause_writing(self) -> None:
         self._stalled_at = monotonic()
@@ -95,7 +102,7 @@ class Connection(asyncio.Protocol):
     def arrived(self, exchange: Exchange) -> None:
         """A request has come: start it, or let it wait for those before it, and for the client to read."""
         if self._active is None and self._stalled_at is None:
-            self._start(exchange)
+            self._active = self._ready = exchange
             return
         self._queue.append(exchange)
         ahead = sum(len(waiting.body) for waiting in self._queue)
@@ -103,15 +110,12 @@ class Connection(asyncio.Protocol):
         if many and self._transport is not None:
             self._transport.pause_reading()
 
-    def _start(self, exchange: Exchange) -> None:
-        self._active = exchange
-        self._server.run(exchange)
-
     def _go_on(self) -> None:
         """Start the next request, where one waits and the client reads."""
         if self._queue and self._stalled_at is None and self._transport is not None:
             self._transport.resume_reading()
-            self._start(self._queue.popleft())
+            self._active = self._queue.popleft()
+            self._server.run(self._active)
 
     def _refuse(self, error: ApiError) -> None:
         """Answer what cannot be read, and close: nothing behind it can be trusted."""

@@ -151,7 +151,7 @@ def translate(status: int, body: bytes, names: tuple[str, str]) -> ApiError:
         return upstream_broke()
     try:
         envelope = _decode_engine(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return upstream_broke()
     detail = envelope.error or _EngineDetail(message=envelope.message)
     if status == _NOT_FOUND:

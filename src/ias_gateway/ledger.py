@@ -7,7 +7,8 @@ changes nothing, and what a Redis that restarted has lost is put back.
 
 import asyncio
 from collections import deque
-from time import time
+from functools import partial
+from time import monotonic, time
 from typing import Protocol, cast
 
 from ias.contract import admission
@@ -34,7 +35,7 @@ class Meter(Protocol):
         """End it now."""
 
     def look(self, now: float) -> None:
-        """End it where it has taken too long; `now` is the loop's time."""
+        """End it where it has taken too long; `now` is a monotonic time."""
 
 
 class Open:
@@ -72,7 +73,7 @@ class Ledger:
             RedisDown: there is no answer.
         """
         command = admission.reserve(caller.tag, caller.fingerprint, request_id, ask, (self._gateway, self._lease))
-        answer = admission.read_reserve(cast("admission.Reply", await self._redis.call(*command)))
+        answer = admission.read_reserve(cast("admission.Reply", await self._redis.ask(command)))
         if isinstance(answer, Admitted):
             self.open[request_id] = Open(caller.tag, request_id, answer)
         elif isinstance(answer, admission.NotReady) and answer.unknown_org:
@@ -81,7 +82,7 @@ class Ledger:
 
     async def unknown_organisation(self) -> Refused:
         """Why Redis knows nothing of an organisation: there is none, or it has not been projected yet."""
-        whole = await self._redis.call("GET", admission.PROJECTION_KEY)
+        whole = await self._redis.ask(("GET", admission.PROJECTION_KEY))
         return admission.BadKey() if whole == b"1" else admission.NotReady(unknown_org=True)
 
     def settle(self, request: Open, tokens: tuple[int, int, int], ending: tuple[Outcome, bool], facts: Facts) -> None:
@@ -90,10 +91,8 @@ class Ledger:
         `ending` is the outcome and whether the tokens are estimated.
         """
         self.open.pop(request.request_id, None)
-        command = (
-            *admission.settle(request.tag, request.request_id, tokens, ending, encode_facts(facts)),
-            *admission.holder_of(request.admitted, self._gateway),
-        )
+        holder = admission.holder_of(request.admitted, self._gateway)
+        command = admission.settle(request.tag, request.request_id, tokens, ending, encode_facts(facts)) + holder
         self._metrics.outcomes.values[(ending[0],)] += 1
         self._metrics.tokens.values[(facts.model, "input")] += tokens[0]
         self._metrics.tokens.values[(facts.model, "output")] += tokens[1]
@@ -105,7 +104,7 @@ class Ledger:
         self._metrics.unsettled.values[()] = len(self.unsettled)
         self._metrics.kept.values[()] = self._kept_count
         self._metrics.redis_up.values[()] = int(self._redis.connected)
-        now = self._loop.time()
+        now = monotonic()
         for request in tuple(self.open.values()):
             if request.meter is not None:
                 request.meter.look(now)
@@ -118,7 +117,7 @@ class Ledger:
             tokens = (request.meter and request.meter.tokens) or (0, 0, 0)
             checkpoints.setdefault(request.tag, []).extend((request.request_id, *tokens))
         for tag, flat in checkpoints.items():
-            self._redis.send(lambda reply, tag=tag: self._ticked(tag, reply), *admission.tick(tag, self._lease, flat))  # type: ignore[misc]
+            self._redis.send(lambda reply, tag=tag: self._ticked(tag, reply), admission.tick(tag, self._lease, flat))  # type: ignore[misc]
 
     def resend(self) -> None:
         """Send again what Redis may not have, or no longer have; for a new connection."""
@@ -143,7 +142,7 @@ class Ledger:
 
     def _send(self, tag: str, request_id: str, command: Command) -> None:
         self.unsettled[request_id] = command
-        self._redis.send(lambda reply: self._settled(tag, request_id, command, reply), *command)
+        self._redis.send(partial(self._settled, tag, request_id, command), command)
 
     def _settled(self, tag: str, request_id: str, command: Command, reply: Reply) -> None:
         if isinstance(reply, Exception):

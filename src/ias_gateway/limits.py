@@ -57,7 +57,7 @@ async def limits(door: Door, exchange: Exchange) -> None:
 
 async def _limits(door: Door, exchange: Exchange) -> list[Limit]:
     caller = admission.identify(exchange.authorization)
-    reply = await door.redis.call(*contract.limits(caller.tag, caller.fingerprint))
+    reply = await door.redis.ask(contract.limits(caller.tag, caller.fingerprint))
     answer = contract.read_limits(cast("contract.Reply", reply))
     if isinstance(answer, tuple):
         period, standings = answer

@@ -51,7 +51,7 @@ async def models(door: Door, exchange: Exchange) -> None:
 
 async def _routes(door: Door, exchange: Exchange) -> dict[str, ModelRoute]:
     caller = admission.identify(exchange.authorization)
-    reply = cast("contract.Reply", await door.redis.call(*contract.models(caller.tag, caller.fingerprint)))
+    reply = cast("contract.Reply", await door.redis.ask(contract.models(caller.tag, caller.fingerprint)))
     if reply[0] != b"ok":
         refused = contract.read_refusal(reply)
         if isinstance(refused, contract.NotReady) and refused.unknown_org:

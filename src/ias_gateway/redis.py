@@ -1,4 +1,7 @@
-"""One pipelined connection to Redis: commands of one loop turn leave in one write, answers are matched in order."""
+"""One pipelined connection to Redis: answers are matched in order.
+
+What is written in one turn of the loop leaves together: uvloop gathers it.
+"""
 
 import asyncio
 import contextlib
@@ -10,6 +13,8 @@ from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import hiredis
+
+from ias_gateway.fiber import Pause
 
 Reply = object
 Argument = str | bytes | int
@@ -32,8 +37,8 @@ class RedisRefused(RedisDown):
 class Redis(asyncio.Protocol):
     """Keeps one connection open, again and again. `on_open` is called after each success.
 
-    A command that gets no answer within `timeout_s` fails with RedisDown, and so do all behind it: the connection is
-    given up, since answers come in order.
+    Where Redis says nothing for `timeout_s` though something is asked, the connection is given up, and all that waits
+    fails with RedisDown.
     """
 
     def __init__(self, url: str, timeout_s: float, on_open: Callable[[], None]) -> None:
@@ -44,8 +49,9 @@ class Redis(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader()
-        self._waiting: deque[tuple[float, Callback]] = deque()
-        self._out: list[bytes] = []
+        self._waiting: deque[Callback] = deque()
+        self._spoke_at = 0.0
+        self._silent = 0
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
 
@@ -69,10 +75,23 @@ class Redis(asyncio.Protocol):
             RedisDown: when awaited, where there is no connection, no answer in time, or a refusal.
         """
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self.send(lambda reply: _resolve(future, reply), *command)
+        self.send(lambda reply: _resolve(future, reply), command)
         return future
 
-    def send(self, callback: Callback, *command: Argument) -> None:
+    async def ask(self, command: tuple[Argument, ...]) -> Reply:
+        """The answer to a command, for a fiber.
+
+        Raises:
+            RedisDown: there is no connection, no answer in time, or a refusal.
+        """
+        pause: Pause[Reply] = Pause()
+        self.send(pause.resolve, command)
+        reply = await pause
+        if isinstance(reply, Exception):
+            raise RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
+        return reply
+
+    def send(self, callback: Callback, command: tuple[Argument, ...]) -> None:
         """Send a command; the callback gets the answer, or the exception in its place."""
         if not self.connected:
             callback(RedisDown("there is no connection to Redis"))
@@ -80,10 +99,11 @@ class Redis(asyncio.Protocol):
             self._send(callback, command)
 
     def _send(self, callback: Callback, command: tuple[Argument, ...]) -> None:
-        if not self._out:
-            self._loop.call_soon(self._flush)
-        self._out.append(_pack(command))
-        self._waiting.append((monotonic(), callback))
+        if not self._waiting:
+            self._spoke_at = monotonic()
+        self._waiting.append(callback)
+        if self._transport is not None:
+            self._transport.write(_pack(command))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.
@@ -91,26 +111,21 @@ class Redis(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
+        self._spoke_at = monotonic()
         waiting = self._waiting
         while True:
             reply = self._reader.gets()
             if reply is False:
                 return
-            waiting.popleft()[1](reply)
+            waiting.popleft()(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connected = False
         self._transport = None
-        self._out.clear()
         waiting, self._waiting = self._waiting, deque()
-        for _, callback in waiting:
+        for callback in waiting:
             callback(RedisDown(f"the connection to Redis was lost{f': {exc}' if exc else ''}"))
         self._lost.set()
-
-    def _flush(self) -> None:
-        out, self._out = self._out, []
-        if self._transport is not None and out:
-            self._transport.write(b"".join(out) if len(out) > 1 else out[0])
 
     async def _keep(self) -> None:
         pause = _FIRST_PAUSE_S
@@ -154,7 +169,10 @@ class Redis(asyncio.Protocol):
         return [*greetings, ("PING",)]
 
     def _give_up_when_late(self) -> None:
-        if self._waiting and monotonic() - self._waiting[0][0] > self._timeout_s:
+        # Late twice running: after a pause of this process, what has come is read before it is judged.
+        late = self._waiting and monotonic() - self._spoke_at > self._timeout_s
+        self._silent = self._silent + 1 if late else 0
+        if self._silent > 1:
             self._drop()
 
     def _drop(self) -> None:

@@ -1,9 +1,11 @@
 """An engine's answer as it comes: a stream is pumped to the client by protocol callbacks, all else is collected."""
 
 import asyncio
+from time import monotonic
 
 from ias.contract.usage import Outcome
 from ias_gateway.exchange import Exchange
+from ias_gateway.fiber import Pause
 from ias_gateway.scanner import Scanner
 from ias_gateway.sse import EventTooLong
 from ias_gateway.upstream import Connection
@@ -36,13 +38,12 @@ class Reply:
     """
 
     __slots__ = (
-        *("_connection", "_exchange", "_head", "_last", "_limits", "_loop", "_parts", "_paused_at", "_pinged", "_size"),
+        *("_connection", "_exchange", "_head", "_last", "_limits", "_parts", "_paused_at", "_pinged", "_size"),
         *("_started", "begun", "done", "first_at", "scanner", "sent", "stale", "status", "tail"),
     )
 
     def __init__(self, exchange: Exchange, head: bytes, scanner: Scanner | None, limits: Limits) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[Outcome] = self._loop.create_future()
+        self.done: Pause[Outcome] = Pause()
         self.scanner = scanner
         self.status = 0
         self.tail = b""
@@ -56,11 +57,11 @@ class Reply:
         self._connection: Connection | None = None
         self._parts: list[bytes] = []
         self._size = 0
-        self._started = self._last = self._pinged = self._loop.time()
+        self._started = self._last = self._pinged = monotonic()
         self._paused_at: float | None = None
 
-    def through(self, connection: Connection, message: bytes) -> asyncio.Future[Outcome]:
-        """Send the request; how it ended is in the future."""
+    def through(self, connection: Connection, message: bytes) -> Pause[Outcome]:
+        """Send the request; how it ended is what `done` is waited for."""
         self.sent = True
         self.stale = connection.reused
         self._connection = connection
@@ -82,14 +83,14 @@ class Reply:
 
     def head(self, status: int) -> None:
         self.status = status
-        self._last = self._loop.time()
+        self._last = monotonic()
         if status != _OK:
             self.scanner = None
         elif self.scanner is not None:
-            self._loop.call_soon(self._begin, b"")
+            asyncio.get_running_loop().call_soon(self._begin, b"")
 
     def data(self, data: bytes, *, last: bool) -> None:
-        now = self._last = self._loop.time()
+        now = self._last = monotonic()
         if self.first_at is None:
             self.first_at = now
         if self.scanner is None:
@@ -126,13 +127,13 @@ class Reply:
         self.cut(Outcome.CLIENT_ABORTED)
 
     def pause(self) -> None:
-        self._paused_at = self._loop.time()
+        self._paused_at = monotonic()
         if self._connection is not None:
             self._connection.pause()
 
     def resume(self) -> None:
         self._paused_at = None
-        self._last = self._loop.time()
+        self._last = monotonic()
         if self._connection is not None:
             self._connection.resume()
 
@@ -160,7 +161,7 @@ class Reply:
             self._exchange.write(b": ping\n\n")
 
     def _begin(self, first: bytes) -> None:
-        if self.begun or self.done.done():
+        if self.begun or self.done.done:
             return
         self.begun = True
         self._exchange.begin_stream(self._head, first)
@@ -180,5 +181,4 @@ class Reply:
             self.cut(Outcome.UPSTREAM_FAILED)
 
     def _finish(self, outcome: Outcome) -> None:
-        if not self.done.done():
-            self.done.set_result(outcome)
+        self.done.resolve(outcome)

@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from ias_gateway.errors import ApiError, Detail
-from ias_gateway.scanner import Tokens
+from ias_gateway.scanner import UNREADABLE, Count, Tokens
 from ias_gateway.sse import MAX_EVENT_BYTES, EventTooLong
 
 _EVENT = re.compile(rb"^event: ?([^\r\n]*)", re.MULTILINE)
@@ -16,14 +16,14 @@ _FAILS = frozenset((b"response.failed", b"error"))
 
 
 class _InputDetails(msgspec.Struct):
-    cached_tokens: int | None = 0
+    cached_tokens: Count | None = 0
 
 
 class ResponseUsage(msgspec.Struct):
     """`usage` of a response."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
     input_tokens_details: _InputDetails | None = None
 
     @property
@@ -133,6 +133,6 @@ def failure(error: ApiError, passed: int) -> bytes:
 def _tokens(data: bytes) -> Tokens | None:
     try:
         response = _decode_end(data).response
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return None
     return response.usage.tokens if response is not None and response.usage is not None else None

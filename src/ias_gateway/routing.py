@@ -147,11 +147,17 @@ Policy = Callable[[Sequence[Replica], bytes], Replica]
 
 def affine(replicas: Sequence[Replica], beginning: bytes) -> Replica:
     """The replica that likes this beginning most, of those that are not too busy."""
-    total = sum(replica.load for replica in replicas)
-    bound = max(NEVER_BUSY, ceil(LOAD_BOUND * (total + 1) / len(replicas)))
+    total = 1
+    for replica in replicas:
+        total += replica.outstanding + replica.elsewhere
+    bound = max(NEVER_BUSY, LOAD_BOUND * total / len(replicas))
     key = crc32(beginning)
-    free = [replica for replica in replicas if replica.load < bound]
-    return max(free, key=lambda replica: replica.liking(key))
+    # One of them is always below the bound.
+    chosen, most = replicas[0], -1
+    for replica in replicas:
+        if replica.outstanding + replica.elsewhere < bound and (liking := replica.liking(key)) > most:
+            chosen, most = replica, liking
+    return chosen
 
 
 class Routing:

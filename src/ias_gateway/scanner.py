@@ -1,9 +1,15 @@
 """What reads an engine's event stream as it passes, whichever endpoint it is of."""
 
-from typing import Protocol
+from typing import Annotated, Protocol
+
+import msgspec
 
 Tokens = tuple[int, int, int]
 """Prompt, completion and cached tokens."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+"""A number of tokens that an engine may report; Redis counts in doubles."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What is raised for JSON that is none."""
 
 
 class Scanner(Protocol):

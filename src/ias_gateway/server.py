@@ -1,6 +1,7 @@
-"""Listens for clients, and runs one task per request."""
+"""Listens for clients, and runs one fiber per request."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from time import monotonic
 
@@ -10,6 +11,7 @@ from ias_gateway import errors
 from ias_gateway.connection import Connection
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
+from ias_gateway.fiber import Fiber
 from ias_gateway.head import Bounds
 from ias_gateway.shedding import Shedding
 
@@ -18,7 +20,7 @@ Note = Callable[[Exchange, str], None]
 
 
 class Server:
-    """Listens, and runs `handler` as one task per request.
+    """Listens, and runs `handler` as one fiber per request.
 
     Args:
         handler: answers a request.
@@ -33,7 +35,8 @@ class Server:
         self.connections: set[Connection] = set()
         self.draining = False
         self.bounds = bounds
-        self.exchanges: set[asyncio.Task[None]] = set()
+        self.exchanges: set[Fiber] = set()
+        self._ended = asyncio.Event()
         self._handler = handler
         self._shedding = shedding
         self._note = note
@@ -57,9 +60,9 @@ class Server:
         if self._shedding is not None and self._shedding.turns_away(len(self.exchanges)):
             self.refuse(exchange, errors.busy())
             return
-        task = self._loop.create_task(self._handler(exchange))
-        self.exchanges.add(task)
-        task.add_done_callback(self.exchanges.discard)
+        fiber = Fiber(self._handler(exchange), self._over)
+        self.exchanges.add(fiber)
+        fiber.resume()
 
     def refuse(self, exchange: Exchange, error: ApiError) -> None:
         """Answer a request that the handler shall not see."""
@@ -75,8 +78,14 @@ class Server:
             self._listener.close()
         for connection in tuple(self.connections):
             connection.close_idle()
+        return await self.ended(within)
+
+    async def ended(self, within: float) -> bool:
+        """Wait until all requests have ended, so many seconds at most. Answers whether they have."""
+        self._ended.clear()
         if self.exchanges:
-            await asyncio.wait(self.exchanges, timeout=within)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), within)
         return not self.exchanges
 
     def close(self) -> None:
@@ -87,6 +96,11 @@ class Server:
             self._shedding.close()
         for connection in tuple(self.connections):
             connection.close_idle()
+
+    def _over(self, fiber: Fiber) -> None:
+        self.exchanges.discard(fiber)
+        if not self.exchanges:
+            self._ended.set()
 
     def _look(self) -> None:
         now = monotonic()

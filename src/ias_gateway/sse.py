@@ -8,6 +8,8 @@ import re
 
 import msgspec
 
+from ias_gateway.scanner import UNREADABLE, Count, Tokens
+
 _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
 _MARK = b'"usage":{'
 _REPORT = re.compile(_USAGE)
@@ -29,18 +31,18 @@ class EventTooLong(Exception):
 class Details(msgspec.Struct):
     """`usage.prompt_tokens_details`."""
 
-    cached_tokens: int | None = 0
+    cached_tokens: Count | None = 0
 
 
 class Usage(msgspec.Struct):
     """What an engine reports: tokens of the prompt, of the completion, and of the prompt those found in its cache."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int | None = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count | None = 0
     prompt_tokens_details: Details | None = None
 
     @property
-    def tokens(self) -> tuple[int, int, int]:
+    def tokens(self) -> Tokens:
         """Prompt, completion, cached."""
         details = self.prompt_tokens_details
         return self.prompt_tokens, self.completion_tokens or 0, (details.cached_tokens or 0) if details else 0
@@ -83,7 +85,7 @@ class UsageScanner:
         self._last: bytes | None = None
         self._before: bytes | None = None
         self._by_choice: dict[int, int] | None = {} if choices > 1 else None
-        self._tokens: tuple[int, int, int] | None = None
+        self._tokens: Tokens | None = None
 
     def feed(self, data: bytes) -> bytes:
         """What of the stream may go on to the client now: whole events, without usage that was not asked for.
@@ -111,7 +113,7 @@ class UsageScanner:
         return whole
 
     @property
-    def tokens(self) -> tuple[int, int, int] | None:
+    def tokens(self) -> Tokens | None:
         """Prompt, completion and cached tokens reported so far (the greatest seen), None before the first report."""
         if self._last is not None:
             # The last two reports, wherever the reads were cut: one of zero at the end undoes nothing.
@@ -166,7 +168,7 @@ class UsageScanner:
             return found[0]
         try:
             event = _decode_any(found[1])
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return found[0]
         if event.pop("usage", None) is None:
             return found[0]
@@ -200,7 +202,7 @@ def _reported(whole: bytes) -> list[Usage]:
     """The last two reports in these events, in any order."""
     try:
         found = _at_marks(whole)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return []
     return found or [event.usage for event in _events(whole) if event.usage]
 
@@ -209,7 +211,7 @@ def _events(whole: bytes) -> list[_Event]:
     """These events, decoded; none where one of them cannot be."""
     try:
         return [_decode_event(event) for event in _EVENT.findall(whole)]
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return []
 
 

@@ -14,6 +14,8 @@ from ias_gateway.addresses import STRICT, Addresses
 
 READ_BUFFER = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
+_FINAL = 200
+"""Statuses below this announce an answer, and are none."""
 
 
 class Sink(Protocol):
@@ -42,6 +44,7 @@ class Connection(asyncio.Protocol):
         "_parser",
         "_parts",
         "_pool",
+        "_status",
         "_transport",
         "closed",
         "reused",
@@ -59,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._headed = False
         self._complete = False
         self._keep_alive = False
+        self._status = 0
 
     def send(self, sink: Sink, message: bytes) -> None:
         """Send a request; its answer goes to the sink."""
@@ -89,6 +93,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        # It knows this object: both would wait for the garbage collector.
+        del self._parser
         self._pool.forget(self)
         sink, self.sink = self.sink, None
         if sink is not None:
@@ -101,13 +107,16 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self.abandon()
-            sink.failed(f"the answer is not HTTP: {error}")
-            return
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self._complete:
+                self.abandon()
+                sink.failed(f"the answer is not HTTP: {error}")
+                return
+            # It is whole; what is behind it is nobody's.
+            self._keep_alive = False
         if self._headed:
             self._headed = False
-            sink.head(self._parser.get_status_code())
+            sink.head(self._status)
         parts = self._parts
         if parts:
             self._parts = []
@@ -130,15 +139,16 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._complete:
             raise ValueError("there is more than one answer")
+        self._status = self._parser.get_status_code()
         # Asked here: llhttp clears its flags once the message is complete, and then always answers no.
         self._keep_alive = self._parser.should_keep_alive()
-        self._headed = True
+        self._headed = self._status >= _FINAL
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        self._complete = True
+        self._complete = self._status >= _FINAL
 
 
 class Pool:
@@ -172,6 +182,10 @@ class Pool:
             connection = self._idle.pop()
             if not connection.closed:
                 return connection
+        # In a task: what has a time limit needs one.
+        return await self._loop.create_task(self._open())
+
+    async def _open(self) -> Connection:
         self.opened += 1
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await self._connect(await self._addresses.lookup(self._host, self._port))

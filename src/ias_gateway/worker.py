@@ -123,6 +123,7 @@ class Worker:
             return f"did not start: {error}"
         self.life, self.condition = life, "running"
         self._log.line("info", "a worker starts", worker=self.index, pid=life.process.pid)
+        self._log.flush()
         if self._stopping.is_set():
             self.signal(signal.SIGTERM)
         code = await life.listen()

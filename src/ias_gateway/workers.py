@@ -42,6 +42,7 @@ async def supervise(settings: GatewaySettings) -> None:
     log.flush()
     await stop.wait()
     log.line("info", "draining", workers=len(workers))
+    log.flush()
     await _drain(workers, lives, settings.drain_timeout + 2 * LAST_WORDS_S + GRACE_S, log)
     watch.cancel()
     private.close()

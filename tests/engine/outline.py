@@ -4,9 +4,14 @@ from typing import Any
 
 import msgspec
 
+BY_TOKEN = (".logprobs.top_logprobs[]", ".prompt_logprobs[]", "prompt_logprobs[]")
+"""Objects whose keys are tokens, and so differ from model to model."""
+
 
 def outline(value: Any, at: str = "") -> list[str]:
-    """Every key of a JSON value in the order sent, `choices[].message.content:str`; of an array, its first element."""
+    """Every key of a JSON value in the order sent, `choices[].message.content:text`; of an array, its first element."""
+    if isinstance(value, dict) and at.endswith(BY_TOKEN):
+        value = dict.fromkeys("*", next(iter(value.values()), None))
     if isinstance(value, dict):
         return [line for key, inner in value.items() for line in outline(inner, f"{at}.{key}" if at else key)] or [
             f"{at}:{{}}"
@@ -17,7 +22,7 @@ def outline(value: Any, at: str = "") -> list[str]:
 
 
 def of_stream(sent: bytes) -> list[list[str]]:
-    """The outline of each event, runs of equal ones once; `event:` lines are told, `[DONE]` is a word."""
+    """The outline of each event, of equal ones the first; `event:` lines are told, `[DONE]` is a word."""
     told: list[list[str]] = []
     for event in sent.replace(b"\r\n", b"\n").split(b"\n\n"):
         lines = [line for line in event.split(b"\n") if line]
@@ -30,7 +35,7 @@ def of_stream(sent: bytes) -> list[list[str]]:
                 now += outline(msgspec.json.decode(rest))
             else:
                 now.append(line.decode())
-        if not told or told[-1] != now:
+        if now not in told:
             told.append(now)
     return told
 

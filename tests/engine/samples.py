@@ -23,18 +23,18 @@ SCHEMA = {
 
 
 def chat(**fields: Any) -> tuple[str, dict[str, Any]]:
-    return CHAT, {"messages": MESSAGES, "max_tokens": 8, "temperature": 0, **fields}
+    return CHAT, {"messages": MESSAGES, "max_tokens": 8, "temperature": 0, "ignore_eos": True, **fields}
 
 
 def text(**fields: Any) -> tuple[str, dict[str, Any]]:
-    return TEXT, {"prompt": "The capital of France is", "max_tokens": 8, "temperature": 0, **fields}
+    return TEXT, {"prompt": "The capital of France is", "max_tokens": 8, "temperature": 0, "ignore_eos": True, **fields}
 
 
 def responses(**fields: Any) -> tuple[str, dict[str, Any]]:
     return RESPONSES, {"input": "What is the capital of France?", "max_output_tokens": 16, "temperature": 0} | fields
 
 
-TOOL = {"tools": [WEATHER], "max_tokens": 40}
+TOOL = {"tools": [WEATHER], "max_tokens": 120, "ignore_eos": False}
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "chat": chat(),
     "chat, streamed": chat(stream=True),
@@ -44,8 +44,8 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "chat, two choices streamed": chat(n=2, temperature=0.5, stream=True, stream_options=FULL),
     "chat, logprobs": chat(logprobs=True, top_logprobs=2),
     "chat, logprobs streamed": chat(logprobs=True, top_logprobs=2, stream=True),
-    "chat, JSON schema": chat(response_format=SCHEMA, max_tokens=30),
-    "chat, JSON schema streamed": chat(response_format=SCHEMA, max_tokens=30, stream=True),
+    "chat, JSON schema": chat(response_format=SCHEMA, max_tokens=60, ignore_eos=False),
+    "chat, JSON schema streamed": chat(response_format=SCHEMA, max_tokens=60, ignore_eos=False, stream=True),
     "chat, a tool required": chat(tool_choice="required", **TOOL),
     "chat, a tool required streamed": chat(tool_choice="required", stream=True, stream_options=FULL, **TOOL),
     "chat, a tool named": chat(tool_choice={"type": "function", "function": {"name": "weather"}}, **TOOL),
@@ -53,6 +53,8 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
         tool_choice={"type": "function", "function": {"name": "weather"}}, stream=True, stream_options=FULL, **TOOL
     ),
     "chat, tools offered": chat(tools=[WEATHER]),
+    "chat, its own end": chat(max_tokens=40, ignore_eos=False),
+    "chat, its own end streamed": chat(max_tokens=40, ignore_eos=False, stream=True),
     "chat, stop string": chat(stop=["the", "a", "e"]),
     "completion": text(),
     "completion, streamed": text(stream=True),

@@ -34,6 +34,7 @@ class Process:
     folder: Path
     probe: str
     child: subprocess.Popen[bytes] | None = None
+    ready_within_s: float = READY_WITHIN_S
 
     @property
     def log(self) -> Path:
@@ -46,7 +47,7 @@ class Process:
             )
 
     def wait_ready(self) -> None:
-        until = time.monotonic() + READY_WITHIN_S
+        until = time.monotonic() + self.ready_within_s
         said = "nothing"
         while time.monotonic() < until:
             if self.child is not None and self.child.poll() is not None:

@@ -1,4 +1,4 @@
-"""A gateway with patient time limits for all tests here; for each test a tenant and a tape whose answers are checked."""
+"""A gateway with patient time limits for all tests here; for each a tenant, and a tape whose answers are checked."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -44,12 +44,19 @@ async def tenant(place: Place) -> AsyncIterator[Tenant]:
     await edge.close()
 
 
+@pytest.fixture(scope="session")
+async def clients() -> AsyncIterator[tuple[openai.AsyncOpenAI, openai.OpenAI]]:
+    """Both clients, of which tests take copies: to make one anew reads every certificate of the machine."""
+    with openai.OpenAI(api_key="none") as blocking:
+        async with openai.AsyncOpenAI(api_key="none") as client:
+            yield client, blocking
+
+
 @pytest.fixture
-async def case(tenant: Tenant) -> AsyncIterator[Case]:
+async def case(tenant: Tenant, clients: tuple[openai.AsyncOpenAI, openai.OpenAI]) -> AsyncIterator[Case]:
     """Both clients behind a tape; at the end every answer that passed is held against OpenAI's types."""
+    client, blocking = clients
     async with tape_of(tenant.place.url) as tape:
         where = {"base_url": f"{tape.url}/v1", "api_key": tenant.token}
-        async with openai.AsyncOpenAI(**where) as client:
-            with openai.OpenAI(**where) as blocking:
-                yield Case(tenant, tape, client, blocking)
+        yield Case(tenant, tape, client.with_options(**where), blocking.with_options(**where))
         schema.check_all(tape.requests)

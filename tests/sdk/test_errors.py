@@ -5,8 +5,9 @@ All rows are brought about at once, for SDKs wait seconds between two sends; a t
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,13 @@ from ias.edge import Edge
 from tests.integration.gateway.place import Place, Tenant, environment, place_of
 from tests.product.processes import BIN, Process
 from tests.sdk import nodejs, schema
+from tests.sdk.conftest import PATIENT
 from tests.sdk.models import allow
 from tests.sdk.rows import ROWS, Gateway, Row, occupied
 from tests.sdk.tape import Request, Tape, tape_of
 from tests.services import Services, free_port
 
 LANGUAGES = ("python", "node")
-FIRST_TOKEN_S = 2.0
 PACED_CALLS = 3
 _NAMES = [row.name for row in ROWS]
 _CLOCKS_S = 0.02
@@ -32,38 +33,31 @@ _CLOCKS_S = 0.02
 
 @dataclass
 class Told:
-    """What both languages' SDKs said of each case, and what they sent; or why one of them did not run."""
+    """What both languages' SDKs said of each case, or why one of them did not run; and what they sent."""
 
-    facts: Mapping[str, Mapping[str, Any]]
-    sent: Mapping[str, list[Request]]
-    absent: Mapping[str, str]
+    facts: Mapping[str, Mapping[str, Any] | str]
+    tapes: tuple[Tape, ...]
 
     def of(self, language: str, name: str) -> tuple[dict[str, Any], list[Request]]:
-        if language in self.absent:
-            pytest.skip(self.absent[language])
-        report = self.facts[language][name]
-        assert "error" not in report, report["error"]
-        return report["result"], self.sent[f"{language}: {name}"]
+        facts = self.facts[language]
+        if isinstance(facts, str):
+            pytest.skip(facts)
+        assert "error" not in facts[name], facts[name]["error"]
+        return facts[name]["result"], [one for tape in self.tapes for one in tape.sent(f"{language}: {name}")]
 
 
-@contextmanager
-def further(place: Place, folder: Path, name: str, **settings: str) -> Iterator[str]:
-    """One more gateway on a place's Redis, or as the settings say."""
+def further(place: Place, folder: Path, name: str, **settings: str) -> tuple[Process, str]:
+    """One more gateway on a place's Redis, or as the settings say, not started; and its address."""
     ports = (free_port(), free_port())
     env = environment(place.redis, ports, **settings)
     gateway = Process(name, (str(BIN / "ias-gateway"),), env, folder, f"http://127.0.0.1:{ports[1]}/health")
-    gateway.start()
-    try:
-        gateway.wait_ready()
-        yield f"http://127.0.0.1:{ports[0]}"
-    finally:
-        gateway.end()
+    return gateway, f"http://127.0.0.1:{ports[0]}"
 
 
 @pytest.fixture(scope="module")
 def impatient(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway that does not wait long for a first token."""
-    settings = {"IAS_FIRST_TOKEN_TIMEOUT": str(FIRST_TOKEN_S), "IAS_IDLE_TIMEOUT": "60", "IAS_TOTAL_TIMEOUT": "120"}
+    settings = {**PATIENT, "IAS_FIRST_TOKEN_TIMEOUT": "1.5"}
     with place_of(services, tmp_path_factory.mktemp("rows"), **settings) as place:
         yield place
 
@@ -73,15 +67,23 @@ def gateways(impatient: Place, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """Three gateways: a usual one, one without Redis, and one that takes a single request."""
     folder = tmp_path_factory.mktemp("gateways")
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
-    with (
-        further(impatient, folder, "blind", IAS_REDIS_URL=nowhere) as blind,
-        further(impatient, folder, "full", IAS_MAX_STREAMS="1", IAS_TOTAL_TIMEOUT="120", IAS_IDLE_TIMEOUT="60") as full,
-    ):
-        yield {"usual": impatient.url, "blind": blind, "full": full}
+    blind, blind_url = further(impatient, folder, "blind", IAS_REDIS_URL=nowhere)
+    full, full_url = further(impatient, folder, "full", IAS_MAX_STREAMS="1", **PATIENT)
+    try:
+        for gateway in (blind, full):
+            gateway.start()
+        for gateway in (blind, full):
+            gateway.wait_ready()
+        yield {"usual": impatient.url, "blind": blind_url, "full": full_url}
+    finally:
+        for gateway in (blind, full):
+            gateway.end()
 
 
 @pytest.fixture(scope="module")
-async def told(impatient: Place, gateways: dict[Gateway, str]) -> AsyncIterator[Told]:
+async def told(
+    impatient: Place, gateways: dict[Gateway, str], clients: tuple[openai.AsyncOpenAI, openai.OpenAI]
+) -> AsyncIterator[Told]:
     """Every row, brought about for both languages at once, each for an organisation of its own."""
     edge = Edge(impatient.redis.url)
     await edge.load_library()
@@ -89,18 +91,8 @@ async def told(impatient: Place, gateways: dict[Gateway, str]) -> AsyncIterator[
         tapes = {name: await stack.enter_async_context(tape_of(url)) for name, url in gateways.items()}
         await stack.enter_async_context(occupied(await _tenant(impatient, edge), gateways["full"]))
         orders = {language: await _order((impatient, edge), tapes, stack) for language in LANGUAGES}
-        python, node = await asyncio.gather(
-            _python(orders["python"]), _node(orders["node"]), return_exceptions=True
-        )
-        absent = {"node": str(node)} if isinstance(node, nodejs.NoNode) else {}
-        for outcome in (python, node):
-            if isinstance(outcome, BaseException) and not absent:
-                raise outcome
-        requests = [request for tape in tapes.values() for request in tape.requests]
-        sent: dict[str, list[Request]] = {}
-        for request in requests:
-            sent.setdefault(request.headers["x-case"], []).append(request)
-        yield Told({"python": python, "node": {} if absent else node}, sent, absent)
+        python, node = await asyncio.gather(_python(clients[0], orders["python"]), _node(orders["node"]))
+        yield Told({"python": python, "node": node}, tuple(tapes.values()))
     await edge.close()
 
 
@@ -126,15 +118,18 @@ async def _order(where: tuple[Place, Edge], tapes: Mapping[Gateway, Tape], stack
     return {"rows": rows, "paced": [{**pace, "calls": PACED_CALLS}]}
 
 
-async def _node(order: dict[str, Any]) -> dict[str, Any]:
-    """What Node's SDK makes of them."""
-    return await nodejs.run("rows.js", {**order, "language": "node"})
+async def _node(order: dict[str, Any]) -> dict[str, Any] | str:
+    """What Node's SDK makes of them, or why it cannot be had."""
+    try:
+        return await nodejs.run("rows.js", {**order, "language": "node"})
+    except nodejs.NoNode as absent:
+        return str(absent)
 
 
-async def _python(order: dict[str, Any]) -> dict[str, Any]:
+async def _python(client: openai.AsyncOpenAI, order: dict[str, Any]) -> dict[str, Any]:
     """What Python's SDK makes of them."""
-    cases = {row["name"]: _fail(row) for row in order["rows"]}
-    cases |= {pace["name"]: _keep_pace(pace) for pace in order["paced"]}
+    cases = {row["name"]: _fail(_of(client, row), row["body"]) for row in order["rows"]}
+    cases |= {pace["name"]: _keep_pace(_of(client, pace), pace) for pace in order["paced"]}
     facts = await asyncio.gather(*cases.values(), return_exceptions=True)
     return {
         name: {"error": repr(fact)} if isinstance(fact, BaseException) else {"result": fact}
@@ -142,31 +137,29 @@ async def _python(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _client(case: Mapping[str, Any]) -> openai.AsyncOpenAI:
+def _of(client: openai.AsyncOpenAI, case: Mapping[str, Any]) -> openai.AsyncOpenAI:
     headers = {"x-case": f"python: {case['name']}"}
-    return openai.AsyncOpenAI(base_url=case["url"], api_key=case["token"], default_headers=headers)
+    return client.with_options(base_url=case["url"], api_key=case["token"], default_headers=headers)
 
 
-async def _fail(row: Mapping[str, Any]) -> dict[str, Any]:
-    known = {name: value for name, value in row["body"].items() if name != "priority"}
-    further_fields = {name: value for name, value in row["body"].items() if name == "priority"}
-    async with _client(row) as client:
-        try:
-            answer = await client.chat.completions.create(**known, extra_body=further_fields)
-            if isinstance(answer, openai.AsyncStream):
-                async for _ in answer:
-                    pass
-        except openai.APIError as error:
-            status = getattr(error, "status_code", None)
-            facts = {"code": error.code, "type": error.type, "param": error.param, "message": error.message}
-            return {**facts, "class": type(error).__name__, "status": status, "id": getattr(error, "request_id", None)}
-    raise AssertionError(f"{row['name']}: it did not fail")
+async def _fail(client: openai.AsyncOpenAI, body: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in body.items() if name != "priority"}
+    foreign = {name: value for name, value in body.items() if name == "priority"}
+    try:
+        answer = await client.chat.completions.create(**known, extra_body=foreign)
+        if isinstance(answer, openai.AsyncStream):
+            async for _ in answer:
+                pass
+    except openai.APIError as error:
+        status = getattr(error, "status_code", None)
+        facts = {"code": error.code, "type": error.type, "param": error.param, "message": error.message}
+        return {**facts, "class": type(error).__name__, "status": status, "id": getattr(error, "request_id", None)}
+    raise AssertionError("it did not fail")
 
 
-async def _keep_pace(case: Mapping[str, Any]) -> None:
-    async with _client(case) as client:
-        for _ in range(case["calls"]):
-            await client.chat.completions.create(**case["body"])
+async def _keep_pace(client: openai.AsyncOpenAI, case: Mapping[str, Any]) -> None:
+    for _ in range(case["calls"]):
+        await client.chat.completions.create(**case["body"])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -219,7 +212,7 @@ def test_calls_above_the_rate_are_waited_for_and_succeed(told: Told, language: s
 
 def _waits(sent: list[Request]) -> int:
     """How many sends there are after the first one, each no earlier than the answer before it allowed."""
-    for before, after in zip(sent, sent[1:], strict=False):
+    for before, after in pairwise(sent):
         told_ms = int(before.answer_headers.get("retry-after-ms", "0"))
         assert after.sent_at - before.answered_at >= told_ms / 1000 - _CLOCKS_S
     return len(sent) - 1

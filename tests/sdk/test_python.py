@@ -1,9 +1,6 @@
 """What the Python SDK gets, route by route. Every answer that passes is held against `openai.types` (conftest.py)."""
 
 import asyncio
-import io
-import struct
-import wave
 from collections.abc import Sequence
 
 import openai
@@ -13,6 +10,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from tests.sdk.conftest import Case
 from tests.sdk.models import MODELS
+from tests.sdk.sounds import silence
 
 GPT = "mock-gpt"
 WEATHER = {
@@ -29,6 +27,9 @@ WEATHER = {
         "strict": True,
     },
 }
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 class Landmark(pydantic.BaseModel):
@@ -211,7 +212,7 @@ async def test_a_reasoning_model_tells_its_thoughts_apart(case: Case) -> None:
 
 
 async def test_an_image_is_seen_by_a_model_that_can(case: Case) -> None:
-    pixel = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    pixel = f"data:image/png;base64,{PIXEL}"
     parts = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": pixel}}]
     answer = await case.client.chat.completions.create(
         model="mock-vision", messages=[{"role": "user", "content": parts}], max_tokens=5
@@ -321,19 +322,8 @@ async def test_what_would_need_a_store_is_refused_with_what_to_do_instead(case: 
     assert len(case.tape.requests) == 2
 
 
-def sound(seconds: float = 1.5) -> bytes:
-    """Silence as a WAV file."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(8000)
-        out.writeframes(struct.pack("<h", 0) * int(8000 * seconds))
-    return file.getvalue()
-
-
 async def test_a_sound_is_transcribed(case: Case) -> None:
-    asked = {"model": "mock-whisper", "file": ("hello.wav", sound())}
+    asked = {"model": "mock-whisper", "file": ("hello.wav", silence())}
     whole = await case.client.audio.transcriptions.create(**asked)
     assert whole.text
     text = await case.client.audio.transcriptions.create(**asked, response_format="text")
@@ -347,6 +337,6 @@ async def test_a_sound_is_transcribed(case: Case) -> None:
 
 async def test_a_transcription_is_streamed(case: Case) -> None:
     stream = await case.client.audio.transcriptions.create(
-        model="mock-whisper", file=("hello.wav", sound()), stream=True
+        model="mock-whisper", file=("hello.wav", silence()), stream=True
     )
     assert [event async for event in stream]

@@ -14,6 +14,7 @@ from tests.soak.judge import Harm
 from tests.soak.mix import Kind
 from tests.soak.run import Effort, Soak
 from tests.soak.samples import slope
+from tests.soak.seen import End
 
 PARTS = 10
 """The run is cut into so many parts, for figures over time."""
@@ -58,10 +59,12 @@ def rows(whole: Soak) -> list[Row]:
 
 
 def _answers(whole: Soak) -> Iterator[Row]:
-    number = len(whole.answers)
+    nobody = sum(seen.end is End.UNREACHABLE for _, seen in whole.answers)
+    number = len(whole.answers) - nobody
     faults = sum(plan.fault is not None for plan, _ in whole.answers)
     yield Row("requests", number, "requests")
     yield Row("requests a second", round(number / whole.seconds, 1), "1/s")
+    yield Row("found nobody there", nobody, "requests")
     yield Row("faults that the engine was told", round(100 * faults / max(1, number), 2), "%")
     yield Row("unexplained answers", len(whole.unexplained()), "answers", 0)
 

@@ -9,7 +9,7 @@ import rich_click as click
 
 from ias.dev import dev_env, logs, processes, services, stack, state
 from ias.dev.fault import Fault, FaultTeller, told_plainly
-from ias.dev.opening import bring_up
+from ias.dev.opening import MODELS, bring_up
 from ias.dev.progress import say
 from ias.dev.settings import CHECKOUT, inherited
 from ias.dev.state import Folder, State
@@ -24,13 +24,16 @@ def dev() -> None:
 
 @dev.command()
 @click.option("--detach", is_flag=True, help="Return when all of it runs; otherwise follow it until Ctrl-C ends it.")
-def up(*, detach: bool) -> None:
-    """Bring everything up, do the main job once, and say where everything is."""
+@click.option("--model", default=MODELS[0], show_default=True, help=f"One of {', '.join(MODELS)}.")
+def up(*, detach: bool, model: str) -> None:
+    """Bring everything up, do the main job once with a model, and say where everything is."""
+    if model not in MODELS:
+        raise Fault(f"there is no model '{model}': MODEL may be {' or '.join(MODELS)}.")
     with told_plainly(str(FOLDER.root)), _interruptible():
         state.prepare(FOLDER)
         try:
             with state.alone(FOLDER):
-                bring_up(FOLDER, inherited())
+                bring_up(FOLDER, inherited(), model)
             if not detach:
                 _follow_to_the_end()
         except KeyboardInterrupt:

@@ -1,6 +1,7 @@
-"""The demo: an organisation with an admin, a user, a key and the model `mock-gpt`, made through the API and kept."""
+"""The demo: an organisation with an admin, a user, a key and its models, made through the API and kept."""
 
 import subprocess
+from collections.abc import Iterable
 
 import httpx
 import msgspec
@@ -9,6 +10,7 @@ from ias.dev import services
 from ias.dev.fault import Fault
 from ias.dev.portal import NO_CERTIFICATES, Named, Portal
 from ias.dev.state import Folder, Person, State, save
+from ias.dev.vllm import server
 
 ORGANISATION = "demo-team"
 MODEL = "mock-gpt"
@@ -69,6 +71,7 @@ class NewModel(msgspec.Struct):
     input_rate: str = "0.0005"
     output_rate: str = "0.0015"
     cached_input_rate: str = "0.00025"
+    context_length: int = 8192
 
 
 class NewBackends(msgspec.Struct):
@@ -83,7 +86,14 @@ class Model(msgspec.Struct):
     backends: list[Backend]
 
 
-def ensure(folder: Folder, state: State, env: dict[str, str]) -> None:
+def models(state: State, *, real: bool) -> tuple[NewModel, ...]:
+    """What the demo serves: the mock engine's model, and with `real` the one that vLLM serves."""
+    mock = NewModel(MODEL, [Backend(state.url("engine"))])
+    small = NewModel(server.MODEL, [Backend(state.url(server.NAME))], context_length=server.CONTEXT)
+    return (mock, small) if real else (mock,)
+
+
+def ensure(folder: Folder, state: State, env: dict[str, str], served: tuple[NewModel, ...]) -> None:
     """Make whatever of the demo is not there; a second call changes nothing.
 
     Raises:
@@ -93,11 +103,12 @@ def ensure(folder: Folder, state: State, env: dict[str, str]) -> None:
     try:
         _become_admin(portal, state, env)
         state.demo.org_id = _organisation(portal).id
-        _model(portal, state.url("engine"))
-        state.demo.engine_url = state.url("engine")
+        for model in served:
+            _model(portal, model)
+            state.demo.served[model.name] = model.backends[0].url
         for person, role in ((state.demo.org_admin, "org-admin"), (state.demo.org_user, "org-user")):
             _member(portal, state, person, role)
-        if not _key_works(state):
+        if not _key_works(state, (MODEL,)):
             _log_in(portal, state.demo.org_user)
             state.demo.api_key = portal.send("POST", "/api-keys", NewKey("demo"), Issued).token
     finally:
@@ -105,9 +116,10 @@ def ensure(folder: Folder, state: State, env: dict[str, str]) -> None:
     save(folder, state)
 
 
-def is_whole(state: State) -> bool:
-    """Whether key and model are there and the model's replica is where the engine listens now."""
-    return bool(state.demo.org_id) and state.demo.engine_url == state.url("engine") and _key_works(state)
+def is_whole(state: State, served: tuple[NewModel, ...]) -> bool:
+    """Whether key and models are there and each model's replica is where its engine listens now."""
+    where = {model.name: model.backends[0].url for model in served}
+    return bool(state.demo.org_id) and where.items() <= state.demo.served.items() and _key_works(state, where)
 
 
 def _become_admin(portal: Portal, state: State, env: dict[str, str]) -> None:
@@ -139,13 +151,12 @@ def _organisation(portal: Portal) -> Named:
     )
 
 
-def _model(portal: Portal, engine_url: str) -> None:
-    wanted = [Backend(engine_url)]
-    known = portal.find("/models", MODEL)
+def _model(portal: Portal, wanted: NewModel) -> None:
+    known = portal.find("/models", wanted.name)
     if known is None:
-        portal.send("POST", "/models", NewModel(MODEL, wanted), Named)
-    elif portal.get(f"/models/{known.id}", Model).backends != wanted:
-        portal.send("PATCH", f"/models/{known.id}", NewBackends(wanted), Named)
+        portal.send("POST", "/models", wanted, Named)
+    elif portal.get(f"/models/{known.id}", Model).backends != wanted.backends:
+        portal.send("PATCH", f"/models/{known.id}", NewBackends(wanted.backends), Named)
 
 
 def _member(portal: Portal, state: State, person: Person, role: str) -> None:
@@ -161,7 +172,7 @@ def _member(portal: Portal, state: State, person: Person, role: str) -> None:
         somebody.close()
 
 
-def _key_works(state: State) -> bool:
+def _key_works(state: State, names: Iterable[str]) -> bool:
     if not state.demo.api_key:
         return False
     try:
@@ -174,4 +185,4 @@ def _key_works(state: State) -> bool:
         )
     except httpx.HTTPError:
         return False
-    return answer.is_success and MODEL in answer.text
+    return answer.is_success and all(f'"{name}"' in answer.text for name in names)

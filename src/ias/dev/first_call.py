@@ -7,13 +7,12 @@ from contextlib import contextmanager
 import httpx
 import msgspec
 
-from ias.dev.demo import MODEL
 from ias.dev.fault import Fault
 from ias.dev.portal import NO_CERTIFICATES, Portal
 from ias.dev.state import State
 
-PROMPT = "In one sentence: what does this platform do?"
-TIMEOUT_S = 30.0
+PROMPT = "In one sentence: what does an inference platform do?"
+TIMEOUT_S = 120.0
 LANDS_WITHIN_S = 15.0
 POLL_S = 0.1
 DATA = "data: "
@@ -79,7 +78,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def asked(state: State) -> Iterator[Answer]:
+def asked(state: State, model: str) -> Iterator[Answer]:
     """One streamed completion with the demo key.
 
     Raises:
@@ -89,7 +88,7 @@ def asked(state: State) -> Iterator[Answer]:
         with httpx.stream(
             "POST",
             f"{state.url('gateway')}/v1/chat/completions",
-            content=msgspec.json.encode(Completion(MODEL, [Message("user", PROMPT)])),
+            content=msgspec.json.encode(Completion(model, [Message("user", PROMPT)])),
             headers={"Authorization": f"Bearer {state.demo.api_key}", "Content-Type": "application/json"},
             timeout=TIMEOUT_S,
             verify=NO_CERTIFICATES,

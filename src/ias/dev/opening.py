@@ -11,12 +11,17 @@ from ias.dev.progress import done, say, working
 from ias.dev.settings import asked_ports
 from ias.dev.state import Folder, State
 from ias.dev.summary import summary
+from ias.dev.vllm import installation, server
 
 MIN_FREE_BYTES = 1_000_000_000
+MODELS = (demo.MODEL, server.MODEL)
+"""What `make up MODEL=...` takes."""
 
 
-def bring_up(folder: Folder, env: dict[str, str]) -> State:
+def bring_up(folder: Folder, env: dict[str, str], model: str) -> State:
     """Start what does not run, make what is missing of the demo, do the main job once, and say where everything is.
+
+    `model` is one of `MODELS`; vLLM is started where it is the model that vLLM serves, and left alone otherwise.
 
     Raises:
         Fault: something cannot be done; all that this call started has been ended again.
@@ -25,17 +30,20 @@ def bring_up(folder: Folder, env: dict[str, str]) -> State:
     refuse_full_disk(folder)
     for remark in processes.forget_stale(folder):
         say(remark)
+    real = model == server.MODEL
+    if real and processes.running(folder, server.NAME) is None:
+        installation.ensure(env)
     known = _with_ports(folder, state.load(folder))
     started = stack.Started()
     with stack.ended_on_failure(folder, started):
-        stack.up(folder, known, env, started)
+        stack.up(folder, known, env, started, (services.real(known, env),) if real else ())
         if not started.services:
             say("Everything runs already, and all of it is ready.")
-        _demo(folder, known, env)
+        _demo(folder, known, env, demo.models(known, real=real))
         dev_env.write(folder, known)
         if started.services:
-            _main_job(known)
-    say(summary(folder, known))
+            _main_job(known, model)
+    say(summary(folder, known, model))
     if started.services:
         say(f"Everything is up after {time.monotonic() - begun:.1f} s.")
     return known
@@ -65,19 +73,19 @@ def _with_ports(folder: Folder, known: State) -> State:
     return known
 
 
-def _demo(folder: Folder, known: State, env: dict[str, str]) -> None:
+def _demo(folder: Folder, known: State, env: dict[str, str], served: tuple[demo.NewModel, ...]) -> None:
     begun = time.monotonic()
-    if demo.is_whole(known):
+    if demo.is_whole(known, served):
         return
     with working("making the demo organisation"):
-        demo.ensure(folder, known, env)
+        demo.ensure(folder, known, env, served)
     done("demo", "ready", time.monotonic() - begun)
 
 
-def _main_job(known: State) -> None:
+def _main_job(known: State, model: str) -> None:
     """One completion as it comes, then its line in the ledger when it lands."""
-    say(f"\nOne streamed completion with the demo key ({demo.MODEL}):")
-    with first_call.asked(known) as answer:
+    say(f"\nOne streamed completion with the demo key ({model}):")
+    with first_call.asked(known, model) as answer:
         click.echo("  ", nl=False)
         for piece in answer.pieces:
             click.echo(piece.replace("\n", "\n  "), nl=False)

@@ -16,7 +16,7 @@ USUAL = {
 }
 """Ports that people know by heart."""
 
-PRIVATE = ("engine_control", "postgres", "valkey")
+PRIVATE = ("engine_control", "postgres", "valkey", "vllm")
 """Always a free port, the same one again where it is still free."""
 
 HOST = "127.0.0.1"

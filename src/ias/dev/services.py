@@ -9,12 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from ias.dev import postgres, valkey
+from ias.dev import postgres, processes, valkey
 from ias.dev.ports import HOST
 from ias.dev.processes import Launch
 from ias.dev.state import Folder, State
+from ias.dev.vllm import installation, server
 
-NAMES = ("valkey", "postgres", "engine", "api", "worker", "gateway")
+NAMES = ("vllm", "valkey", "postgres", "engine", "api", "worker", "gateway")
 """In the order in which they are started."""
 
 
@@ -27,6 +28,7 @@ class Service(msgspec.Struct, frozen=True):
     """What keeps it from serving; empty when it is ready."""
     end_by: signal.Signals = signal.SIGTERM
     grace_s: float = 10.0
+    ready_within_s: float = 60.0
 
 
 def stores(folder: Folder, state: State, env: dict[str, str]) -> tuple[Service, ...]:
@@ -63,9 +65,21 @@ def platform(folder: Folder, state: State) -> tuple[Service, ...]:
     )
 
 
+def real(state: State, env: dict[str, str]) -> Service:
+    """VLLM, which is part of the stack where it was asked for."""
+    return Service(
+        server.NAME,
+        lambda: server.launch(installation.here(env), state.ports[server.NAME]),
+        _asker(state.ports[server.NAME], "/health"),
+        grace_s=30.0,
+        ready_within_s=900.0,  # 50 s on two idle cores
+    )
+
+
 def everything(folder: Folder, state: State, env: dict[str, str]) -> tuple[Service, ...]:
     """The whole stack; ended from the last to the first, so the gateway drains before what it needs goes."""
-    return (*stores(folder, state, env), *platform(folder, state))
+    asked_for = (real(state, env),) if processes.recorded(folder, server.NAME) else ()
+    return (*asked_for, *stores(folder, state, env), *platform(folder, state))
 
 
 def environment(state: State) -> dict[str, str]:

@@ -24,6 +24,7 @@ class AskedPorts(BaseSettings):
     engine_control_port: int | None = Field(default=None, ge=1, le=65535)
     postgres_port: int | None = Field(default=None, ge=1, le=65535)
     valkey_port: int | None = Field(default=None, ge=1, le=65535)
+    vllm_port: int | None = Field(default=None, ge=1, le=65535)
 
 
 def asked_ports() -> dict[str, int]:

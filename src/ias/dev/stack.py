@@ -10,12 +10,12 @@ import msgspec
 
 from ias.dev import logs, migrations, postgres, processes, services
 from ias.dev.fault import Fault
-from ias.dev.progress import done, say, working
+from ias.dev.progress import done, following, say
 from ias.dev.services import Service
 from ias.dev.state import Folder, State
 
-READY_WITHIN_S = 60.0
 POLL_S = 0.1
+REMIND_EVERY_S = 15.0
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -25,17 +25,22 @@ class Started(msgspec.Struct):
     services: list[Service] = []
 
 
-def up(folder: Folder, state: State, env: dict[str, str], started: Started) -> None:
+def up(folder: Folder, state: State, env: dict[str, str], started: Started, real: tuple[Service, ...] = ()) -> None:
     """Bring up whatever does not run yet, note it in `started`, and wait until all of it serves.
+
+    `real` takes longest: it is started first and waited for last.
 
     Raises:
         Fault: something does not start.
     """
+    begun = time.monotonic()
+    _launch(folder, real, started, env)
     _start(folder, services.stores(folder, state, env), started, env)
     asyncio.run(postgres.make_database(state))
     if asyncio.run(migrations.pending(state)):
         migrations.apply(folder, state, env)
     _start(folder, services.platform(folder, state), started, env)
+    _wait(folder, real, started, begun)
 
 
 @contextmanager
@@ -77,29 +82,41 @@ def _undisturbed() -> Iterator[None]:
 def _start(folder: Folder, those: tuple[Service, ...], started: Started, env: dict[str, str]) -> None:
     """Start in parallel what does not run, and wait for all of it, also for what ran before."""
     begun = time.monotonic()
+    _launch(folder, those, started, env)
+    _wait(folder, those, started, begun)
+
+
+def _launch(folder: Folder, those: tuple[Service, ...], started: Started, env: dict[str, str]) -> None:
     for service in those:
         if processes.running(folder, service.name) is None:
             started.services.append(service)
             processes.start(folder, service.launch(), env)
+
+
+def _wait(folder: Folder, those: tuple[Service, ...], started: Started, begun: float) -> None:
     waiting = {service.name: service for service in those}
     fresh = {service.name for service in started.services}
-    with working(f"waiting for {', '.join(waiting)}"):
+    with following(f"waiting for {', '.join(waiting)}", REMIND_EVERY_S) as tell:
         while waiting:
             for service in tuple(waiting.values()):
                 if _is_ready(folder, service, begun):
                     del waiting[service.name]
                     if service.name in fresh:
                         done(service.name, "ready", time.monotonic() - begun)
+            tell(f"{time.monotonic() - begun:.0f} s")
             time.sleep(POLL_S if waiting else 0)
 
 
 def _is_ready(folder: Folder, service: Service, begun: float) -> bool:
     if processes.running(folder, service.name) is None:
-        raise Fault(f"{service.name} ended while it was starting; its last lines:\n{logs.tail(folder, service.name)}")
-    missing = service.missing()
-    if missing and time.monotonic() - begun > READY_WITHIN_S:
         raise Fault(
-            f"{service.name} is not ready after {READY_WITHIN_S:.0f} s: {missing}; its last lines:\n"
+            f"{service.name} ended while it was starting: see {folder.log(service.name)}; its last lines:\n"
+            f"{logs.tail(folder, service.name)}"
+        )
+    missing = service.missing()
+    if missing and time.monotonic() - begun > service.ready_within_s:
+        raise Fault(
+            f"{service.name} is not ready after {service.ready_within_s:.0f} s: {missing}; its last lines:\n"
             f"{logs.tail(folder, service.name)}"
         )
     return not missing

@@ -60,8 +60,8 @@ class Demo(msgspec.Struct):
     org_admin: Person = msgspec.field(default_factory=lambda: Person("olivia@example.com"))
     org_user: Person = msgspec.field(default_factory=lambda: Person("uma@example.com"))
     org_id: str = ""
-    engine_url: str = ""
-    """Where the model's replica was when it was last registered."""
+    served: dict[str, str] = {}
+    """Each model's replica, where it was when it was last registered."""
     api_key: str = ""
 
 

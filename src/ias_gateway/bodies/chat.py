@@ -7,7 +7,7 @@ from ias_gateway.bodies import messages
 from ias_gateway.bodies.messages import Message
 from ias_gateway.bodies.prompts import beginning
 from ias_gateway.bodies.sampling import MAX_OUTPUT, Sampling
-from ias_gateway.bodies.strict import JSON, check_depth, check_template, decode, encode, salted, within
+from ias_gateway.bodies.strict import JSON, Whole, check_depth, check_template, decode, encode, salted, within
 
 UNUSED = (
     *("store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
@@ -24,9 +24,9 @@ class Chat(Sampling, kw_only=True):
     """What a caller may send."""
 
     messages: list[Message]
-    max_completion_tokens: int | None = None
+    max_completion_tokens: Whole | None = None
     logprobs: bool | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Whole | None = None
     tools: list[dict[str, JSON]] | None = None
     tool_choice: str | dict[str, JSON] | None = None
     parallel_tool_calls: bool | None = None
@@ -35,7 +35,7 @@ class Chat(Sampling, kw_only=True):
     response_format: dict[str, JSON] | None = None
     reasoning_effort: str | None = None
     include_reasoning: bool | None = None
-    thinking_token_budget: int | None = None
+    thinking_token_budget: Whole | None = None
     chat_template_kwargs: dict[str, JSON] | None = None
     documents: list[dict[str, str]] | None = None
     add_generation_prompt: bool | None = None

@@ -7,7 +7,7 @@ import msgspec
 from ias.contract.admission import NO_OUTPUT, Ask
 from ias_gateway.bodies import prompts
 from ias_gateway.bodies.prompts import Prompts
-from ias_gateway.bodies.strict import Strict, decode, encode
+from ias_gateway.bodies.strict import Strict, Whole, decode, encode, salted
 
 
 class Embeddings(Strict, kw_only=True):
@@ -15,10 +15,10 @@ class Embeddings(Strict, kw_only=True):
 
     model: str
     input: Prompts
-    dimensions: int | None = None
+    dimensions: Whole | None = None
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = None
-    truncate_prompt_tokens: int | None = None
+    truncate_prompt_tokens: Whole | None = None
 
     def ask(self, endpoint: str) -> Ask:
         """What the request wants to hold: a strict upper bound of its input.
@@ -28,11 +28,11 @@ class Embeddings(Strict, kw_only=True):
         """
         return Ask(self.model, prompts.bound(self.input, "input")[0], 1, NO_OUTPUT, endpoint, streamed=False)
 
-    def rebuild(self, name: str, output: int, salt: str | None) -> bytes:  # noqa: ARG002 - embeddings have no output, and engines no cache of them
+    def rebuild(self, name: str, output: int, salt: str | None) -> bytes:  # noqa: ARG002 - embeddings are no output
         """The body for the engine: its name of the model."""
         self.model = name
         self.user = None
-        return encode(self)
+        return salted(encode(self), salt)
 
     def wants_usage(self) -> tuple[bool, bool]:
         """Embeddings are not streamed."""

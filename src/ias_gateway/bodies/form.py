@@ -32,7 +32,9 @@ def read(raw: bytes) -> Form:
     try:
         return _collect(_segments(raw))
     except (MultipartError, UnicodeDecodeError, ValueError) as error:
-        raise BadBody(f"We could not parse the multipart/form-data body of your request: {error}.") from None
+        # A parser's further arguments hold what it was given, which is not said again.
+        why = error.args[0] if isinstance(error, MultipartError) else error
+        raise BadBody(f"We could not parse the multipart/form-data body of your request: {why}.") from None
 
 
 def write(texts: dict[str, str | list[str]], file: bytes) -> bytes:

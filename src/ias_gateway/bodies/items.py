@@ -50,6 +50,7 @@ class Item(Strict):
     encrypted_content: str | None = None
     caller: JSON = None
     asynchronous: JSON = msgspec.field(default=None, name="async")
+    async_: JSON = None  # as OpenAI's SDK for Python writes it when an answer's item is given back
 
 
 def check(items: list[Item]) -> None:
@@ -67,7 +68,7 @@ def check(items: list[Item]) -> None:
             parts = getattr(item, name)
             if isinstance(parts, list):
                 _check_parts(parts, f"input[{number}].{name}")
-        item.caller = item.asynchronous = None
+        item.caller = item.asynchronous = item.async_ = None
 
 
 def images(items: list[Item]) -> int:

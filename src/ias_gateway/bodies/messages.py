@@ -47,6 +47,7 @@ class Message(Strict):
     tool_call_id: str | None = None
     function_call: FunctionCall | None = None
     audio: dict[str, JSON] | None = None
+    annotations: list[JSON] | None = None
 
 
 def check(given: list[Message]) -> None:
@@ -60,7 +61,7 @@ def check(given: list[Message]) -> None:
     for number, message in enumerate(given):
         if isinstance(message.content, list):
             parts.check(message.content, f"messages[{number}].content")
-        message.audio = None
+        message.audio = message.annotations = None
 
 
 def images(given: list[Message]) -> int:

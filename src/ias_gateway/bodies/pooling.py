@@ -6,7 +6,7 @@ from ias.contract.admission import NO_OUTPUT, Ask
 from ias_gateway.bodies import parts, prompts
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.parts import Part
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_depth, check_template, decode, encode, salted
+from ias_gateway.bodies.strict import JSON, BadBody, Strict, Whole, check_depth, check_template, decode, encode, salted
 
 PAIRS = (("queries", "documents"), ("queries", "items"), ("data_1", "data_2"), ("text_1", "text_2"))
 """The names that vLLM knows for what is scored against what."""
@@ -26,25 +26,16 @@ class Pooling(Strict, kw_only=True):
 
     model: str
     user: str | None = None
-    truncate_prompt_tokens: int | None = None
+    truncate_prompt_tokens: Whole | None = None
     truncation_side: str | None = None
     use_activation: bool | None = None
-    max_tokens_per_query: int | None = None
-    max_tokens_per_doc: int | None = None
+    max_tokens_per_query: Whole | None = None
+    max_tokens_per_doc: Whole | None = None
     instruction: str | None = None
     chat_template_kwargs: dict[str, JSON] | None = None
 
-    def pairs(self) -> tuple[list[Scored], list[Scored]]:
-        """What is scored against what; one query is scored against every document."""
-        raise NotImplementedError
-
-    def ask(self, endpoint: str) -> Ask:
-        """What the request wants to hold: a strict upper bound of the tokens of all pairs.
-
-        Raises:
-            BadBody: there is nothing to score.
-        """
-        queries, documents = self.pairs()
+    def hold(self, endpoint: str, queries: list[Scored], documents: list[Scored]) -> Ask:
+        """A strict upper bound of the tokens of all pairs: a single query is scored against every document."""
         times = len(documents) if len(queries) == 1 else 1
         one = OVERHEAD + prompts.size(self.instruction or "")
         if self.chat_template_kwargs:
@@ -63,22 +54,26 @@ class Pooling(Strict, kw_only=True):
         """Scores are not streamed."""
         return False, False
 
-    def beginning(self) -> bytes:
-        """How the query begins."""
-        return prompts.beginning(self.pairs()[0])
-
 
 class Rerank(Pooling, kw_only=True):
     """`POST /v1/rerank`; the last line is Jina's and Cohere's, of no use to vLLM."""
 
     query: Scored
     documents: Scored | list[Scored]
-    top_n: int | None = None
+    top_n: Whole | None = None
     return_documents: bool | None = None
 
     def pairs(self) -> tuple[list[Scored], list[Scored]]:
         """The query, and the documents."""
         return [self.query], _listed(self.documents, "documents")
+
+    def ask(self, endpoint: str) -> Ask:
+        """What the request wants to hold."""
+        return self.hold(endpoint, *self.pairs())
+
+    def beginning(self) -> bytes:
+        """How the query begins."""
+        return prompts.beginning([self.query])
 
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
         """The body for the engine: its name of the model."""
@@ -108,6 +103,14 @@ class Score(Pooling, kw_only=True):
                 return queries, documents
         raise BadBody("queries: give `queries` and `documents`, and no other texts.", "queries")
 
+    def ask(self, endpoint: str) -> Ask:
+        """What the request wants to hold."""
+        return self.hold(endpoint, *self.pairs())
+
+    def beginning(self) -> bytes:
+        """How the queries begin."""
+        return prompts.beginning(self.pairs()[0])
+
 
 _rerank_decoder = msgspec.json.Decoder(Rerank)
 _score_decoder = msgspec.json.Decoder(Score)
@@ -135,7 +138,7 @@ def read_score(raw: bytes) -> Score:
     return body
 
 
-def _check(body: Pooling) -> None:
+def _check(body: Rerank | Score) -> None:
     check_template(body.chat_template_kwargs)
     check_depth(body.chat_template_kwargs)
     for scored in (one for side in body.pairs() for one in side):

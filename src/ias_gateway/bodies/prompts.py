@@ -1,8 +1,8 @@
 """Prompts as text or as tokens: how many tokens they are at most, and how they begin."""
 
-from ias_gateway.bodies.strict import BadBody, encode
+from ias_gateway.bodies.strict import BadBody, Token, encode
 
-Prompts = str | list[str | int | list[int]]
+Prompts = str | list[str | Token | list[Token]]
 """One prompt as text or as tokens, or a list of prompts of one kind."""
 
 BEGINNING_BYTES = 512

@@ -6,7 +6,7 @@ import msgspec
 
 from ias_gateway.bodies.audio import TOKENS_PER_SECOND
 from ias_gateway.response_events import Response
-from ias_gateway.scanner import Tokens
+from ias_gateway.scanner import UNREADABLE, Count, Tokens
 from ias_gateway.sse import Usage
 
 
@@ -16,10 +16,10 @@ class _Answer(msgspec.Struct):
 
 class _Duration(msgspec.Struct):
     seconds: float | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
 
 
 class _Transcript(msgspec.Struct):
@@ -36,7 +36,7 @@ def completion(answer: bytes) -> Tokens | None:
     """What a completion, an embedding or a score says, None where it says nothing."""
     try:
         usage = _decode(answer).usage
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return None
     return usage.tokens if usage is not None else None
 
@@ -45,7 +45,7 @@ def response(answer: bytes) -> Tokens | None:
     """What a response says."""
     try:
         usage = _decode_response(answer).usage
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return None
     return usage.tokens if usage is not None else None
 
@@ -54,7 +54,7 @@ def transcript(answer: bytes) -> Tokens | None:
     """What a transcription says: tokens or seconds of its usage, or else how long it was."""
     try:
         said = _decode_transcript(answer)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return None
     usage = said.usage or _Duration()
     prompt = usage.input_tokens if usage.prompt_tokens is None else usage.prompt_tokens

@@ -7,7 +7,19 @@ from ias_gateway.bodies import prompts
 from ias_gateway.bodies.items import Item, check, images, urls
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.sampling import MAX_OUTPUT
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_depth, check_template, decode, encode, salted, within
+from ias_gateway.bodies.strict import (
+    JSON,
+    BadBody,
+    Strict,
+    Token,
+    Whole,
+    check_depth,
+    check_template,
+    decode,
+    encode,
+    salted,
+    within,
+)
 
 UNUSED = (
     *("access_programs", "context_management", "image", "moderation", "prompt_cache_key", "prompt_cache_options"),
@@ -35,8 +47,8 @@ class Responses(Strict, kw_only=True):
     stream: bool | None = None
     store: bool | None = None
     include: list[str] | None = None
-    max_output_tokens: int | None = None
-    max_tool_calls: int | None = None
+    max_output_tokens: Whole | None = None
+    max_tool_calls: Whole | None = None
     metadata: dict[str, str] | None = None
     parallel_tool_calls: bool | None = None
     reasoning: dict[str, JSON] | None = None
@@ -44,7 +56,7 @@ class Responses(Strict, kw_only=True):
     text: dict[str, JSON] | None = None
     tool_choice: str | dict[str, JSON] | None = None
     tools: list[dict[str, JSON]] | None = None
-    top_logprobs: int | None = None
+    top_logprobs: Whole | None = None
     top_p: float | None = None
     truncation: str | None = None
     previous_response_id: str | None = None
@@ -62,15 +74,15 @@ class Responses(Strict, kw_only=True):
     service_tier: str | None = None
     stream_options: JSON = None
     user: str | None = None
-    top_k: int | None = None
+    top_k: Whole | None = None
     min_p: float | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     repetition_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    seed: int | None = None
+    seed: Whole | None = None
     stop: str | list[str] | None = None
-    stop_token_ids: list[int] | None = None
+    stop_token_ids: list[Token] | None = None
     ignore_eos: bool | None = None
     skip_special_tokens: bool | None = None
     include_stop_str_in_output: bool | None = None

@@ -1,6 +1,6 @@
 """What chat and text completions share: how to sample, and what a stream tells of its usage."""
 
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, within
+from ias_gateway.bodies.strict import JSON, BadBody, Strict, Token, Whole, within
 
 MAX_N = 128
 MAX_OUTPUT = 2**31 - 1
@@ -21,32 +21,32 @@ class Sampling(Strict, kw_only=True):
     model: str
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    n: int | None = None
+    max_tokens: Whole | None = None
+    n: Whole | None = None
     temperature: float | None = None
     top_p: float | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    seed: int | None = None
+    seed: Whole | None = None
     stop: str | list[str] | None = None
     user: str | None = None
-    top_k: int | None = None
+    top_k: Whole | None = None
     min_p: float | None = None
-    min_tokens: int | None = None
+    min_tokens: Whole | None = None
     repetition_penalty: float | None = None
     length_penalty: float | None = None
-    stop_token_ids: list[int] | None = None
+    stop_token_ids: list[Token] | None = None
     include_stop_str_in_output: bool | None = None
     ignore_eos: bool | None = None
     skip_special_tokens: bool | None = None
     spaces_between_special_tokens: bool | None = None
     structured_outputs: dict[str, JSON] | None = None
     bad_words: list[str] | None = None
-    allowed_token_ids: list[int] | None = None
+    allowed_token_ids: list[Token] | None = None
     return_token_ids: bool | None = None
     return_tokens_as_token_ids: bool | None = None
-    truncate_prompt_tokens: int | None = None
+    truncate_prompt_tokens: Whole | None = None
 
     def check(self) -> None:
         """Refuse what is out of range.

@@ -4,17 +4,24 @@ Only the rebuilt body travels, so that gateway and engine cannot disagree about 
 """
 
 import re
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 JSON = object
 """Any JSON value (msgspec reads `object` so)."""
 
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A number that an engine can hold."""
+Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""A token's number. An engine that looked another one up could end of it."""
+
 _T = TypeVar("_T")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`(?: - at `\$\.?([^`]*)`)?")
 _MISSING = re.compile(r"missing required field `([^`]*)`(?: - at `\$\.?([^`]*)`)?")
-_PLACE = re.compile(r" - at `\$\.?([^`]*)`")
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_REPEATS = ("Invalid enum value", "Invalid value")
+_LONGEST_NAME = 100
 
 MAX_DEPTH = 64
 """Of any JSON value, such as the parameters of a tool; engines read some hundred levels, and fail at more."""
@@ -125,7 +132,12 @@ def _explain(error: str) -> BadBody:
     for pattern, verb in ((_UNKNOWN, "is not a field of this request"), (_MISSING, "is required")):
         found = pattern.search(error)
         if found:
-            param = f"{found[2]}.{found[1]}" if found[2] else found[1]
+            name = found[1][:_LONGEST_NAME]
+            param = f"{found[2]}.{name}" if found[2] else name
             return BadBody(f"{param}: {verb}.", param)
     place = _PLACE.search(error)
-    return BadBody(f"{place[1]}: {error[: place.start()]}." if place else f"{error}.", place[1] if place else None)
+    said = error[: place.start()] if place else error
+    if said.startswith(_REPEATS):
+        # What was sent is not said again: it may be anything.
+        said = "it is not one of the values that it can have"
+    return BadBody(f"{place[1]}: {said}." if place else f"{said}.", place[1] if place else None)

@@ -6,16 +6,16 @@ from ias.contract.admission import NOT_ASKED, Ask
 from ias_gateway.bodies import prompts
 from ias_gateway.bodies.prompts import Prompts
 from ias_gateway.bodies.sampling import MAX_N, Sampling
-from ias_gateway.bodies.strict import JSON, check_depth, decode, encode, salted, within
+from ias_gateway.bodies.strict import JSON, Whole, check_depth, decode, encode, salted, within
 
 
 class Text(Sampling, kw_only=True):
     """What a caller may send."""
 
     prompt: Prompts
-    best_of: int | None = None
+    best_of: Whole | None = None
     echo: bool | None = None
-    logprobs: int | None = None
+    logprobs: Whole | None = None
     suffix: str | None = None
     response_format: dict[str, JSON] | None = None
 

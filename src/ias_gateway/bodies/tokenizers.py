@@ -1,15 +1,11 @@
 """`POST /tokenize` and `/detokenize`: they hold no tokens and count against the request rate alone."""
 
-from typing import Annotated
-
 import msgspec
 
 from ias.contract.admission import NO_OUTPUT, Ask
 from ias_gateway.bodies import messages
 from ias_gateway.bodies.messages import Message
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, check_depth, check_template, decode, encode
-
-Token = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+from ias_gateway.bodies.strict import JSON, BadBody, Strict, Token, check_depth, check_template, decode, encode
 
 
 class Tokenizer(Strict, kw_only=True):

@@ -9,7 +9,7 @@ from ias.contract.admission import NOT_ASKED, Ask
 from ias_gateway.bodies import audio, form, prompts
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.sampling import MAX_OUTPUT
-from ias_gateway.bodies.strict import BadBody, Strict, convert, within
+from ias_gateway.bodies.strict import BadBody, Strict, Whole, convert, within
 
 UNUSED = frozenset(
     ("chunking_strategy", "include", "keywords", "known_speaker_names", "known_speaker_references", "languages", "user")
@@ -35,14 +35,14 @@ class Transcription(Strict, kw_only=True):
     stream_include_usage: bool | None = None
     stream_continuous_usage_stats: bool | None = None
     hotwords: str | None = None
-    seed: int | None = None
+    seed: Whole | None = None
     top_p: float | None = None
-    top_k: int | None = None
+    top_k: Whole | None = None
     min_p: float | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     repetition_penalty: float | None = None
-    max_completion_tokens: int | None = None
+    max_completion_tokens: Whole | None = None
 
 
 class Body:

@@ -177,9 +177,14 @@ def _sum(lines: list[dict[str, str]]) -> int:
 
 
 async def test_sigterm_lets_short_streams_end_and_cuts_long_ones_with_an_error_and_a_line(lone: Tenant) -> None:
-    short = asyncio.create_task(lone.chat("[[mock tokens=30 delay_ms=10]]", stream=True, max_tokens=30))
+    short = asyncio.create_task(lone.chat("[[mock tokens=60 delay_ms=10]]", stream=True, max_tokens=60))
     long = asyncio.create_task(lone.chat("[[mock tokens=500 delay_ms=10]]", stream=True, max_tokens=500))
-    await asyncio.sleep(0.2)
+
+    async def both_run() -> bool:
+        text = (await lone.place.client.get(f"{lone.place.probes}/metrics")).text
+        return "ias_gateway_open_requests 2\n" in text
+
+    await eventually(both_run)
     lone.place.gateway.signal(signal.SIGTERM)
     assert (await short).content.endswith(b"data: [DONE]\n\n")
     cut = (await long).content

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from ias.dev.engine.answers import compose, limit_of
+from ias.dev.engine.answers import Kind, compose, limit_of
 from ias.dev.engine.directives import Behaviour
 from ias.dev.engine.refusals import Refused
 from ias.dev.engine.requests import Chat, decoder
@@ -113,3 +113,43 @@ def test_a_limit_out_of_bounds_is_refused_and_named(fields: dict, param: str) ->
     with pytest.raises(Refused) as refused:
         limit_of(chat(**fields), 100)
     assert (refused.value.status, refused.value.param) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("told", "parallel", "names"),
+    [
+        (Behaviour(tools=3), None, ["look", "weigh", "look"]),
+        (Behaviour(tools=3), True, ["look", "weigh", "look"]),
+        (Behaviour(tools=3), False, ["look"]),
+        (Behaviour(tool=True), True, ["look"]),
+        (Behaviour(), True, []),
+    ],
+)
+def test_several_functions_are_called_unless_only_one_is_wanted(
+    told: Behaviour, parallel: bool | None, names: list[str]
+) -> None:
+    answer = compose(chat(tools=TOOLS, parallel_tool_calls=parallel), told, PROMPT, 0, 100)
+    assert [(part.name, part.index) for part in answer.calls] == [(name, at) for at, name in enumerate(names)]
+
+
+@pytest.mark.parametrize(("room", "reasoned", "content"), [(2, 2, 0), (5, 5, 0), (6, 5, 0), (7, 5, 1), (100, 5, 3)])
+def test_reasoning_comes_first_and_takes_its_share_of_the_room(room: int, reasoned: int, content: int) -> None:
+    answer = compose(chat(), Behaviour(tokens=4, reasoning=5), PROMPT, 0, room)
+    assert len(answer.said(Kind.REASONING)) == 4 * reasoned == 4 * answer.reasoned(len(answer.pieces))
+    assert len(answer.said(None)) == 4 * content
+    assert len(answer.pieces) == min(room, 5 + 1 + 4)
+    assert answer.finish == ("stop" if room == 100 else "length")
+
+
+def test_nobody_is_told_of_a_mark_until_something_follows_it() -> None:
+    answer = compose(chat(), Behaviour(tokens=4, reasoning=5), PROMPT, 0, 100)
+    assert [answer.told(at) for at in (0, 4, 5, 6, 7, 10)] == [0, 4, 5, 5, 7, 10]
+    hushed = compose(chat(include_reasoning=False), Behaviour(tokens=4, reasoning=5), PROMPT, 0, 100)
+    assert [hushed.told(at) for at in (0, 4, 5, 6, 7, 10)] == [0, 0, 0, 0, 7, 10]
+    assert (hushed.said(Kind.REASONING), hushed.reasoned(10)) == (b"", 5)
+
+
+def test_a_call_moves_behind_the_reasoning() -> None:
+    answer = compose(chat(tools=TOOLS, tool_choice="required"), Behaviour(reasoning=5), PROMPT, 0, 100)
+    (call,) = answer.calls
+    assert (call.first, b"".join(answer.pieces[call.first : call.end])) == (6, rb"{\"at\":{}}")

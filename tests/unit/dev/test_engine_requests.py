@@ -34,10 +34,12 @@ def test_a_message_says_its_parts_and_what_it_calls() -> None:
 
 
 def test_an_image_is_so_many_tokens_to_a_model_that_sees_and_refused_by_any_other() -> None:
-    asked = chat(b'{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x"}},"what"]}]}')
+    asked = chat(
+        b'{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"http://x"}},"what"]}]}'
+    )
     ((_, text),) = spoken(asked.messages, SEEING)
     assert (tokens.count(text), images(asked.messages, SEEING), text[-4:]) == (5 + 1, 1, "what")
-    with pytest.raises(Refused, match="^mock-gpt is not a multimodal model$"):
+    with pytest.raises(Refused, match=r"^mock-gpt is not a multimodal model$"):
         spoken(asked.messages, BLIND)
 
 

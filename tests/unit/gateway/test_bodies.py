@@ -171,7 +171,9 @@ def test_the_granted_output_replaces_what_was_asked_for_everywhere() -> None:
 
 def test_embeddings_travel_without_limits() -> None:
     raw = encode({"model": "m", "input": ["a", "bc"], "user": "u", "dimensions": 4})
-    assert rebuilt(raw, EMBEDDINGS) == {"model": "upstream", "input": ["a", "bc"], "dimensions": 4}
+    sent = {"model": "upstream", "input": ["a", "bc"], "dimensions": 4}
+    assert rebuilt(raw, EMBEDDINGS) == {**sent, "cache_salt": "salt"}
+    assert rebuilt(raw, EMBEDDINGS, salt=None) == sent
     asked = asked_by(raw, EMBEDDINGS)
     assert (asked.prompt, asked.n, asked.output, asked.streamed) == (3, 1, NO_OUTPUT, False)
 

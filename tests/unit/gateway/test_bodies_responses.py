@@ -204,3 +204,21 @@ def test_of_two_keys_the_last_counts_and_only_one_travels() -> None:
     raw = sent.rebuild("upstream", 1, None)
     assert raw.count(b'"model"') == raw.count(b'"input"') == 1
     assert b'"y"' in raw
+
+
+def test_what_an_item_has_of_no_use_to_the_engine_is_left_out() -> None:
+    part = {"type": "output_text", "text": "x", "annotations": [{"type": "file_citation"}], "logprobs": [{}]}
+    mark = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    sent = rebuilt(
+        body(
+            input=[
+                {"type": "message", "role": "assistant", "content": [part | mark]},
+                call | {"caller": {"type": "direct"}, "async": True},
+            ]
+        )
+    )
+    assert sent["input"] == [
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x", "annotations": []}]},
+        call,
+    ]

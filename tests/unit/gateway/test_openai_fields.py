@@ -1,19 +1,23 @@
 """Every field that OpenAI documents is accepted: the lists are the official SDK's own, so that a new one fails here."""
 
 import importlib
+import re
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from ias_gateway.bodies import chat, items, messages, parts, responses, transcriptions
+from ias_gateway.bodies import chat, items, messages, parts, pooling, responses, transcriptions
 from ias_gateway.bodies.embeddings import Embeddings
 from ias_gateway.bodies.responses import STATEFUL, Responses
 from ias_gateway.bodies.sampling import StreamOptions
 from ias_gateway.bodies.text import Text
+from ias_gateway.bodies.tokenizers import Tokenize
 
 TYPES = "openai.types"
+DOCUMENT = Path(__file__).parents[3] / "docs/openai-surface.md"
 
 
 def names(module: str, typed_dict: str) -> set[str]:
@@ -76,3 +80,12 @@ def test_what_is_left_out_is_what_openai_documents(family: str, left_out: set[st
     module = {"chat": "chat.completion_create_params", "responses": "responses.response_create_params"}[family]
     typed_dict = {"chat": "CompletionCreateParamsStreaming", "responses": "ResponseCreateParamsStreaming"}[family]
     assert left_out <= names(module, typed_dict)
+
+
+@pytest.mark.parametrize(
+    "struct",
+    [chat.Chat, Text, Embeddings, Responses, pooling.Rerank, pooling.Score, Tokenize, transcriptions.Transcription],
+)
+def test_every_field_that_is_accepted_is_in_the_documentation(struct: type[msgspec.Struct]) -> None:
+    documented = set(re.findall(r"`([a-z_0-9]+(?:\[\])?)[^`]*`", DOCUMENT.read_text()))
+    assert ours(struct) - documented == set()

@@ -128,11 +128,36 @@ async def test_a_lost_connection_fails_what_waits_and_leaves_the_pool(connection
 
 
 async def test_what_is_not_http_fails_once(connection: Connection) -> None:
-    sink = send(connection)
+    sink, made = send(connection), transport(connection)
     connection.data_received(b"nonsense\r\n\r\n")
     connection.connection_lost(None)
     assert sink.told == ["failed"]
+    assert made.aborted
+
+
+@pytest.mark.parametrize("behind", [b"junk", ANSWER, b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"])
+async def test_what_is_behind_an_answer_is_nobodys(connection: Connection, behind: bytes) -> None:
+    sink = send(connection)
+    connection.data_received(ANSWER + behind)
+    assert sink.told == [200, b"abcd", "end"]
     assert transport(connection).aborted
+    assert not connection._pool._idle
+
+
+async def test_what_announces_an_answer_is_none(connection: Connection) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    for reads in ([early + ANSWER], [early, ANSWER]):
+        sink = send(connection)
+        for read in reads:
+            connection.data_received(read)
+        assert sink.told == [200, b"abcd", "end"]
+    assert connection.reused
+
+
+async def test_an_engine_that_switches_protocols_has_failed(connection: Connection) -> None:
+    sink = send(connection)
+    connection.data_received(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nabc")
+    assert sink.told == ["failed"]
 
 
 async def test_what_comes_unasked_closes_the_connection(connection: Connection) -> None:

@@ -77,16 +77,22 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         """Tokens of reasoning among the first `at`."""
         return sum(max(0, min(part.end, at) - part.first) for part in self.parts if part.kind is Kind.REASONING)
 
+    def unseen(self, at: int) -> bool:
+        """Whether a token is nothing that anyone sees."""
+        part = self.part(at) if self.parts else None
+        return part is not None and (part.kind is Kind.MARK or (self.hushed and part.kind is Kind.REASONING))
+
     def said(self, kind: Kind | None) -> bytes:
-        """The text of all that is of this kind; of content without one."""
+        """The text of all that is of this kind and seen; of content without one."""
         if not self.parts:
             return b"".join(self.pieces) if kind is None else b""
-        found = [part.kind if (part := self.part(at)) else None for at in range(len(self.pieces))]
-        return b"".join(piece for piece, one in zip(self.pieces, found, strict=True) if one is kind)
+        places = [at for at in range(len(self.pieces)) if not self.unseen(at)]
+        found = [(at, part.kind if (part := self.part(at)) else None) for at in places]
+        return b"".join(self.pieces[at] for at, one in found if one is kind)
 
     def told(self, at: int) -> int:
-        """How many of the first `at` tokens anyone was told of: a mark is counted with the next event."""
-        while 0 < at < len(self.pieces) and (part := self.part(at - 1)) and part.kind is Kind.MARK:
+        """How many of the first `at` tokens anyone was told of: what is unseen is counted with the next event."""
+        while 0 < at < len(self.pieces) and self.unseen(at - 1):
             at -= 1
         return at
 
@@ -121,25 +127,16 @@ def compose(asked: Asked, told: Behaviour, prompt: bytes, choice: int, room: int
     thought = told.reasoning if isinstance(asked, Chat) and asked.thinks else 0
     if not thought:
         return _answer(asked, told, prompt, choice, room)
-    said = tokens.words(prompt, choice + _ASIDE, min(thought, room))
-    if room <= thought:
-        return Answer(pieces=said, finish="length", parts=_reasoning(asked, len(said), len(said)))
-    parts = _reasoning(asked, thought, thought + 1)
-    if room == thought + 1:
-        return Answer(pieces=(*said, _END_MARK), finish="length", parts=parts)
-    answer = _answer(asked, told, prompt, choice, room - thought - 1)
+    hushed = isinstance(asked, Chat) and not asked.include_reasoning
+    said = (*tokens.words(prompt, choice + _ASIDE, thought), _END_MARK)[:room]
+    parts = (Part(Kind.REASONING, 0, min(thought, room)), Part(Kind.MARK, thought, thought + 1))
+    if room <= len(said):
+        return Answer(pieces=said, finish="length", parts=parts, hushed=hushed)
+    answer = _answer(asked, told, prompt, choice, room - len(said))
     moved = tuple(
-        msgspec.structs.replace(part, first=part.first + thought + 1, end=part.end + thought + 1)
-        for part in answer.parts
+        msgspec.structs.replace(part, first=part.first + len(said), end=part.end + len(said)) for part in answer.parts
     )
-    pieces, hushed = (*said, _END_MARK, *answer.pieces), parts[0].kind is Kind.MARK
-    return msgspec.structs.replace(answer, pieces=pieces, parts=(*parts, *moved), hushed=hushed)
-
-
-def _reasoning(asked: Asked, end: int, mark_end: int) -> tuple[Part, ...]:
-    if isinstance(asked, Chat) and not asked.include_reasoning:
-        return (Part(Kind.MARK, 0, mark_end),)
-    return Part(Kind.REASONING, 0, end), Part(Kind.MARK, end, mark_end)
+    return msgspec.structs.replace(answer, pieces=(*said, *answer.pieces), parts=(*parts, *moved), hushed=hushed)
 
 
 def _answer(asked: Asked, told: Behaviour, prompt: bytes, choice: int, room: int) -> Answer:

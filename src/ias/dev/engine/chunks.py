@@ -59,7 +59,7 @@ class Script:
         if not answer.parts or self._outline.top_logprobs is not None:
             return at < len(answer.pieces)
         last = len(answer.pieces) - 1
-        return at == last or (at < last and not deltas.hidden(answer, at))
+        return at == last or (at < last and not answer.unseen(at))
 
     def _token(self, choice: int, answer: Answer, at: int) -> Token:
         said = self._delta(choice, answer, at) if self._outline.chat else answer.pieces[at]

@@ -24,22 +24,16 @@ def delta(answer: Answer, at: int, identity: int) -> bytes:
     part = answer.part(at) if answer.parts else None
     if part is None:
         return (b'{"content":"%b"%b}' % (piece, b',"reasoning":null' if answer.hushed else b"")) if piece else _NOTHING
+    if answer.unseen(at):
+        return _NOTHING
     if part.kind is Kind.REASONING:
         return b'{"reasoning":"%b"}' % piece
-    if part.kind is Kind.MARK:
-        return _NOTHING
     if at > part.first:
         return b'{"content":null,"tool_calls":[{"index":%d,"function":{"arguments":"%b"}}]}' % (part.index, piece)
     begun = b'{"id":"%b","type":"function","index":%d,"function":{"name":%b}}'
     return b'{"content":null,"tool_calls":[%b]}' % (
         begun % (call_id(identity, part.index), part.index, _encode(part.name))
     )
-
-
-def hidden(answer: Answer, at: int) -> bool:
-    """Whether a token is nothing that anyone sees."""
-    part = answer.part(at) if answer.parts else None
-    return part is not None and part.kind is Kind.MARK
 
 
 def message(answer: Answer, identity: int) -> bytes:

@@ -4,7 +4,7 @@ from zlib import crc32
 
 import msgspec
 
-from ias.dev.engine.refusals import Refused
+from ias.dev.engine.refusals import Refused, unsupported
 from ias.dev.engine.served import Generator
 
 _TEXTS = ("text", "input_text", "output_text", "refusal", "thinking")
@@ -87,4 +87,4 @@ def _check_data(url: str) -> None:
     if not comma:
         raise Refused(400, f"Invalid data URL {url[:32]!r}: missing ',' separator.")
     if not kind.endswith(";base64"):
-        raise Refused(501, "Only base64 data URLs are supported for now.", "NotImplementedError")
+        raise unsupported("Only base64 data URLs are supported for now.")

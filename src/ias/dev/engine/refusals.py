@@ -66,12 +66,21 @@ def unknown_model(model: str, aliases: tuple[str, ...]) -> Refused:
     return Refused(404, message, "NotFoundError", "model")
 
 
+def unsupported(message: str) -> Refused:
+    """What vLLM has not built."""
+    return Refused(HTTPStatus.NOT_IMPLEMENTED, message, _kind(HTTPStatus.NOT_IMPLEMENTED))
+
+
 def told_to(status: int) -> Refused:
     """The status that a directive or a setting asked for."""
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         return Refused(status, BUSY, HTTPStatus(status).phrase)
     try:
-        phrase = HTTPStatus(status).phrase
+        kind = _kind(HTTPStatus(status))
     except ValueError:
-        phrase = "Error"
-    return Refused(status, f"The mock engine was told to answer {status}.", phrase.replace(" ", "") + "Error")
+        kind = "Error"
+    return Refused(status, f"The mock engine was told to answer {status}.", kind)
+
+
+def _kind(status: HTTPStatus) -> str:
+    return status.phrase.replace(" ", "") + "Error"

@@ -4,7 +4,7 @@ import re
 
 _DISK = re.compile(r"no space left|os error 28|errno 28|disk quota", re.IGNORECASE)
 _NETWORK = re.compile(
-    r"dns error|name resolution|error sending request|connection|unreachable|timed out|certificate|network was disabled",
+    r"dns error|name resolution|error sending request|connection|unreachable|timed out|certificate|network was disab",
     re.IGNORECASE,
 )
 _NO_WHEEL = re.compile(r"because ([\w.-]+)(?:==\S+)? has no (?:usable )?wheels", re.IGNORECASE)

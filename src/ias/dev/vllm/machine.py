@@ -39,7 +39,10 @@ def refusal(machine: Machine) -> str:
         (machine.system != "Linux", machine.system),
         (machine.processor not in PROCESSORS, machine.processor),
         (machine.libc != "glibc", machine.libc or "another C library"),
-        (not oldest <= machine.python <= newest, ".".join(map(str, ("Python " + str(machine.python[0]), machine.python[1])))),
+        (
+            not oldest <= machine.python <= newest,
+            ".".join(map(str, ("Python " + str(machine.python[0]), machine.python[1]))),
+        ),
         (no_avx2, "a processor without AVX2"),
     )
     for wrong, what in found:

@@ -30,7 +30,7 @@ def override() -> str:
 
 
 def torch_sources(find_links: str) -> tuple[tuple[str, ...], ...]:
-    """uv's options for torch's CPU build, to be tried in this order; `find_links` is what pip is configured with."""
+    """Options of uv for torch's CPU build, to be tried in this order; `find_links` is what pip is configured with."""
     elsewhere = ("--torch-backend=cpu",)
     places = find_links.split()
     return (tuple(f"--find-links={place}" for place in places), elsewhere) if places else (elsewhere,)

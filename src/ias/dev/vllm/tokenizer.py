@@ -49,7 +49,9 @@ def rules(tokenizer: Tokenizer) -> dict[str, object]:
     spelling = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     return {
         "version": "1.0",
-        "added_tokens": [_added(at, text) for at, text in enumerate(tokenizer.tokens) if tokenizer.types[at] == CONTROL],
+        "added_tokens": [
+            _added(at, text) for at, text in enumerate(tokenizer.tokens) if tokenizer.types[at] == CONTROL
+        ],
         "normalizer": None,
         "pre_tokenizer": {
             "type": "Sequence",

@@ -55,7 +55,7 @@ class Script:
 
     def _step(self, at: int) -> bytes:
         part, piece = self._answer.part(at), self._answer.pieces[at]
-        if (part is not None and part.kind is Kind.MARK) or (part is None and not piece):
+        if self._answer.unseen(at) or (part is None and not piece):
             return b""
         target = part or _CONTENT
         begun = b"" if target == self._open else self._close() + self._begin(target)
