@@ -11,7 +11,7 @@ from ias.contract.usage import Facts, Outcome
 from ias_gateway import admission, errors
 from ias_gateway.bodies.endpoints import Body, Endpoint
 from ias_gateway.bodies.strict import BadBody
-from ias_gateway.door import Door
+from ias_gateway.door import Door, milliseconds
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.ledger import Open
@@ -195,7 +195,7 @@ def _failure(work: Work, reply: Reply, outcome: Outcome) -> ApiError:
 def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, str]) -> None:
     outcome, replica = ending
     tokens, estimated = _tokens(work, reply, outcome)
-    admitted, started = work.open.admitted, work.exchange.started_at
+    admitted, started, now = work.open.admitted, work.exchange.started_at, monotonic()
     facts = Facts(
         organisation=admitted.org,
         user=admitted.user,
@@ -203,13 +203,13 @@ def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, 
         model=work.route.name,
         model_id=work.route.model_id,
         endpoint=work.endpoint.name,
-        started_at=round(time() - (monotonic() - started), 6),
+        started_at=int((time() - (now - started)) * 1e6) / 1e6,
         streamed=work.ask.streamed,
         gateway=door.settings.gateway_name,
         replica=replica,
         status=reply.status if reply else 0,
-        duration_ms=round((monotonic() - started) * 1000, 3),
-        first_token_ms=round((reply.first_at - started) * 1000, 3) if reply and reply.first_at is not None else None,
+        duration_ms=milliseconds(now - started),
+        first_token_ms=milliseconds(reply.first_at - started) if reply and reply.first_at is not None else None,
     )
     door.ledger.settle(work.open, tokens, (outcome, estimated), facts)
     door.timed(facts)

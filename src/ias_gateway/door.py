@@ -16,6 +16,11 @@ from ias_gateway.telemetry import Log, Metrics
 _REMEMBERED_SALTS = 65_536
 
 
+def milliseconds(seconds: float) -> float:
+    """The same, to the microsecond; `round` takes four times as long."""
+    return int(seconds * 1e6) / 1e3
+
+
 class Door:
     """The process's parts, made once."""
 
@@ -52,10 +57,7 @@ class Door:
         """Count a request, and log it where that is wanted. Never a prompt, an answer or a key."""
         self.metrics.requests.values[(endpoint, str(exchange.status))] += 1
         if self.settings.access_log:
-            took = round((monotonic() - exchange.started_at) * 1000, 3)
-            self.log.line(
-                "info", "request", request_id=request_id, endpoint=endpoint, status=exchange.status, duration_ms=took
-            )
+            self.log.request(request_id, endpoint, exchange.status, milliseconds(monotonic() - exchange.started_at))
 
     def _redis_is_back(self) -> None:
         self.log.line("info", "connected to Redis")

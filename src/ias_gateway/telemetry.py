@@ -12,11 +12,23 @@ Labels = tuple[str, ...]
 
 LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _LEVELS = ("debug", "info", "warning", "error")
+_INFO = 1
 _FLUSH_AT = 200
 PIECE_BYTES = 4096
 """PIPE_BUF of Linux: so much goes into a pipe whole, whatever other workers write to it at the same time."""
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class _Request(msgspec.Struct):
+    time: float
+    process: str
+    request_id: str
+    endpoint: str
+    status: int
+    duration_ms: float
+    level: str = "info"
+    event: str = "request"
 
 
 class Log:
@@ -36,6 +48,13 @@ class Log:
         )
         if level != "info" or len(self._lines) >= _FLUSH_AT:
             self.flush()
+
+    def request(self, request_id: str, endpoint: str, status: int, duration_ms: float) -> None:
+        """Note a request; what `line` would say, at a third of its cost."""
+        if self._least <= _INFO:
+            self._lines.append(_encode(_Request(time(), self._process, request_id, endpoint, status, duration_ms)))
+            if len(self._lines) >= _FLUSH_AT:
+                self.flush()
 
     def flush(self) -> None:
         """Write what waits."""

@@ -47,7 +47,7 @@ class Figures(msgspec.Struct):
 
     def keep(self) -> None:
         """The file."""
-        if {row.question for row in self.rows} < set(QUESTIONS):
+        if {row.question for row in self.rows} != set(QUESTIONS):
             return
         now = datetime.now(UTC).isoformat(timespec="seconds")
         kept = Kept(commit(), changed(), now, self.engine, self.model, machine(), self.rows)

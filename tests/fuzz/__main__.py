@@ -54,7 +54,8 @@ def _fuzz(name: str, seconds: int) -> bool:
     if done.returncode == 0:
         click.echo("   ok")
         return True
-    click.echo(f"   BROKEN\n{said.decode(errors='replace')[-3000:]}")
+    why = said.partition(b"=== Uncaught Python exception")[2] or said[-3000:]
+    click.echo(f"   BROKEN\n{why.decode(errors='replace')[:3000]}")
     if found.exists():
         path = kept / f"broke-it-{hashlib.sha256(found.read_bytes()).hexdigest()[:12]}"
         path.write_bytes(found.read_bytes())

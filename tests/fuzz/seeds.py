@@ -92,6 +92,13 @@ def _seeds() -> dict[str, list[bytes]]:
         "script": [
             bytes((9, asked, 1, 2)) + bytes((first,)) + b"\4Hello\2\xc3\xbc!\5[DONE]" for asked, first in _ASKED
         ],
+        "reported": [
+            b'{"usage":{"prompt_tokens":3,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":1}}}',
+            b'{"usage":{"input_tokens":3,"output_tokens":2},"text":"a"}',
+            b'{"usage":{"type":"duration","seconds":3},"duration":"2.5"}',
+            b'\0\0\0\0{"error":{"message":"inner is at its maximum context length","param":"x","code":400}}',
+            b'\1\0\0\0{"detail":"Not Found"}',
+        ],
         "head": [bytes((number, 1, 2, 3)) + head for number, head in enumerate(_HEADS)],
         "answer": [bytes((number, 1, 2, 3)) + answer for number, answer in enumerate(_ANSWERS)],
     }

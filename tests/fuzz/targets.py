@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ias.contract import keys
+from ias_gateway import errors
 from ias_gateway.admission import Caller, identify
 from ias_gateway.bodies import form
 from ias_gateway.bodies.endpoints import BY_PATH, JSON, Endpoint
@@ -21,6 +22,8 @@ from tests.fuzz.streams import script_of
 
 NEVER_SENT = frozenset(("priority", "request_id", "kv_transfer_params", "chat_template", "prompt_embeds"))
 LONGEST_MESSAGE = 1000
+MOST_TOKENS = 2**53
+_STATUSES = (400, 404, 413, 422, 401, 429, 500, 501, 503, 302)
 _ENDPOINTS = sorted(set(BY_PATH.values()), key=lambda endpoint: endpoint.path)
 
 
@@ -140,11 +143,27 @@ def _fed(scanner: Scanner, reads: list[bytes]) -> bytes:
     return out
 
 
-def head(data: bytes) -> None:
-    """What a client sends gives the same requests and the same refusal, however it is cut into reads."""
+def reported(data: bytes) -> None:
+    """What an engine's answer reports is nothing, or tokens that can be charged; its errors become ours."""
+    for endpoint in _ENDPOINTS:
+        tokens = endpoint.reported(data)
+        assert tokens is None or all(0 <= count < MOST_TOKENS for count in tokens), tokens
     control, payload = parted(data)
-    whole, sliced = wires.requests([payload]), wires.requests(cut(control, payload))
-    assert whole == sliced, (whole, sliced)
+    error = errors.translate(_STATUSES[control[0] % len(_STATUSES)], payload, ("inner", "outer"))
+    assert 400 <= error.status < 600
+    assert set(msgspec.json.decode(error.body)["error"]) == {"message", "type", "param", "code"}
+
+
+def head(data: bytes) -> None:
+    """What a client sends gives the same requests and the same ending, however it is cut into reads.
+
+    Where there is a fault, requests before it may be served or not, as they had been started or not.
+    """
+    control, payload = parted(data)
+    (whole, closed), (sliced, also_closed) = wires.requests([payload]), wires.requests(cut(control, payload))
+    assert closed == also_closed
+    common = min(len(whole), len(sliced)) if closed else max(len(whole), len(sliced))
+    assert whole[:common] == sliced[:common], (whole, sliced)
 
 
 def answer(data: bytes) -> None:
@@ -155,7 +174,7 @@ def answer(data: bytes) -> None:
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (body, multipart, key, stream, script, head, answer)
+    target.__name__: target for target in (body, multipart, key, stream, script, reported, head, answer)
 }
 
 

@@ -9,6 +9,8 @@ from ias_gateway.exchange import Exchange
 from ias_gateway.head import Bounds
 
 MOST = 2000
+Request = tuple[bytes, bytes, bytes, bytes]
+"""Method, path, authorization and body."""
 
 
 class _Transport(asyncio.Transport):
@@ -48,19 +50,18 @@ class _Server:
         self.connections: set[connection.Connection] = set()
         self.draining = False
         self.bounds = Bounds(MOST)
-        self.told: list[tuple[object, ...]] = []
+        self.told: list[Request] = []
 
     def run(self, exchange: Exchange) -> None:
-        self.told.append((exchange.method, exchange.path, exchange.authorization, exchange.body, exchange.keep_alive))
+        self.told.append((exchange.method, exchange.path, exchange.authorization, exchange.body))
         exchange.answer(200, b"{}")
 
     def refuse(self, exchange: Exchange, error: ApiError) -> None:
-        self.told.append((error.status,))
         exchange.refuse(error)
 
 
-def requests(reads: list[bytes]) -> tuple[list[tuple[object, ...]], bool]:
-    """The requests and the refusal that these reads are, and whether the connection is closed after them."""
+def requests(reads: list[bytes]) -> tuple[list[Request], bool]:
+    """The requests that these reads are, and whether the connection is closed after them."""
     server, transport = _Server(), _Transport()
     client = connection.Connection(server)
     client.connection_made(transport)

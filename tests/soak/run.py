@@ -80,7 +80,7 @@ async def soak(place: Place, effort: Effort, say: Say) -> Soak:
     """Soak for so many seconds, and until all is done."""
     whole = Soak()
     async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
-        idle = await metrics(place, client)
+        idle = max([await _tasks(place, client) for _ in range(3)])
         began = monotonic()
         harms = Harms(place, began, say)
         whole.windows, whole.harms = harms.windows, harms.done
@@ -116,7 +116,12 @@ async def _one_client(client: Client, whole: Soak, dice: random.Random, over: as
     await client.close()
 
 
-async def _left(place: Place, client: httpx.AsyncClient, idle: dict[str, float]) -> Left:
+async def _tasks(place: Place, client: httpx.AsyncClient) -> float:
+    await asyncio.sleep(0.3)
+    return (await metrics(place, client)).get("ias_gateway_tasks", 0.0)
+
+
+async def _left(place: Place, client: httpx.AsyncClient, idle: float) -> Left:
     """What is left, once it is nothing or too late."""
     until = monotonic() + QUIET_WITHIN_S
     while True:
@@ -124,7 +129,7 @@ async def _left(place: Place, client: httpx.AsyncClient, idle: dict[str, float])
         left = Left(
             open=now.get("ias_gateway_open_requests", -1),
             unsettled=now.get("ias_gateway_unsettled", -1),
-            tasks=max(0.0, now.get("ias_gateway_tasks", 1e9) - idle["ias_gateway_tasks"]),
+            tasks=max(0.0, now.get("ias_gateway_tasks", 1e9) - idle),
             connections=await asyncio.to_thread(_client_connections, place),
             running=await asyncio.to_thread(lambda: place.running(0) + place.running(1)),
         )

@@ -121,10 +121,22 @@ def outbox(tag: str) -> str:
 def reserve(tag: str, fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, int]) -> Command:
     """Hold tokens for a request. `holder` is the gateway's name and the lease in seconds."""
     gateway, lease = holder
-    streamed = 1 if ask.streamed else 0
     return (
-        *("FCALL", "ias_reserve", 1, slot(tag), fingerprint, request_id, ask.model),
-        *(ask.prompt, ask.n, ask.output, lease, gateway, ask.endpoint, streamed, ask.images),
+        "FCALL",
+        "ias_reserve",
+        1,
+        slot(tag),
+        fingerprint,
+        request_id,
+        ask.model,
+        ask.prompt,
+        ask.n,
+        ask.output,
+        lease,
+        gateway,
+        ask.endpoint,
+        1 if ask.streamed else 0,
+        ask.images,
     )
 
 

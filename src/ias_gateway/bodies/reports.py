@@ -1,6 +1,7 @@
 """What an engine's whole answer reports of its tokens."""
 
 import math
+from typing import Annotated
 
 import msgspec
 
@@ -10,12 +11,15 @@ from ias_gateway.scanner import UNREADABLE, Count, Tokens
 from ias_gateway.sse import Usage
 
 
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+
+
 class _Answer(msgspec.Struct):
     usage: Usage | None = None
 
 
 class _Duration(msgspec.Struct):
-    seconds: float | None = None
+    seconds: Seconds | None = None
     input_tokens: Count | None = None
     output_tokens: Count | None = None
     prompt_tokens: Count | None = None
@@ -24,7 +28,7 @@ class _Duration(msgspec.Struct):
 
 class _Transcript(msgspec.Struct):
     usage: _Duration | None = None
-    duration: float | None = None
+    duration: Seconds | None = None
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
@@ -61,7 +65,7 @@ def transcript(answer: bytes) -> Tokens | None:
     if prompt is not None:
         return prompt, usage.output_tokens or usage.completion_tokens or 0, 0
     seconds = said.duration if usage.seconds is None else usage.seconds
-    return None if seconds is None else (max(0, math.ceil(seconds)) * TOKENS_PER_SECOND, 0, 0)
+    return None if seconds is None else (math.ceil(seconds) * TOKENS_PER_SECOND, 0, 0)
 
 
 def nothing(_answer: bytes) -> Tokens:
