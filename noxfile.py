@@ -48,7 +48,16 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    run(session, "pytest", "-n", "2", "tests/unit", "--cov", *session.posargs)
+    run(session, "pytest", "-n", "2", "tests/unit", "tests/fuzz", "--cov", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    # The fuzzer is large and of use to nothing else: it is beside the environment, not in it.
+    home = Path(".cache", "fuzz").resolve()
+    within = ("--quiet", "--require-hashes", f"--target={home}")
+    run(session, "uv", "pip", "install", *within, "--requirements=requirements/fuzz.txt")
+    run(session, "tests.fuzz", *session.posargs, PYTHONPATH=str(home))
 
 
 @nox.session
@@ -63,12 +72,19 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def engine(session: nox.Session) -> None:
+    run(session, "tests.engine")
+    run(session, "pytest", "tests/engine", "--timeout=1200", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     everything = ("pyproject.toml", "--extra=dev", "--group=test", "--group=lint", "--group=tools")
     run(session, "uv", "pip", "compile", *everything, *LOCK, "--output-file=requirements/dev.txt")
     for name, packages, sources in (
         ("run", "uv\nhatchling\neditables\n", ("pyproject.toml", "--extra=dev")),
         ("uv", "uv\n", ()),
+        ("fuzz", "", ("--group=fuzz",)),
     ):
         asked = Path(session.create_tmp()) / f"{name}.in"
         asked.write_text(packages)
@@ -76,5 +92,5 @@ def lock(session: nox.Session) -> None:
         run(session, "uv", "pip", "compile", *sources, str(asked), *LOCK, *within)
 
 
-def run(session: nox.Session, module: str, *arguments: str) -> None:
-    session.run(sys.executable, "-m", module, *arguments, external=True)
+def run(session: nox.Session, module: str, *arguments: str, **env: str) -> None:
+    session.run(sys.executable, "-m", module, *arguments, env=env, external=True)

@@ -37,7 +37,7 @@ _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
 class Work:
     """What is known of a request under way."""
 
-    __slots__ = ("ask", "body", "endpoint", "exchange", "head", "open", "route")
+    __slots__ = ("ask", "body", "endpoint", "exchange", "head", "open", "payload", "route")
 
     def __init__(self, exchange: Exchange, endpoint: Endpoint) -> None:
         self.exchange = exchange
@@ -46,7 +46,12 @@ class Work:
         self.body: Body
         self.ask: Ask
         self.open: Open
+        self.payload = b""
         self.route: ModelRoute
+
+    def let_go(self) -> None:
+        """The answer has begun: there is no second attempt, and an open stream keeps no prompt."""
+        self.payload = b""
 
 
 async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
@@ -107,8 +112,7 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
     wanted = work.body.wants_usage()
     salt = door.salt_of(work.open.admitted.org) if work.route.tenant_salt else None
     beginning = work.open.admitted.org.encode() + work.body.beginning() if len(work.route.replicas) > 1 else b""
-    payload = work.body.rebuild(work.route.upstream_name, work.open.admitted.output, salt)
-    # An open stream keeps its prompt once, for a second attempt.
+    work.payload = work.body.rebuild(work.route.upstream_name, work.open.admitted.output, salt)
     del work.body
     tried: list[str] = []
     while True:
@@ -118,7 +122,7 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
         tried.append(replica.url)
         scanner = work.endpoint.scanner(wanted, work.ask.n) if work.ask.streamed else None
         reply = Reply(work.exchange, work.head, scanner, door.limits)
-        outcome = await _attempt(replica, reply, work, payload)
+        outcome = await _attempt(replica, reply, work)
         if reply.stale and _unanswered(reply, outcome):
             # The replica had closed the connection while it was idle, which says nothing of the replica.
             replica.pool.close()
@@ -129,7 +133,7 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
             return reply, outcome, replica
 
 
-async def _attempt(replica: Replica, reply: Reply, work: Work, payload: bytes) -> Outcome:
+async def _attempt(replica: Replica, reply: Reply, work: Work) -> Outcome:
     request = work.open
     replica.outstanding += 1
     try:
@@ -139,8 +143,10 @@ async def _attempt(replica: Replica, reply: Reply, work: Work, payload: bytes) -
             return Outcome.CLIENT_ABORTED
         request.meter = reply
         path, content_type = work.endpoint.path, work.endpoint.content_type
-        message = replica.pool.message(path, content_type, request.request_id, payload)
-        outcome = await reply.through(connection, message)
+        message = replica.pool.message(path, content_type, request.request_id, work.payload)
+        ended = reply.through(connection, message, work.let_go)
+        del message
+        outcome = await ended
     except (OSError, TimeoutError):
         outcome = Outcome.UPSTREAM_FAILED
     finally:

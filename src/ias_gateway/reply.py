@@ -1,6 +1,7 @@
 """An engine's answer as it comes: a stream is pumped to the client by protocol callbacks, all else is collected."""
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 
 from ias.contract.usage import Outcome
@@ -38,7 +39,18 @@ class Reply:
     """
 
     __slots__ = (
-        *("_connection", "_exchange", "_head", "_last", "_limits", "_parts", "_paused_at", "_pinged", "_size"),
+        *(
+            "_answered",
+            "_connection",
+            "_exchange",
+            "_head",
+            "_last",
+            "_limits",
+            "_parts",
+            "_paused_at",
+            "_pinged",
+            "_size",
+        ),
         *("_started", "begun", "done", "first_at", "scanner", "sent", "stale", "status", "tail"),
     )
 
@@ -51,6 +63,7 @@ class Reply:
         self.stale = False
         self.begun = False
         self.first_at: float | None = None
+        self._answered: Callable[[], None]
         self._exchange = exchange
         self._head = head
         self._limits = limits
@@ -60,9 +73,10 @@ class Reply:
         self._started = self._last = self._pinged = monotonic()
         self._paused_at: float | None = None
 
-    def through(self, connection: Connection, message: bytes) -> Pause[Outcome]:
-        """Send the request; how it ended is what `done` is waited for."""
+    def through(self, connection: Connection, message: bytes, answered: Callable[[], None]) -> Pause[Outcome]:
+        """Send the request; wait for how it ended. `answered` is called when a good answer begins."""
         self.sent = True
+        self._answered = answered
         self.stale = connection.reused
         self._connection = connection
         self._exchange.watcher = self
@@ -86,7 +100,9 @@ class Reply:
         self._last = monotonic()
         if status != _OK:
             self.scanner = None
-        elif self.scanner is not None:
+            return
+        self._answered()
+        if self.scanner is not None:
             asyncio.get_running_loop().call_soon(self._begin, b"")
 
     def data(self, data: bytes, *, last: bool) -> None:

@@ -18,7 +18,7 @@ class Scanner(Protocol):
     Attributes:
         done: the stream has told its end.
         error: the error that the engine put into its stream, as JSON; nothing passes after it.
-        events: pieces of the answer that passed, its end among them.
+        events: pieces of the answer that passed without a report of usage, its end among them.
     """
 
     done: bool

@@ -96,9 +96,10 @@ class UsageScanner:
         whole = self._whole(data)
         if not whole or self.error is not None:
             return b""
-        # A string holds no bare line break, so that text which looks like an event is not counted.
-        self.events += whole.count(b"\ndata:") + whole.startswith(b"data:")
-        if _MARK in whole:
+        if _MARK not in whole:
+            # A string holds no bare line break, so that text which looks like an event is not counted.
+            self.events += whole.count(b"\ndata:") + whole.startswith(b"data:")
+        else:
             if self._by_choice is None:
                 self._before, self._last = self._last, whole
             else:

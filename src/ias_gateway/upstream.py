@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         "_status",
         "_transport",
         "closed",
+        "on_body",
         "reused",
         "sink",
     )
@@ -56,9 +57,11 @@ class Connection(asyncio.Protocol):
         self.closed = False
         self.reused = False
         self._pool = pool
-        self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []
+        # What the parser calls for each chunk, without a frame of our own between.
+        self.on_body = self._parts.append
+        self._parser = httptools.HttpResponseParser(self)
         self._headed = False
         self._complete = False
         self._keep_alive = False
@@ -119,8 +122,9 @@ class Connection(asyncio.Protocol):
             sink.head(self._status)
         parts = self._parts
         if parts:
-            self._parts = []
-            sink.data(parts[0] if len(parts) == 1 else b"".join(parts), last=self._complete)
+            piece = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+            sink.data(piece, last=self._complete)
         if self._complete:
             self._finish(sink)
 
@@ -143,9 +147,6 @@ class Connection(asyncio.Protocol):
         # Asked here: llhttp clears its flags once the message is complete, and then always answers no.
         self._keep_alive = self._parser.should_keep_alive()
         self._headed = self._status >= _FINAL
-
-    def on_body(self, body: bytes) -> None:
-        self._parts.append(body)
 
     def on_message_complete(self) -> None:
         self._complete = self._status >= _FINAL

@@ -17,6 +17,7 @@ import openai
 import pytest
 
 from ias.dev.settings import inherited
+from ias.dev.vllm import installation
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NOT_CLONED = shutil.ignore_patterns(".git", ".venv", ".ias", ".nox", ".cache", "*_cache", "__pycache__", ".coverage*")
@@ -218,6 +219,89 @@ def test_a_port_that_was_asked_for_and_is_taken_stops_the_start_and_leaves_nothi
         f"ias dev: port {port} is in use: end what listens there, or set IAS_GATEWAY_PORT to a free one.\n"
     )
     assert running.pids() == {}
+
+
+def test_a_model_that_nobody_knows_is_refused_with_those_there_are(running: Stack) -> None:
+    refused = running.run("make", "up", "MODEL=gpt-9")
+    assert refused.returncode != 0
+    assert "ias dev: there is no model 'gpt-9': MODEL may be mock-gpt or smollm2.\n" in refused.stderr
+
+
+def test_a_model_in_the_environment_for_something_else_is_none_of_ours(running: Stack) -> None:
+    assert running.run("make", "up", MODEL="gpt-9").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        (("--mount", "mount -t tmpfs -o size=64m none {cache}"), r"vLLM needs 5 GB under \S+ and 0\.1 GB are free: .+"),
+        (("--net", "true"), r"the package index cannot be reached, and vLLM is not installed yet: .+"),
+    ],
+    ids=["space", "network"],
+)
+def test_what_keeps_vllm_from_being_installed_is_one_sentence(
+    running: Stack, tmp_path: Path, without: tuple[str, str], said: str
+) -> None:
+    how, first = without
+    unshared = ("unshare", how, "sh", "-ec")
+    if shutil.which("unshare") is None or run(tmp_path, *unshared, first.format(cache=tmp_path)).returncode:
+        pytest.skip(f"this user may not take away a disk's space or the network ('unshare {how}')")
+    before = running.pids()
+    command = f"{first}; exec .venv/bin/ias dev up --detach --model smollm2".format(cache=tmp_path)
+    refused = running.run(*unshared, command, XDG_CACHE_HOME=str(tmp_path), UV_CACHE_DIR=str(tmp_path / "uv"))
+    assert refused.returncode == 1
+    assert re.fullmatch(rf"ias dev: {said}\n", refused.stderr), refused.stderr
+    assert running.pids() == before
+
+
+def installed(cache: Path, script: str) -> None:
+    """An installation of vLLM whose Python is this script."""
+    found = installation.here({"XDG_CACHE_HOME": str(cache)})
+    found.python.parent.mkdir(parents=True)
+    found.python.write_text(f"#!/bin/sh\n{script}\n")
+    found.python.chmod(0o755)
+    found.stamp.touch()
+    found.model.mkdir()
+
+
+def test_a_vllm_that_does_not_start_is_told_with_its_log_and_the_rest_goes_on(running: Stack, tmp_path: Path) -> None:
+    installed(tmp_path, "echo there is no such kernel; exit 1")
+    before = running.pids()
+    refused = running.run("make", "up", "MODEL=smollm2", XDG_CACHE_HOME=str(tmp_path))
+    assert refused.returncode != 0
+    assert re.search(
+        r"^ias dev: vllm ended while it was starting: see \S+.*/vllm\.log; its last lines:\n"
+        r"(?:.*\n)*there is no such kernel\n",
+        refused.stderr,
+        re.MULTILINE,
+    ), refused.stderr
+    assert running.pids() == before
+
+
+def test_the_real_engine_is_one_more_process_of_the_stack(running: Stack, tmp_path: Path) -> None:
+    """The mock engine in vLLM's place; `nox -s engine` has the real one."""
+    python = running.checkout / ".venv/bin/python"
+    seek = 'while [ "$1" != --port ]; do shift; done'
+    installed(tmp_path, f'{seek}; exec "{python}" -m ias.dev.engine --model smollm2 --port "$2"')
+    home = {"XDG_CACHE_HOME": str(tmp_path)}
+    made = running.run("make", "up", "MODEL=smollm2", **home)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert re.search(r"demo key \(smollm2\):\n  .+\nIts ledger line: \d+ input", made.stdout), made.stdout
+    assert re.search(r"^vLLM +http://127\.0\.0\.1:\d+ ", made.stdout, re.MULTILINE)
+    assert set(running.pids()) == {*NAMES, "vllm"}
+    told = running.variables()
+    client = openai.OpenAI(base_url=told["OPENAI_BASE_URL"], api_key=told["OPENAI_API_KEY"])
+    assert {"mock-gpt", "smollm2"} <= {model.id for model in client.models.list()}
+
+    kill(running, "vllm")
+    assert re.search(r"^vllm .*not running$", running.run(".venv/bin/ias", "dev", "status").stdout, re.MULTILINE)
+    assert "vllm (pid " in running.run("make", "up").stdout
+    assert "vllm" not in running.pids()
+    assert running.run("make", "up", "MODEL=smollm2", **home).returncode == 0
+    pid = running.pids()["vllm"]
+    ended = running.run("make", "down")
+    assert re.search(r"^  vllm +ended ", ended.stdout, re.MULTILINE)
+    assert not alive(pid)
 
 
 def test_ctrl_c_in_the_foreground_ends_all_of_it_in_order(running: Stack) -> None:

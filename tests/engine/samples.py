@@ -10,6 +10,7 @@ WEATHER = {
     "function": {
         "name": "weather",
         "description": "The weather in a city",
+        "strict": True,
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
@@ -23,11 +24,11 @@ SCHEMA = {
 
 
 def chat(**fields: Any) -> tuple[str, dict[str, Any]]:
-    return CHAT, {"messages": MESSAGES, "max_tokens": 8, "temperature": 0, "ignore_eos": True, **fields}
+    return CHAT, {"messages": MESSAGES, "max_tokens": 6, "temperature": 0, "ignore_eos": True, **fields}
 
 
 def text(**fields: Any) -> tuple[str, dict[str, Any]]:
-    return TEXT, {"prompt": "The capital of France is", "max_tokens": 8, "temperature": 0, "ignore_eos": True, **fields}
+    return TEXT, {"prompt": "The capital of France is", "max_tokens": 6, "temperature": 0, "ignore_eos": True, **fields}
 
 
 def responses(**fields: Any) -> tuple[str, dict[str, Any]]:

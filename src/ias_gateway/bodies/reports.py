@@ -11,7 +11,7 @@ from ias_gateway.scanner import UNREADABLE, Count, Tokens
 from ias_gateway.sse import Usage
 
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Seconds = Annotated[float, msgspec.Meta(le=1e9)]
 
 
 class _Answer(msgspec.Struct):
@@ -65,7 +65,7 @@ def transcript(answer: bytes) -> Tokens | None:
     if prompt is not None:
         return prompt, usage.output_tokens or usage.completion_tokens or 0, 0
     seconds = said.duration if usage.seconds is None else usage.seconds
-    return None if seconds is None else (math.ceil(seconds) * TOKENS_PER_SECOND, 0, 0)
+    return None if seconds is None else (max(0, math.ceil(seconds)) * TOKENS_PER_SECOND, 0, 0)
 
 
 def nothing(_answer: bytes) -> Tokens:
