@@ -59,6 +59,6 @@ class Door:
         if self.settings.access_log:
             self.log.request(request_id, endpoint, exchange.status, milliseconds(monotonic() - exchange.started_at))
 
-    def _redis_is_back(self) -> None:
+    def _redis_is_back(self, same: bool) -> None:  # noqa: FBT001 - what a callback is told
         self.log.line("info", "connected to Redis")
-        self.ledger.resend()
+        self.ledger.resend(same=same)

@@ -12,10 +12,11 @@ from time import monotonic, time
 from typing import Protocol, cast
 
 from ias.contract import admission
-from ias.contract.admission import Admitted, Ask, Command, Refused
+from ias.contract.admission import Admitted, Ask, Refused
+from ias.contract.catalogue import decode_route
 from ias.contract.usage import Facts, Outcome, encode_facts
 from ias_gateway.admission import Caller
-from ias_gateway.redis import Argument, Redis, Reply
+from ias_gateway.redis import Argument, Redis, Reply, pack
 from ias_gateway.telemetry import Log, Metrics
 
 MAX_KEPT = 200_000
@@ -56,12 +57,12 @@ class Ledger:
     def __init__(self, redis: Redis, holder: tuple[str, int], metrics: Metrics, log: Log) -> None:
         self.open: dict[str, Open] = {}
         self.skew_s = 0.0
-        self.unsettled: dict[str, Command] = {}
+        self.unsettled: dict[str, tuple[str, bytes]] = {}
         self._redis = redis
         self._gateway, self._lease = holder
         self._metrics = metrics
         self._log = log
-        self._kept: dict[str, deque[tuple[str, str, Command]]] = {}
+        self._kept: dict[str, deque[tuple[str, str, bytes]]] = {}
         self._kept_count = 0
         self._loop = asyncio.get_running_loop()
         self._progress = asyncio.Event()
@@ -73,7 +74,8 @@ class Ledger:
             RedisDown: there is no answer.
         """
         command = admission.reserve(caller.tag, caller.fingerprint, request_id, ask, (self._gateway, self._lease))
-        answer = admission.read_reserve(cast("admission.Reply", await self._redis.ask(command)))
+        reply = await self._redis.ask(command, partial(self._release, caller.tag, request_id, ask))
+        answer = admission.read_reserve(cast("admission.Reply", reply))
         if isinstance(answer, Admitted):
             self.open[request_id] = Open(caller.tag, request_id, answer)
         elif isinstance(answer, admission.NotReady) and answer.unknown_org:
@@ -96,7 +98,28 @@ class Ledger:
         self._metrics.outcomes.values[(ending[0],)] += 1
         self._metrics.tokens.values[(facts.model, "input")] += tokens[0]
         self._metrics.tokens.values[(facts.model, "output")] += tokens[1]
-        self._send(request.tag, request.request_id, command)
+        # As bytes: that is what is kept, and the collector has no look at it.
+        self._send(request.tag, request.request_id, pack(command))
+
+    def _release(self, tag: str, request_id: str, ask: Ask, reply: Reply) -> None:
+        """Close a request that was admitted when its caller had been told that it could not be decided."""
+        if not isinstance(reply, list):
+            return
+        answer = admission.read_reserve(reply)
+        if not isinstance(answer, Admitted):
+            return
+        facts = Facts(
+            organisation=answer.org,
+            user=answer.user,
+            key=answer.key,
+            model=ask.model,
+            model_id=decode_route(answer.route).model_id,
+            endpoint=ask.endpoint,
+            started_at=time(),
+            streamed=ask.streamed,
+            gateway=self._gateway,
+        )
+        self.settle(Open(tag, request_id, answer), (0, 0, 0), (Outcome.REJECTED, False), facts)
 
     def tick(self) -> None:
         """Extend leases, store tokens so far, learn what must be cut and what the ledger has."""
@@ -119,14 +142,15 @@ class Ledger:
         for tag, flat in checkpoints.items():
             self._redis.send(lambda reply, tag=tag: self._ticked(tag, reply), admission.tick(tag, self._lease, flat))  # type: ignore[misc]
 
-    def resend(self) -> None:
-        """Send again what Redis may not have, or no longer have; for a new connection."""
-        again = [(tag, rid, command) for tag, kept in self._kept.items() for _, rid, command in kept]
-        self._kept.clear()
-        self._kept_count = 0
-        again += [(admission_tag(command), rid, command) for rid, command in self.unsettled.items()]
-        for tag, rid, command in again:
-            self._send(tag, rid, command)
+    def resend(self, *, same: bool) -> None:
+        """Send again what Redis may not have; where it is not the server that it was, also what it had."""
+        again = [(tag, rid, packed) for rid, (tag, packed) in self.unsettled.items()]
+        if not same:
+            again = [(tag, rid, packed) for tag, kept in self._kept.items() for _, rid, packed in kept] + again
+            self._kept.clear()
+            self._kept_count = 0
+        for tag, rid, packed in again:
+            self._send(tag, rid, packed)
 
     async def all_settled(self) -> None:
         """Wait until Redis has confirmed every settlement."""
@@ -140,11 +164,11 @@ class Ledger:
             if request.meter is not None:
                 request.meter.cut(outcome)
 
-    def _send(self, tag: str, request_id: str, command: Command) -> None:
-        self.unsettled[request_id] = command
-        self._redis.send(partial(self._settled, tag, request_id, command), command)
+    def _send(self, tag: str, request_id: str, packed: bytes) -> None:
+        self.unsettled[request_id] = (tag, packed)
+        self._redis.write(partial(self._settled, tag, request_id, packed), packed)
 
-    def _settled(self, tag: str, request_id: str, command: Command, reply: Reply) -> None:
+    def _settled(self, tag: str, request_id: str, packed: bytes, reply: Reply) -> None:
         if isinstance(reply, Exception):
             if self._redis.connected:
                 self._log.line("error", "a settlement was refused", request_id=request_id, error=str(reply))
@@ -155,13 +179,13 @@ class Ledger:
         entry = admission.entry_of(cast("admission.Reply", reply))
         if self._kept_count >= MAX_KEPT or not entry:
             return
-        self._kept.setdefault(tag, deque()).append((entry, request_id, command))
+        self._kept.setdefault(tag, deque()).append((entry, request_id, packed))
         self._kept_count += 1
 
     def _try_again(self, tag: str, request_id: str) -> None:
-        command = self.unsettled.get(request_id)
-        if command is not None:
-            self._send(tag, request_id, command)
+        waiting = self.unsettled.get(request_id)
+        if waiting is not None:
+            self._send(tag, request_id, waiting[1])
 
     def _ticked(self, tag: str, reply: Reply) -> None:
         if isinstance(reply, Exception):
@@ -188,11 +212,6 @@ class Ledger:
             self._kept_count -= 1
         if not kept:
             del self._kept[tag]
-
-
-def admission_tag(command: Command) -> str:
-    """The organisation's tag, out of the slot that a command names."""
-    return str(command[3])[3:-1]
 
 
 def _entry(identity: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ What is written in one turn of the loop leaves together: uvloop gathers it.
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -20,10 +21,14 @@ Reply = object
 Argument = str | bytes | int
 Callback = Callable[[Reply], None]
 
-_pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
+pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 _WATCH_EVERY_S = 0.05
+_NO_CONNECTION = "there is no connection to Redis"
+_DEAD_S = 2.0
+"""A connection on which nothing is answered for so long is given up, and all that waits on it."""
+_RUN_ID = re.compile(rb"run_id:(\w+)")
 
 
 class RedisDown(Exception):
@@ -35,13 +40,16 @@ class RedisRefused(RedisDown):
 
 
 class Redis(asyncio.Protocol):
-    """Keeps one connection open, again and again. `on_open` is called after each success.
+    """Keeps one connection open, again and again.
 
-    Where Redis says nothing for `timeout_s` though something is asked, the connection is given up, and all that waits
-    fails with RedisDown.
+    Args:
+        url: where Redis is.
+        timeout_s: how long `ask` waits. The connection stays: another one to a server that is slow helps nobody.
+        on_open: called when there is a new connection, with whether it leads to the server of the one before, which
+            then has what it had.
     """
 
-    def __init__(self, url: str, timeout_s: float, on_open: Callable[[], None]) -> None:
+    def __init__(self, url: str, timeout_s: float, on_open: Callable[[bool], None]) -> None:
         self.connected = False
         self._address = urlsplit(url)
         self._timeout_s = timeout_s
@@ -51,7 +59,8 @@ class Redis(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._waiting: deque[Callback] = deque()
         self._spoke_at = 0.0
-        self._silent = 0
+        self._server: bytes | None = None
+        self._asked: deque[tuple[float, Pause[Reply]]] = deque()
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
 
@@ -78,14 +87,24 @@ class Redis(asyncio.Protocol):
         self.send(lambda reply: _resolve(future, reply), command)
         return future
 
-    async def ask(self, command: tuple[Argument, ...]) -> Reply:
-        """The answer to a command, for a fiber.
+    async def ask(self, command: tuple[Argument, ...], late: Callback | None = None) -> Reply:
+        """The answer to a command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:
             RedisDown: there is no connection, no answer in time, or a refusal.
         """
+        if not self.connected:
+            raise RedisDown(_NO_CONNECTION)
         pause: Pause[Reply] = Pause()
-        self.send(pause.resolve, command)
+
+        def answered(reply: Reply) -> None:
+            if not pause.done:
+                pause.resolve(reply)
+            elif late is not None:
+                late(reply)
+
+        self._asked.append((monotonic(), pause))
+        self.send(answered, command)
         reply = await pause
         if isinstance(reply, Exception):
             raise RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
@@ -93,17 +112,21 @@ class Redis(asyncio.Protocol):
 
     def send(self, callback: Callback, command: tuple[Argument, ...]) -> None:
         """Send a command; the callback gets the answer, or the exception in its place."""
-        if not self.connected:
-            callback(RedisDown("there is no connection to Redis"))
-        else:
-            self._send(callback, command)
+        self.write(callback, pack(command))
 
-    def _send(self, callback: Callback, command: tuple[Argument, ...]) -> None:
+    def write(self, callback: Callback, packed: bytes) -> None:
+        """Send a command that `pack` made."""
+        if not self.connected:
+            callback(RedisDown(_NO_CONNECTION))
+        else:
+            self._write(callback, packed)
+
+    def _write(self, callback: Callback, packed: bytes) -> None:
         if not self._waiting:
             self._spoke_at = monotonic()
         self._waiting.append(callback)
         if self._transport is not None:
-            self._transport.write(_pack(command))
+            self._transport.write(packed)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.
@@ -138,10 +161,11 @@ class Redis(asyncio.Protocol):
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
             pause = _FIRST_PAUSE_S
-            self._on_open()
             while not self._lost.is_set():
-                self._give_up_when_late()
                 await asyncio.sleep(_WATCH_EVERY_S)
+                # After a pause of this process, what has come is read before it is judged.
+                await asyncio.sleep(0)
+                self._give_up_when_late()
 
     async def _connect(self) -> None:
         self._lost.clear()
@@ -152,10 +176,24 @@ class Redis(asyncio.Protocol):
         opening = self._loop.create_connection(lambda: self, host, port, ssl=tls)
         await asyncio.wait_for(opening, 1.0)
         for greeting in self._greetings():
-            future: asyncio.Future[Reply] = self._loop.create_future()
-            self._send(lambda reply, future=future: _resolve(future, reply), greeting)  # type: ignore[misc]
-            await asyncio.wait_for(future, 1.0)
+            await self._greet(greeting)
+        before, self._server = self._server, await self._run_id()
         self.connected = True
+        self._on_open(self._server is not None and self._server == before)
+
+    async def _run_id(self) -> bytes | None:
+        """Which server this is, None where it does not tell."""
+        try:
+            told = await self._greet(("INFO", "server"))
+        except RedisRefused:
+            return None
+        found = _RUN_ID.search(told) if isinstance(told, bytes) else None
+        return found[1] if found else None
+
+    async def _greet(self, greeting: tuple[str, ...]) -> Reply:
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self._write(lambda reply: _resolve(future, reply), pack(greeting))
+        return await asyncio.wait_for(future, 1.0)
 
     def _greetings(self) -> list[tuple[str, ...]]:
         """What has to succeed before the connection is used; PING fails while Redis loads or cannot write."""
@@ -169,10 +207,11 @@ class Redis(asyncio.Protocol):
         return [*greetings, ("PING",)]
 
     def _give_up_when_late(self) -> None:
-        # Late twice running: after a pause of this process, what has come is read before it is judged.
-        late = self._waiting and monotonic() - self._spoke_at > self._timeout_s
-        self._silent = self._silent + 1 if late else 0
-        if self._silent > 1:
+        now = monotonic()
+        asked = self._asked
+        while asked and (asked[0][1].done or now - asked[0][0] > self._timeout_s):
+            asked.popleft()[1].fail(RedisDown("Redis did not answer in time"))
+        if self._waiting and now - self._spoke_at > max(_DEAD_S, self._timeout_s):
             self._drop()
 
     def _drop(self) -> None:

@@ -76,6 +76,7 @@ async def test_the_engine_stops_when_the_client_goes(
     (line,) = await caller.lines()
     case = "streamed" if stream else "not streamed"
     figures.add("after a disconnect", f"{case}: all is counted, nothing runs after", "s", engine=last - left)
+    figures.add("after a disconnect", f"{case}: prompt", "tokens", gateway=int(line["pt"]), engine=prompt)
     figures.add("after a disconnect", f"{case}: output", "tokens", gateway=int(line["ct"]), engine=output)
     assert (line["o"], known["busy"]) == ("client_aborted", 0)
     assert output < ENDLESS["max_tokens"]

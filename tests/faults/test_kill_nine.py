@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -16,6 +17,8 @@ from tests.product.people import new_org, register_mock, system_admin
 from tests.services import Service, Services
 
 QUIET_WITHIN_S = 60.0
+ENOUGH = 100
+"""Answers before and after a kill."""
 LEASE_S = 3
 UNARY_OR_CHECKPOINT = 40 + 100
 """Most tokens of one request here: a killed gateway's unary request was not heard of before its end."""
@@ -74,13 +77,13 @@ async def test_the_books_are_right_after_kill_nine_of(rig: Rig, victim: str) -> 
     if victim == "rabbitmq" and victim not in rig.parts:
         pytest.skip("there is no RabbitMQ in this world")
     kill, start = _verbs(rig, victim)
-    async with running(rig.product, rig.token, seed=hash(victim) % 1000) as load:
-        await asyncio.sleep(1.5)
+    async with running(rig.product, rig.token, seed=crc32(victim.encode()) % 1000) as load:
+        await load.reaches(ENOUGH)
         before = load.succeeded
         await asyncio.to_thread(kill)
         await asyncio.sleep(0.5)
         await asyncio.to_thread(start)
-        await asyncio.sleep(2.5)
+        await load.reaches(before + ENOUGH)
     books = await rig.settled()
     assert load.succeeded > before > 0, (load.answers, load.broken)
     assert books.right, books
@@ -95,7 +98,7 @@ async def test_a_gateway_serves_while_everything_but_redis_and_engine_is_down(ri
     rig.parts["postgres"].kill()
     try:
         async with running(rig.product, rig.token, seed=7) as load:
-            await asyncio.sleep(2)
+            await load.reaches(ENOUGH)
     finally:
         rig.parts["postgres"].start()
         for name in ("worker", "api"):

@@ -1,7 +1,7 @@
 """`python -m tests.fuzz`: fuzzes every target for a while; what breaks one is put into the corpus, where tests find it.
 
-libFuzzer's own finds are kept outside the tree, so that the next run goes on from them. `--keep` adds to the corpus of
-the tree those of them that reach what nothing there reaches.
+libFuzzer's own finds are kept outside the tree, so that the next run goes on from them. `--keep` adds the small ones
+that take a branch which nothing in the corpus of the tree takes.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from tests.fuzz.keep import keep as keep_finds
 from tests.fuzz.seeds import write_seeds
 from tests.fuzz.targets import TARGETS
 from tests.services.settings import SETTINGS
@@ -19,7 +20,6 @@ from tests.services.settings import SETTINGS
 CORPUS = Path(__file__).with_name("corpus")
 FINDS = SETTINGS.cache / "fuzz"
 LONGEST = 4096
-STARTING_S = 60
 _RUNS = re.compile(rb"Done (\d+) runs|stat::number_of_executed_units: *(\d+)|^#(\d+)\s", re.MULTILINE)
 _COVERED = re.compile(rb"\bcov: (\d+)")
 
@@ -33,8 +33,8 @@ def main(seconds: int, only: tuple[str, ...], *, keep: bool) -> None:
     write_seeds(CORPUS)
     broken = [name for name in only or TARGETS if not _fuzz(name, seconds)]
     if keep:
-        for name in only or TARGETS:
-            _keep(name)
+        for name in set(only or TARGETS) - set(broken):
+            click.echo(f"{name}: kept {keep_finds(TARGETS[name], CORPUS / name, FINDS / name)} more")
     if broken:
         raise SystemExit(f"fuzz: broken: {', '.join(broken)}; pytest tests/fuzz shows how")
 
@@ -61,11 +61,6 @@ def _fuzz(name: str, seconds: int) -> bool:
         path.write_bytes(found.read_bytes())
         click.echo(f"{name}: kept as {path.relative_to(CORPUS.parents[2])}")
     return False
-
-
-def _keep(name: str) -> None:
-    """Add those finds that reach more than the corpus of the tree does."""
-    _run(name, "-merge=1", f"-max_len={LONGEST}", str(CORPUS / name), str(FINDS / name))
 
 
 def _run(name: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -106,10 +106,11 @@ async def hammered(tenant: Tenant, connections: int) -> AsyncIterator[list[tuple
     """Large requests on many connections; what they were answered."""
     answers: list[tuple[int, dict[str, str], bytes]] = []
     heavy = post(tenant, HEAVY)
+    over = asyncio.Event()
 
     async def hammer() -> None:
         async with wired(tenant.place) as wire:
-            while True:
+            while not over.is_set():
                 wire.send(heavy)
                 await wire.writer.drain()
                 answers.append(await wire.answer(within=60))
@@ -118,8 +119,7 @@ async def hammered(tenant: Tenant, connections: int) -> AsyncIterator[list[tuple
     try:
         yield answers
     finally:
-        for task in tasks:
-            task.cancel()
+        over.set()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -1,4 +1,4 @@
-"""How long the gateway waits for a client that sends slowly, and for one that does not read."""
+"""Whom a gateway with strict settings hears out: by which name, how long to send, and how long to read."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,6 +28,7 @@ BLOCK = chunked([EVENTS * 30])
 def hasty(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway with little patience for clients."""
     settings = {f"IAS_{name}": str(seconds) for name, seconds in LIMITS.items()}
+    settings["IAS_ALLOWED_HOSTS"] = "localhost, api.example:8443"
     with place_of(services, tmp_path_factory.mktemp("hasty"), **settings) as place:
         yield place
 
@@ -44,6 +45,24 @@ async def served_by(caller: Tenant, behave: Behave) -> AsyncIterator[RawEngine]:
     async with raw_engine(behave) as engine:
         await caller.route((engine.url,))
         yield engine
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "api.example", "api.example:80", "[::1]"])
+async def test_who_asks_for_another_host_is_sent_away(caller: Tenant, host: str) -> None:
+    async with wired(caller.place) as wire:
+        wire.send(request(caller).replace(HOST, f"host: {host}\r\n".encode()))
+        status, headers, body = await wire.answer()
+        assert (status, headers["connection"]) == (421, "close")
+        assert "base URL" in msgspec.json.decode(body)["error"]["message"]
+        assert await wire.rest() == b""
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1234", "api.example:8443", "Api.Example:8443"])
+async def test_who_asks_for_a_host_of_the_list_is_served(caller: Tenant, host: str) -> None:
+    async with wired(caller.place) as wire:
+        for _ in range(2):
+            wire.send(request(caller, max_tokens=1).replace(HOST, f"host: {host}\r\n".encode()))
+            assert (await wire.answer())[0] == 200
 
 
 @pytest.mark.parametrize(

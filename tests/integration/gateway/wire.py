@@ -28,15 +28,17 @@ class Wire:
 
     async def answer(self, within: float = 10) -> tuple[int, dict[str, str], bytes]:
         """One answer that tells its length."""
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), within)).decode()
-        status, *lines = head.strip().split("\r\n")
-        headers = dict(line.split(": ", 1) for line in lines)
-        body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+        async with asyncio.timeout(within):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
+            status, *lines = head.strip().split("\r\n")
+            headers = dict(line.split(": ", 1) for line in lines)
+            body = await self.reader.readexactly(int(headers.get("content-length", "0")))
         return int(status.split()[1]), headers, body
 
     async def rest(self) -> bytes:
         """All that comes until the connection is closed."""
-        return await asyncio.wait_for(self.reader.read(), 10)
+        async with asyncio.timeout(10):
+            return await self.reader.read()
 
     async def told(self) -> tuple[int, dict[str, Any]]:
         """The status and the JSON of one answer."""

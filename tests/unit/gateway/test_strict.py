@@ -19,18 +19,15 @@ def refusal(raw: str, path: bytes = b"/v1/chat/completions") -> BadBody:
     ("raw", "param"),
     [
         ('{"model":"m","messages":[{"role":"%s","content":"x"}]}', "messages[0].role"),
-        ('{"model":"m","messages":[{"role":"user","content":"x"}],"tool_choice":{"type":"%s"}}', None),
         ('{"model":"m","messages":"%s"}', "messages"),
         ('{"model":"m","messages":[],"n":"%s"}', "n"),
         ('{"model":"m","messages":[],"stop":{"%s":1}}', "stop"),
     ],
 )
-def test_a_value_that_was_sent_is_not_said_again(raw: str, param: str | None) -> None:
-    try:
-        BY_PATH[b"/v1/chat/completions"].read((raw % PROMPT).encode())
-    except BadBody as error:
-        assert PROMPT not in error.message
-        assert param is None or error.param == param
+def test_a_value_that_was_sent_is_not_said_again(raw: str, param: str) -> None:
+    error = refusal(raw % PROMPT)
+    assert PROMPT not in error.message
+    assert error.param == param
 
 
 def test_a_value_that_looks_like_a_place_is_no_place() -> None:
@@ -47,7 +44,7 @@ def test_a_field_with_a_long_name_is_named_in_short() -> None:
 @pytest.mark.parametrize("field", ["seed", "top_k", "min_tokens", "truncate_prompt_tokens", "max_tokens"])
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**30])
 def test_a_number_is_one_that_an_engine_can_hold(field: str, number: int) -> None:
-    assert refusal('{"model":"m","messages":[],"%s":%d}' % (field, number)).param == field
+    assert refusal(f'{{"model":"m","messages":[],"{field}":{number}}}').param == field
 
 
 @pytest.mark.parametrize(
