@@ -104,6 +104,20 @@ async def test_a_redis_that_is_silent_is_a_503_too(lone: Tenant) -> None:
         lone.place.redis.cont()
 
 
+async def test_what_a_silent_redis_admits_after_all_holds_nothing(lone: Tenant) -> None:
+    await lone.chat(max_tokens=1)
+    lone.place.redis.stop()
+    try:
+        answers = await asyncio.gather(*(lone.chat() for _ in range(5)))
+    finally:
+        lone.place.redis.cont()
+    assert {answer.status_code for answer in answers} == {503}
+    lines = await lone.lines(6)
+    assert [(line["o"], line["pt"], line["ct"]) for line in lines[1:]] == [("rejected", "0", "0")] * 5
+    held = await lone.edge.redis.zcard(f"{{o:{lone.tag}}}:resv")
+    assert held == 0
+
+
 async def test_an_open_stream_finishes_without_redis_and_is_settled_when_it_is_back(lone: Tenant) -> None:
     body = lone.body("[[mock tokens=60 delay_ms=10]]", stream=True, max_tokens=60)
     async with lone.place.client.stream("POST", CHAT, json=body, headers=lone.headers) as answer:
