@@ -10,7 +10,6 @@ from ias_gateway.response_events import Response
 from ias_gateway.scanner import UNREADABLE, Count, Tokens
 from ias_gateway.sse import Usage
 
-
 Seconds = Annotated[float, msgspec.Meta(le=1e9)]
 
 
