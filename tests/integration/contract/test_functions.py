@@ -264,9 +264,7 @@ async def test_the_models_of_a_key_are_told_under_the_same_checks(org: Org) -> N
 
 async def test_the_month_is_right_on_every_day_of_four_centuries(edge: Edge) -> None:
     """The library's own calendar, run apart from its clock."""
-    body = admission.LIBRARY[
-        admission.LIBRARY.index("local today") : admission.LIBRARY.index("-- What was read")
-    ]
+    body = admission.LIBRARY[admission.LIBRARY.index("local today") : admission.LIBRARY.index("-- What was read")]
     script = f"{body} local out = {{}} for i = 1, #ARGV do out[i] = period_of(tonumber(ARGV[i])) end return out"
     days = [*range(0, 400 * 366, 37), 19_782, 19_783, 11_016, 11_017, 47_541, 47_542]
     seconds = [day * 86_400 + offset for day in days for offset in (0, 86_399)]
