@@ -27,6 +27,8 @@ REASONS = {
 ENGINE_OVERLOADED = frozenset((429, 503))
 ENGINE_REFUSES = frozenset((400, 404, 413, 422, 501))
 _NOT_FOUND = 404
+_ENGINES_PROMPT = "input_tokens"
+"""What vLLM calls a prompt that is too long."""
 _NOT_IMPLEMENTED = 501
 _NO_SUCH_PATH = frozenset(("", "Not Found"))
 _VALIDATION = re.compile(r"^\d+ validation errors?:.*?'msg': (?:'([^']*)'|\"([^\"]*)\")", re.DOTALL)
@@ -141,8 +143,11 @@ def _come_back(about_s: float) -> tuple[tuple[str, str], ...]:
     return ("retry-after", str(-(-wait_ms // 1000))), ("retry-after-ms", str(wait_ms))
 
 
-def translate(status: int, body: bytes, names: tuple[str, str]) -> ApiError:
-    """The engine's error in OpenAI's shape. `names` is the engine's name of the model and the public one."""
+def translate(status: int, body: bytes, names: tuple[str, str], prompt: str = "messages") -> ApiError:
+    """The engine's error in OpenAI's shape.
+
+    `names` is the engine's name of the model and the public one, `prompt` the field that the caller's prompt is in.
+    """
     if status in ENGINE_OVERLOADED:
         return overloaded()
     if status == _NOT_IMPLEMENTED:
@@ -157,15 +162,17 @@ def translate(status: int, body: bytes, names: tuple[str, str]) -> ApiError:
     if status == _NOT_FOUND:
         # With an error, the engine does not know its own model; without one, it has no such path.
         return _unserved(names[1]) if detail.message in _NO_SUCH_PATH else upstream_broke()
-    return _refused(detail, names)
+    return _refused(detail, names, prompt)
 
 
 def _unserved(model: str) -> ApiError:
     return ApiError(400, f"The model `{model}` does not serve this endpoint.", param="model")
 
 
-def _refused(detail: _EngineDetail, names: tuple[str, str]) -> ApiError:
+def _refused(detail: _EngineDetail, names: tuple[str, str], prompt: str) -> ApiError:
     param = detail.param.removeprefix("body.") if detail.param else None
+    if param == _ENGINES_PROMPT:
+        param = prompt
     message = detail.message
     found = _VALIDATION.match(message)
     if found is not None:

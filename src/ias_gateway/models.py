@@ -22,8 +22,8 @@ class Model(msgspec.Struct):
 
     id: str
     max_model_len: int
+    created: int
     object: str = "model"
-    created: int = 0
     owned_by: str = "ias"
 
 
@@ -72,4 +72,4 @@ def _one(routes: dict[str, ModelRoute], name: str) -> Model:
 
 
 def _model(route: ModelRoute) -> Model:
-    return Model(id=route.name, max_model_len=route.context_length)
+    return Model(id=route.name, max_model_len=route.context_length, created=route.created)

@@ -20,7 +20,7 @@ PIECE_BYTES = 4096
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-class _Request(msgspec.Struct):
+class _Request(msgspec.Struct, gc=False):
     time: float
     process: str
     request_id: str

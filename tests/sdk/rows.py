@@ -166,7 +166,7 @@ ROWS = (
     ),
     Row("a field out of range", **_BODY, code=None, body={"n": 0}, param="n"),
     Row("a field that is forbidden", **_BODY, code=None, body={"priority": 1}, param="priority"),
-    Row("a prompt too long", **_BODY, code="context_length_exceeded", text="long " * 9000, param="input_tokens"),
+    Row("a prompt too long", **_BODY, code="context_length_exceeded", text="long " * 9000, param="messages"),
     Row(
         "too many requests at once",
         **_RATE,

@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     GATEWAY_LOST = "gateway_lost"
 
 
-class Facts(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Facts(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What the gateway knows of a request besides its tokens; the `f` field of an outbox entry, as JSON.
 
     Times are Unix seconds for instants and milliseconds for durations. Where the sweeper settles for a lost gateway

@@ -52,6 +52,7 @@ class Endpoint(NamedTuple):
         scanner: reads a stream, given what usage the client wants and how many choices there are.
         failure: the last event of a stream that broke.
         content_type: of the body for the engine.
+        prompt: the field that the prompt is in.
     """
 
     path: bytes
@@ -61,6 +62,7 @@ class Endpoint(NamedTuple):
     scanner: Callable[[tuple[bool, bool], int], Scanner] = _scan_completion
     failure: Callable[[ApiError, Scanner | None], bytes] = _failed
     content_type: bytes = JSON
+    prompt: str = "messages"
 
 
 def _scan_response(wanted: tuple[bool, bool], choices: int) -> Scanner:  # noqa: ARG001 - one choice, its usage at its end
@@ -72,12 +74,12 @@ def _response_failed(error: ApiError, scanner: Scanner | None) -> bytes:
 
 
 _CHAT = Endpoint(b"/v1/chat/completions", "/v1/chat/completions", chat.read)
-_RERANK = Endpoint(b"/v1/rerank", "/v1/rerank", pooling.read_rerank)
-_SCORE = Endpoint(b"/v1/score", "/v1/score", pooling.read_score)
+_RERANK = Endpoint(b"/v1/rerank", "/v1/rerank", pooling.read_rerank, prompt="documents")
+_SCORE = Endpoint(b"/v1/score", "/v1/score", pooling.read_score, prompt="data_1")
 _ALL = (
     _CHAT,
-    Endpoint(b"/v1/completions", "/v1/completions", text.read),
-    Endpoint(b"/v1/embeddings", "/v1/embeddings", embeddings.read),
+    Endpoint(b"/v1/completions", "/v1/completions", text.read, prompt="prompt"),
+    Endpoint(b"/v1/embeddings", "/v1/embeddings", embeddings.read, prompt="input"),
     Endpoint(
         b"/v1/responses",
         "/v1/responses",
@@ -85,6 +87,7 @@ _ALL = (
         reported=reports.response,
         scanner=_scan_response,
         failure=_response_failed,
+        prompt="input",
     ),
     _RERANK,
     _SCORE,

@@ -29,7 +29,7 @@ _DEEP = "The JSON body of your request is nested too deeply."
 _encode = msgspec.json.Encoder().encode
 
 
-class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class Strict(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Base of what callers send: an unknown field is an error, an absent one is not sent on."""
 
 

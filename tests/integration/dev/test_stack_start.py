@@ -103,7 +103,9 @@ def test_a_start_that_fails_half_way_ends_what_it_started_and_shows_the_last_lin
     monkeypatch.setattr(services, "platform", lambda _folder, _state: (service,))
     monkeypatch.setattr(migrations, "apply", lambda *_: None)
     started = Started()
-    with pytest.raises(Fault, match=r"gateway ended while it was starting; its last lines:\nno such luck"):
+    with pytest.raises(
+        Fault, match=r"gateway ended while it was starting: see .*gateway\.log; its last lines:\nno such luck"
+    ):
         bring_up(folder, known, started)
     assert {service.name for service in started.services} == {"valkey", "postgres", "gateway"}
     assert list((folder.root / "run").glob("*.pid")) == []
@@ -112,9 +114,9 @@ def test_a_start_that_fails_half_way_ends_what_it_started_and_shows_the_last_lin
 def test_a_process_that_never_gets_ready_is_named_with_what_it_lacks(
     folder: Folder, known: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stack, "READY_WITHIN_S", 0.3)
     idle = Launch("valkey", (sys.executable, "-c", "import time; time.sleep(60)"))
-    monkeypatch.setattr(services, "stores", lambda *_: (Service("valkey", lambda: idle, lambda: "redis: down"),))
+    service = Service("valkey", lambda: idle, lambda: "redis: down", ready_within_s=0.3)
+    monkeypatch.setattr(services, "stores", lambda *_: (service,))
     with pytest.raises(Fault, match=r"valkey is not ready after 0 s: redis: down"):
         bring_up(folder, known, Started())
     assert processes.running(folder, "valkey") is None

@@ -115,6 +115,7 @@ class Model(msgspec.Struct, kw_only=True, frozen=True):
             max_output_tokens=self.max_output_tokens,
             tenant_salt=self.tenant_salt,
             image_tokens=self.image_tokens,
+            created=int(self.created_at.timestamp()),
         )
 
 
