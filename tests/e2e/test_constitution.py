@@ -84,7 +84,7 @@ def test_rbac_failure_an_org_user_cannot_revoke_another_users_key(admin: Person)
 
     assert org.user.api.delete(f"/api-keys/{key['id']}").status_code in {403, 404}
     assert foreign.admin.api.delete(f"/api-keys/{key['id']}").status_code == 404
-    assert all(model.created > 0 for model in org.admin.openai(key["token"]).models.list())
+    org.admin.openai(key["token"]).models.list()
 
     assert org.admin.api.delete(f"/api-keys/{org.user.issue_key()['id']}").is_success
 

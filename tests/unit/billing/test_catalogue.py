@@ -81,6 +81,7 @@ def test_a_route_tells_gateways_what_they_need_and_no_price() -> None:
         ("http://llama:8000",),
     )
     assert a_model(image_tokens=1500).route().image_tokens == 1500
+    assert a_model().route().created == int(a_model().created_at.timestamp()) > 0
     assert (route.model_id, route.context_length, route.max_output_tokens) == (str(model.id), 8192, 1024)
     assert a_model(backends=msgspec.UNSET).route().replicas == ()
 
