@@ -104,6 +104,8 @@ async def _serve(door: Door, work: Work) -> None:
     if outcome is Outcome.COMPLETED and reply.status != _OK:
         outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else Outcome.UPSTREAM_FAILED
     _settle(door, work, reply, (outcome, replica.url))
+    # Redis hears of it before the client does.
+    await door.redis.flushed()
     _answer(work, reply, outcome)
 
 

@@ -1,7 +1,4 @@
-"""One pipelined connection to Redis: answers are matched in order.
-
-What is written in one turn of the loop leaves together: uvloop gathers it.
-"""
+"""One pipelined connection to Redis: commands of one loop turn leave in one write, answers are matched in order."""
 
 import asyncio
 import contextlib
@@ -61,6 +58,8 @@ class Redis(asyncio.Protocol):
         self._spoke_at = 0.0
         self._server: bytes | None = None
         self._asked: deque[tuple[float, Pause[Reply]]] = deque()
+        self._out: list[bytes] = []
+        self._after_flush: list[Pause[None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
 
@@ -125,8 +124,26 @@ class Redis(asyncio.Protocol):
         if not self._waiting:
             self._spoke_at = monotonic()
         self._waiting.append(callback)
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(packed)
+
+    def flushed(self) -> Pause[None]:
+        """Wait until what was written has been handed to the kernel."""
+        pause: Pause[None] = Pause()
+        if self._out:
+            self._after_flush.append(pause)
+        else:
+            pause.resolve(None)
+        return pause
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        after, self._after_flush = self._after_flush, []
         if self._transport is not None:
-            self._transport.write(packed)
+            self._transport.write(b"".join(out))
+        for pause in after:
+            pause.resolve(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.

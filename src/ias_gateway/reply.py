@@ -63,7 +63,7 @@ class Reply:
         self.stale = False
         self.begun = False
         self.first_at: float | None = None
-        self._answered: Callable[[], None]
+        self._answered: Callable[[], None] | None = None
         self._exchange = exchange
         self._head = head
         self._limits = limits
@@ -101,7 +101,9 @@ class Reply:
         if status != _OK:
             self.scanner = None
             return
-        self._answered()
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered()
         if self.scanner is not None:
             asyncio.get_running_loop().call_soon(self._begin, b"")
 
@@ -197,4 +199,6 @@ class Reply:
             self.cut(Outcome.UPSTREAM_FAILED)
 
     def _finish(self, outcome: Outcome) -> None:
+        # The request refers to its reply, and must not be referred to by it: that would be for the collector.
+        self._answered = None
         self.done.resolve(outcome)

@@ -12,6 +12,7 @@ from ias_gateway.arrival import Arrival
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.head import Bounds
+from ias_gateway.reply import Limits, Reply
 
 
 class Transport(asyncio.Transport):
@@ -108,3 +109,29 @@ async def test_a_connection_to_an_engine_that_has_ended_is_gone(got: bytes) -> N
     one.connection_lost(None)
     del one
     assert living(upstream.Connection) == before
+
+
+@pytest.mark.parametrize("status", [200, 503, 0])
+async def test_a_reply_that_has_ended_does_not_refer_to_its_request(status: int) -> None:
+    class Request:
+        """Refers to its reply, as requests under way do."""
+
+        def __init__(self) -> None:
+            self.meter: Reply | None = None
+
+        def let_go(self) -> None:
+            pass
+
+    before = living(Request)
+    request = Request()
+    connection = upstream.Connection(upstream.Pool("http://127.0.0.1:1"))
+    connection.connection_made(Transport())
+    request.meter = reply = Reply(Exchange(client.Connection(Server()), b"POST", b"/"), b"", None, Limits(1, 1, 1))
+    reply.through(connection, b"", request.let_go)
+    if status:
+        reply.head(status)
+        reply.end()
+    else:
+        reply.failed("gone")
+    del request, reply
+    assert living(Request) == before
