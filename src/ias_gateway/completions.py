@@ -194,7 +194,9 @@ def _answer(work: Work, reply: Reply, outcome: Outcome) -> None:
 
 def _failure(work: Work, reply: Reply, outcome: Outcome) -> ApiError:
     if reply.status not in {0, _OK}:
-        return errors.translate(reply.status, reply.body, (work.route.upstream_name, work.route.name), work.endpoint.prompt)
+        return errors.translate(
+            reply.status, reply.body, (work.route.upstream_name, work.route.name), work.endpoint.prompt
+        )
     if outcome is Outcome.UPSTREAM_FAILED and not reply.sent:
         return errors.overloaded()
     return _FAILURES[outcome]()

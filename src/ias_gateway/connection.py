@@ -35,7 +35,18 @@ class Connection(asyncio.Protocol):
     """One client's connection: takes requests as they arrive, runs the handler on them one after another."""
 
     __slots__ = (
-        *("__weakref__", "_active", "_arrival", "_closing", "_deadline", "_lingering", "_queue", "_ready", "_server"),
+        *(
+            "__weakref__",
+            "_active",
+            "_arrival",
+            "_closing",
+            "_deadline",
+            "_going_on",
+            "_lingering",
+            "_queue",
+            "_ready",
+            "_server",
+        ),
         *("_stalled_at", "_transport"),
     )
 
@@ -47,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._active: Exchange | None = None
         self._ready: Exchange | None = None
         self._deadline = monotonic() + server.bounds.head_s
-        self._closing = self._lingering = False
+        self._closing = self._lingering = self._going_on = False
         self._stalled_at: float | None = None
 
     # -- asyncio -----------------------------------------------------------------------------------------------------
@@ -112,10 +123,15 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Start the next request, where one waits and the client reads."""
-        if self._queue and self._stalled_at is None and self._transport is not None:
+        # In a loop: each of many requests may be answered at once, and its end calls this anew.
+        if self._going_on:
+            return
+        self._going_on = True
+        while self._active is None and self._queue and self._stalled_at is None and self._transport is not None:
             self._transport.resume_reading()
             self._active = self._queue.popleft()
             self._server.run(self._active)
+        self._going_on = False
 
     def _refuse(self, error: ApiError) -> None:
         """Answer what cannot be read, and close: nothing behind it can be trusted."""

@@ -195,6 +195,8 @@ class Redis(asyncio.Protocol):
         for greeting in self._greetings():
             await self._greet(greeting)
         before, self._server = self._server, await self._run_id()
+        if self._transport is None:
+            raise RedisDown(_NO_CONNECTION)
         self.connected = True
         self._on_open(self._server is not None and self._server == before)
 

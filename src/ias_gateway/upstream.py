@@ -71,7 +71,10 @@ class Connection(asyncio.Protocol):
         """Send a request; its answer goes to the sink."""
         self.sink = sink
         self._headed = self._complete = False
-        if self._transport is not None:
+        if self._transport is None or self._transport.is_closing():
+            self.sink = None
+            sink.failed("the connection was closed")
+        else:
             self._transport.write(message)
 
     def abandon(self) -> None:

@@ -33,6 +33,9 @@ class _Transport(asyncio.Transport):
     def close(self) -> None:
         self.over = True
 
+    def is_closing(self) -> bool:
+        return False
+
     def abort(self) -> None:
         self.over = True
 

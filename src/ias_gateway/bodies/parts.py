@@ -59,8 +59,8 @@ def check(parts: list[Part], place: str) -> None:
 
 
 def bound(parts: list[Part]) -> int:
-    """Tokens of the texts at most."""
-    return sum(size(part.text or "") + size(part.refusal or "") for part in parts)
+    """Tokens of the texts at most, with what a template may put between them."""
+    return sum(size(part.text or "") + size(part.refusal or "") + 1 for part in parts)
 
 
 def images(parts: list[Part]) -> int:

@@ -6,6 +6,8 @@ Prompts = str | list[str | Token | list[Token]]
 """One prompt as text or as tokens, or a list of prompts of one kind."""
 
 BEGINNING_BYTES = 512
+SPECIAL = 4
+"""Tokens that a tokenizer may put around a text: its beginning and end, a separator."""
 
 
 def size(text: str) -> int:
@@ -20,7 +22,7 @@ def bound(given: Prompts, name: str) -> tuple[int, int]:
         BadBody: there is none, or they are of mixed kinds; `name` is the field.
     """
     if isinstance(given, str):
-        return size(given), 1
+        return _one(given), 1
     if not given:
         raise BadBody(f"{name}: give at least one prompt.", name)
     if len({type(one) for one in given}) > 1:
@@ -37,5 +39,5 @@ def beginning(given: object) -> bytes:
 
 def _one(prompt: str | int | list[int]) -> int:
     if isinstance(prompt, str):
-        return size(prompt)
+        return SPECIAL + size(prompt)
     return len(prompt) if isinstance(prompt, list) else 1

@@ -9,6 +9,7 @@ from ias.contract.admission import NO_OUTPUT, NOT_ASKED, Ask
 from ias_gateway.bodies import chat as chats
 from ias_gateway.bodies import messages, prompts, strict
 from ias_gateway.bodies.endpoints import BY_PATH, Endpoint
+from ias_gateway.bodies.prompts import SPECIAL
 from ias_gateway.bodies.strict import BadBody
 
 CHAT, TEXT, EMBEDDINGS = (BY_PATH[path] for path in (b"/v1/chat/completions", b"/v1/completions", b"/v1/embeddings"))
@@ -130,9 +131,13 @@ def test_a_prompt_is_never_bounded_below_the_bytes_of_its_text(given_body: dict[
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5))
-def test_the_bound_of_texts_is_their_bytes(prompts: list[str]) -> None:
+def test_the_bound_of_texts_is_their_bytes_and_what_a_tokenizer_puts_around_them(prompts: list[str]) -> None:
     asked = asked_by(encode({"model": "m", "prompt": prompts, "n": 2, "max_tokens": 7}), TEXT)
-    assert (asked.prompt, asked.n, asked.output) == (sum(map(texts_in, prompts)), 2 * len(prompts), 7)
+    assert (asked.prompt, asked.n, asked.output) == (
+        sum(map(texts_in, prompts)) + SPECIAL * len(prompts),
+        2 * len(prompts),
+        7,
+    )
 
 
 def test_of_two_keys_the_last_counts_and_only_one_travels() -> None:
@@ -175,7 +180,7 @@ def test_embeddings_travel_without_limits() -> None:
     assert rebuilt(raw, EMBEDDINGS) == {**sent, "cache_salt": "salt"}
     assert rebuilt(raw, EMBEDDINGS, salt=None) == sent
     asked = asked_by(raw, EMBEDDINGS)
-    assert (asked.prompt, asked.n, asked.output, asked.streamed) == (3, 1, NO_OUTPUT, False)
+    assert (asked.prompt, asked.n, asked.output, asked.streamed) == (3 + 2 * SPECIAL, 1, NO_OUTPUT, False)
 
 
 # -- what is asked -----------------------------------------------------------------------------------------------------
@@ -197,10 +202,10 @@ def test_the_newer_output_limit_counts_before_the_older(fields: dict[str, object
 @pytest.mark.parametrize(
     ("prompt", "bound", "count"),
     [
-        ("héllo", 6, 1),
+        ("héllo", 6 + SPECIAL, 1),
         ([1, 2, 3], 3, 1),
         ([[1, 2], [3]], 3, 2),
-        (["a", "bb"], 3, 2),
+        (["a", "bb"], 3 + 2 * SPECIAL, 2),
     ],
 )
 def test_prompts_may_be_text_or_tokens(prompt: object, bound: int, count: int) -> None:

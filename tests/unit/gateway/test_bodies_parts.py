@@ -21,7 +21,7 @@ def image(url: str) -> dict[str, object]:
 
 def test_images_are_counted_and_their_addresses_are_no_text() -> None:
     ask = CHAT.read(chat(image(PIXEL), {"type": "text", "text": "héllo"}, image("https://example.com/x.png"))).ask("e")
-    assert (ask.images, ask.prompt) == (2, OVERHEAD + 6)
+    assert (ask.images, ask.prompt) == (2, OVERHEAD + 6 + 3)
 
 
 @pytest.mark.parametrize(

@@ -300,3 +300,19 @@ def test_answers_do_not_pile_up_for_a_client_that_asks_and_does_not_read(client:
     for place in range(1, 21):
         client.answered(place)
     assert client.statuses == ["200"] * 21
+
+
+class Prompt(Server):
+    """Answers each request before it returns."""
+
+    def run(self, exchange: Exchange) -> None:
+        self.begun.append(exchange)
+        exchange.answer(200, b"%d" % len(self.begun))
+
+
+def test_as_many_requests_as_fit_into_one_read_are_answered_in_order() -> None:
+    server, transport = Prompt(), Transport()
+    connection = Connection(server)
+    connection.connection_made(transport)
+    connection.data_received(REQUEST * 3000)
+    assert re.findall(rb"\r\n\r\n(\d+)", transport.sent) == [b"%d" % place for place in range(1, 3001)]

@@ -21,6 +21,9 @@ class Transport(asyncio.Transport):
     def write(self, data: bytes) -> None:
         pass
 
+    def is_closing(self) -> bool:
+        return False
+
     def abort(self) -> None:
         pass
 

@@ -17,6 +17,7 @@ class Transport(asyncio.Transport):
         self.sent = b""
         self.reading = True
         self.aborted = False
+        self.closing = False
 
     def write(self, data: bytes) -> None:
         self.sent += data
@@ -26,6 +27,9 @@ class Transport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closing
 
     def abort(self) -> None:
         self.aborted = True
@@ -185,3 +189,11 @@ async def test_a_request_carries_our_id_and_nothing_of_the_clients(connection: C
         b"content-length: 2",
     ]
     assert body == b"{}"
+
+
+async def test_what_is_sent_on_a_connection_that_is_closing_fails_at_once(connection: Connection) -> None:
+    transport = Transport()
+    connection.connection_made(transport)
+    transport.closing = True
+    assert send(connection).told == ["failed"]
+    assert transport.sent == b""
