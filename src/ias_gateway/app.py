@@ -138,7 +138,10 @@ def _calm_the_collector() -> None:
 async def _drain(door: Door, public: Server) -> None:
     """Let what is open end; then end it, and wait for its settlements."""
     if not await public.drain(door.settings.drain_timeout):
+        until = asyncio.get_running_loop().time() + LAST_WORDS_S
         door.ledger.cut_all(Outcome.DRAINED)
-        await public.ended(LAST_WORDS_S)
+        # Again: some were on their way to an engine, and could not be cut before.
+        while not await public.ended(LAST_WORDS_S / 10) and asyncio.get_running_loop().time() < until:
+            door.ledger.cut_all(Outcome.DRAINED)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(door.ledger.all_settled(), LAST_WORDS_S)

@@ -28,9 +28,7 @@ _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
     Outcome.UPSTREAM_FAILED: errors.upstream_broke,
     Outcome.UPSTREAM_TIMEOUT: errors.upstream_timed_out,
     Outcome.CUT: lambda: ApiError(403, "Your access was withdrawn.", kind="permission_error", code="access_withdrawn"),
-    Outcome.DRAINED: lambda: errors.server_error(
-        503, "The gateway had to end this request. Please try again.", "server_restarting"
-    ),
+    Outcome.DRAINED: errors.restarting,
 }
 
 
@@ -70,6 +68,7 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     finally:
         # What was not settled is left to the sweeper: its lease must not be extended.
         door.ledger.open.pop(request_id, None)
+        exchange.watcher = None
     door.note(exchange, request_id, endpoint.name)
 
 

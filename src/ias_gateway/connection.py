@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
         if self._lingering:
             transport.write_eof()
             self._deadline = monotonic() + LINGER_S
-        elif not exchange.keep_alive or self._server.draining:
+        elif not exchange.keep_alive or (self._server.draining and not self._queue):
             self._close(transport)
         else:
             self._deadline = monotonic() + IDLE_S
@@ -184,9 +184,14 @@ class Connection(asyncio.Protocol):
         elif self._active is None:
             self._look(transport, now)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is coming, waits or is answered."""
+        return self._arrival.begun or bool(self._queue) or self._active is not None
+
     def close_idle(self) -> None:
-        """Close where no exchange is open."""
-        if self._active is None and self._arrival.coming is None and self._transport is not None:
+        """Close where no request is coming or open."""
+        if not self.busy and self._transport is not None:
             self._close(self._transport)
 
     def _look(self, transport: asyncio.Transport, now: float) -> None:

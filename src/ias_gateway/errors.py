@@ -131,6 +131,12 @@ def busy() -> ApiError:
     return server_error(503, message, "server_overloaded", retry_after=2)
 
 
+def restarting() -> ApiError:
+    """This process ends."""
+    message = "The gateway had to end this request. Please try again."
+    return server_error(503, message, "server_restarting", retry_after=1)
+
+
 def not_ready() -> ApiError:
     """Admission cannot be decided now."""
     message = "The service cannot check your key and limits at the moment. Please try again shortly."

@@ -7,6 +7,7 @@ changes nothing, and what a Redis that restarted has lost is put back.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from time import monotonic, time
 from typing import Protocol, cast
@@ -23,6 +24,7 @@ MAX_KEPT = 200_000
 """Settlements kept at most; with more, the newest live in Redis alone."""
 MAX_SKEW_S = 30
 _SWEPT = "swept"
+_LOST = "lost"
 
 
 class Meter(Protocol):
@@ -130,9 +132,15 @@ class Ledger:
         now = monotonic()
         for request in tuple(self.open.values()):
             if request.meter is not None:
-                request.meter.look(now)
+                self._look(request.meter, now)
         if self._redis.connected:
             self._checkpoint()
+
+    def _look(self, meter: Meter, now: float) -> None:
+        try:
+            meter.look(now)
+        except Exception as error:  # noqa: BLE001 - one request must not cost the others their leases
+            self._log.line("error", "a request could not be looked at", error=repr(error))
 
     def _checkpoint(self) -> None:
         checkpoints: dict[str, list[Argument]] = {tag: [] for tag in self._kept}
@@ -146,11 +154,16 @@ class Ledger:
         """Send again what Redis may not have; where it is not the server that it was, also what it had."""
         again = [(tag, rid, packed) for rid, (tag, packed) in self.unsettled.items()]
         if not same:
-            again = [(tag, rid, packed) for tag, kept in self._kept.items() for _, rid, packed in kept] + again
-            self._kept.clear()
-            self._kept_count = 0
+            self._resend_kept(tuple(self._kept))
         for tag, rid, packed in again:
             self._send(tag, rid, packed)
+
+    def _resend_kept(self, tags: Sequence[str]) -> None:
+        for tag in tags:
+            kept = self._kept.pop(tag, ())
+            self._kept_count -= len(kept)
+            for _, rid, packed in kept:
+                self._send(tag, rid, packed)
 
     async def all_settled(self) -> None:
         """Wait until Redis has confirmed every settlement."""
@@ -194,7 +207,10 @@ class Ledger:
             return
         now, first, *marks = (admission.text(part) for part in cast("admission.Reply", reply))
         self.skew_s = abs(time() - int(now))
-        self._let_go(tag, first)
+        if first == _LOST:
+            self._resend_kept([tag])
+        else:
+            self._let_go(tag, first)
         for request_id, reason in zip(marks[::2], marks[1::2], strict=True):
             request = self.open.get(request_id)
             if request is not None and request.meter is not None and reason != "unknown":

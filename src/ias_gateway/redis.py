@@ -163,9 +163,9 @@ class Redis(asyncio.Protocol):
         self.connected = False
         self._transport = None
         waiting, self._waiting = self._waiting, deque()
+        self._lost.set()
         for callback in waiting:
             callback(RedisDown(f"the connection to Redis was lost{f': {exc}' if exc else ''}"))
-        self._lost.set()
 
     async def _keep(self) -> None:
         pause = _FIRST_PAUSE_S
@@ -195,7 +195,7 @@ class Redis(asyncio.Protocol):
         for greeting in self._greetings():
             await self._greet(greeting)
         before, self._server = self._server, await self._run_id()
-        if self._transport is None:
+        if self._transport is None or self._lost.is_set():
             raise RedisDown(_NO_CONNECTION)
         self.connected = True
         self._on_open(self._server is not None and self._server == before)

@@ -15,6 +15,7 @@ from ias_gateway.fiber import Fiber
 from ias_gateway.head import Bounds
 from ias_gateway.shedding import Shedding
 
+LOOK_S = 0.05
 Handler = Callable[[Exchange], Coroutine[None, None, None]]
 Note = Callable[[Exchange, str], None]
 
@@ -37,6 +38,7 @@ class Server:
         self.bounds = bounds
         self.exchanges: set[Fiber] = set()
         self._ended = asyncio.Event()
+        self._closed = False
         self._handler = handler
         self._shedding = shedding
         self._note = note
@@ -60,6 +62,10 @@ class Server:
         if self._shedding is not None and self._shedding.turns_away(len(self.exchanges)):
             self.refuse(exchange, errors.busy())
             return
+        if self._closed:
+            exchange.keep_alive = False
+            self.refuse(exchange, errors.restarting())
+            return
         fiber = Fiber(self._handler(exchange), self._over)
         self.exchanges.add(fiber)
         fiber.resume()
@@ -78,15 +84,21 @@ class Server:
             self._listener.close()
         for connection in tuple(self.connections):
             connection.close_idle()
-        return await self.ended(within)
+        ended = await self.ended(within)
+        self._closed = True
+        return ended
 
     async def ended(self, within: float) -> bool:
-        """Wait until all requests have ended, so many seconds at most. Answers whether they have."""
-        self._ended.clear()
-        if self.exchanges:
+        """Wait until all requests have ended, also those that are still coming. Answers whether they have, in time."""
+        until = self._loop.time() + within
+        while (busy := self._busy()) and self._loop.time() < until:
+            self._ended.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), within)
-        return not self.exchanges
+                await asyncio.wait_for(self._ended.wait(), min(LOOK_S, max(0.0, until - self._loop.time())))
+        return not busy
+
+    def _busy(self) -> bool:
+        return bool(self.exchanges) or any(connection.busy for connection in self.connections)
 
     def close(self) -> None:
         """Close everything."""

@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        self._transport = None
         # It knows this object: both would wait for the garbage collector.
         del self._parser
         self._pool.forget(self)
@@ -136,7 +137,6 @@ class Connection(asyncio.Protocol):
             return
         self.sink = None
         if self._keep_alive and not self.closed:
-            self.reused = True
             self.resume()  # the client may have been too slow for the last read
             self._pool.rest(self)
         else:
@@ -228,6 +228,7 @@ class Pool:
 
     def rest(self, connection: Connection) -> None:
         """Keep a connection for the next request."""
+        connection.reused = True
         self._idle.append(connection)
 
     def forget(self, connection: Connection) -> None:

@@ -39,6 +39,7 @@ __all__ = (
     "LIBRARY_VERSION_CALL",
     "NOT_ASKED",
     "NO_OUTPUT",
+    "NO_TOKENS",
     "PROJECTION_KEY",
     "Admitted",
     "Argument",
@@ -90,11 +91,12 @@ LIBRARY = _SOURCE.replace("@VERSION@", LIBRARY_VERSION)
 PROJECTION_KEY = "ias:projection"
 """Set once every organisation has been projected; without it an unknown organisation is not proof of a bad key."""
 NO_OUTPUT = -1
+NO_TOKENS = -2
 NOT_ASKED = 0
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
-    """What a request wants to hold: `prompt` tokens at most, `n` times `output` (NOT_ASKED, NO_OUTPUT or a limit).
+    """What a request wants to hold: `prompt` tokens at most, `n` times `output` (a limit or one of NO_…, NOT_ASKED).
 
     `images` are held beside the prompt, each as the tokens that the model's route says.
     """

@@ -17,6 +17,7 @@
 
 local TOMBSTONE_S = 172800
 local MAX_REMEMBERED = 1000
+local NO_TOKENS = -2
 
 -- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway.
 local OPEN = { est = 1, per = 2, uid = 3, gw = 4, out = 5, pt = 6, ct = 7, ca = 8, kid = 9, fp = 10, model = 11, mid = 12,
@@ -206,7 +207,7 @@ local function fit(P, org, route, ask, uid, sec, us)
   if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[3], bud[4] end
   -- The remainder may clamp the output down to the floor. What holds nothing (tokenizers) is never over a budget.
   local est = prompt + n * out
-  if est > left and est > 0 then
+  if est > left and asked ~= NO_TOKENS then
     local clamped = math.floor((left - prompt) / n)
     if asked < 0 or clamped < math.max(1, math.min(org.floor < 0 and 1 or org.floor, out)) then
       return nil, { 'budget', scope, int(limit), int(used), int(held), per, int(sec) }
@@ -251,15 +252,17 @@ local function reserve(K, A)
     requests.limit, requests.left, math.ceil(requests.reset / 1000), tokens.limit, tokens.left, math.ceil(tokens.reset / 1000) }
 end
 
--- Extends leases and stores tokens so far. Answers Redis's time, the first outbox entry that is still there, and, as
--- request-reason pairs, what the gateway must cut.
+-- Extends leases and stores tokens so far. Answers Redis's time, the first outbox entry that is still there (or that the
+-- outbox is `lost`), and, as request-reason pairs, what the gateway must cut.
 local function tick(K, A)
   local P, lease = K[1], tonumber(A[1])
   local sec = now()
   local status = redis.call('HGET', P .. ':org', 'st')
   local some_suspended = redis.call('HLEN', P .. ':org') > 2
   local first = redis.call('XRANGE', P .. ':out', '-', '+', 'COUNT', 1)
-  local answer = { sec, first[1] and first[1][1] or '' }
+  -- A stream that was read to its end is empty; one that is not there was lost.
+  local none = redis.call('EXISTS', P .. ':out') == 1 and '' or 'lost'
+  local answer = { sec, first[1] and first[1][1] or none }
   local keys = {}
   for i = 2, #A, 4 do
     local rid = A[i]

@@ -7,7 +7,7 @@ from ias_gateway.bodies import messages
 from ias_gateway.bodies.messages import Message
 from ias_gateway.bodies.prompts import beginning
 from ias_gateway.bodies.sampling import MAX_OUTPUT, Sampling
-from ias_gateway.bodies.strict import JSON, Whole, check_depth, check_template, decode, encode, salted, within
+from ias_gateway.bodies.strict import JSON, Whole, check_depth, check_template, decode, encode, printed, salted, within
 
 UNUSED = (
     *("store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
@@ -87,7 +87,7 @@ class Chat(Sampling, kw_only=True):
         bound = sum(map(messages.bound, self.messages))
         # A template may print what it is given.
         if self.tools or self.chat_template_kwargs or self.response_format or self.documents:
-            bound += len(encode((self.tools, self.chat_template_kwargs, self.response_format, self.documents)))
+            bound += printed((self.tools, self.chat_template_kwargs, self.response_format, self.documents))
         return bound
 
 

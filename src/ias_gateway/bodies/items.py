@@ -64,7 +64,7 @@ def check(items: list[Item]) -> None:
             if getattr(item, name) is None:
                 place = f"input[{number}].{name}"
                 raise BadBody(f"{place}: is required.", place)
-        for name in ("content", "output"):
+        for name in ("content", "output", "summary"):
             parts = getattr(item, name)
             if isinstance(parts, list):
                 _check_parts(parts, f"input[{number}].{name}")
@@ -82,9 +82,7 @@ def urls(items: list[Item]) -> int:
 
 
 def _parts(item: Item) -> list[ItemPart]:
-    content, output = item.content, item.output
-    parts = list(content) if isinstance(content, list) else []
-    return parts + output if isinstance(output, list) else parts
+    return [part for parts in (item.content, item.output, item.summary) if isinstance(parts, list) for part in parts]
 
 
 def _check_parts(parts: list[ItemPart], place: str) -> None:

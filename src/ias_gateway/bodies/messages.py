@@ -5,7 +5,7 @@ from typing import Literal
 from ias_gateway.bodies import parts
 from ias_gateway.bodies.parts import Part
 from ias_gateway.bodies.prompts import size
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, encode
+from ias_gateway.bodies.strict import JSON, BadBody, Strict, printed
 
 OVERHEAD = 8
 """Tokens a chat template may add to a message, in the strict bound of a prompt."""
@@ -84,7 +84,7 @@ def bound(message: Message) -> int:
     if message.name or message.refusal or message.reasoning or message.reasoning_content or message.tool_call_id:
         tokens += _texts(message)
     if message.tool_calls or message.function_call:
-        tokens += len(encode((message.tool_calls, message.function_call)))
+        tokens += printed((message.tool_calls, message.function_call))
     return tokens
 
 

@@ -6,7 +6,18 @@ from ias.contract.admission import NO_OUTPUT, Ask
 from ias_gateway.bodies import parts, prompts
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.parts import Part
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, Whole, check_depth, check_template, decode, encode, salted
+from ias_gateway.bodies.strict import (
+    JSON,
+    BadBody,
+    Strict,
+    Whole,
+    check_depth,
+    check_template,
+    decode,
+    encode,
+    printed,
+    salted,
+)
 
 PAIRS = (("queries", "documents"), ("queries", "items"), ("data_1", "data_2"), ("text_1", "text_2"))
 """The names that vLLM knows for what is scored against what."""
@@ -39,7 +50,7 @@ class Pooling(Strict, kw_only=True):
         times = len(documents) if len(queries) == 1 else 1
         one = OVERHEAD + prompts.size(self.instruction or "")
         if self.chat_template_kwargs:
-            one += len(encode(self.chat_template_kwargs))
+            one += printed(self.chat_template_kwargs)
         bound = one * len(documents) + sum(map(_bound, queries)) * times + sum(map(_bound, documents))
         count = sum(map(_images, queries)) * times + sum(map(_images, documents))
         return Ask(self.model, bound, 1, NO_OUTPUT, endpoint, streamed=False, images=count)

@@ -40,4 +40,4 @@ def beginning(given: object) -> bytes:
 def _one(prompt: str | int | list[int]) -> int:
     if isinstance(prompt, str):
         return SPECIAL + size(prompt)
-    return len(prompt) if isinstance(prompt, list) else 1
+    return max(1, len(prompt)) if isinstance(prompt, list) else 1

@@ -17,6 +17,7 @@ from ias_gateway.bodies.strict import (
     check_template,
     decode,
     encode,
+    printed,
     salted,
     within,
 )
@@ -123,9 +124,9 @@ class Responses(Strict, kw_only=True):
             bound += prompts.size(self.input)
         elif self.input:
             # Escapes only make JSON longer than its texts. An image is held as such, not as its address.
-            bound += len(encode(self.input)) + OVERHEAD * len(self.input) - urls(self.input)
+            bound += printed(self.input) + OVERHEAD * len(self.input) - urls(self.input)
         if self.tools or self.text or self.chat_template_kwargs:
-            bound += len(encode((self.tools, self.text, self.chat_template_kwargs)))
+            bound += printed((self.tools, self.text, self.chat_template_kwargs))
         return bound
 
 

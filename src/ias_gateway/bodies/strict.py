@@ -25,6 +25,14 @@ _LONGEST_NAME = 100
 
 MAX_DEPTH = 64
 """Of any JSON value, such as the parameters of a tool; engines read some hundred levels, and fail at more."""
+_OF_THE_ENGINE = frozenset(
+    (
+        *("chat_template", "conversation", "tokenize", "padding", "truncation", "max_length", "return_tensors"),
+        *("return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"),
+    )
+)
+"""Arguments of a template's application that are no variables of the template."""
+_MARKS = (b",", b":", b"[", b"]", b"{", b"}")
 _DEEP = "The JSON body of your request is nested too deeply."
 _encode = msgspec.json.Encoder().encode
 
@@ -82,6 +90,16 @@ def encode(value: object) -> bytes:
         raise BadBody(_DEEP) from None
 
 
+def printed(value: object) -> int:
+    """Tokens at most of a JSON value as a template may print it: with a new line and its indent at each mark.
+
+    Raises:
+        BadBody: it is nested too deeply.
+    """
+    encoded = encode(value)
+    return len(encoded) + 2 * sum(map(encoded.count, _MARKS))
+
+
 def within(name: str, value: int | None, most: int) -> None:
     """Refuse a number that is not from 1 to `most`.
 
@@ -117,9 +135,9 @@ def check_template(kwargs: dict[str, JSON] | None) -> None:
     Raises:
         BadBody: there is one among the arguments of the template.
     """
-    if kwargs and "chat_template" in kwargs:
-        place = "chat_template_kwargs.chat_template"
-        raise BadBody(f"{place}: the model's own chat template is used; leave this out.", place)
+    for name in _OF_THE_ENGINE.intersection(kwargs or ()):
+        place = f"chat_template_kwargs.{name}"
+        raise BadBody(f"{place}: the engine says how its chat template is used; leave this out.", place)
 
 
 def salted(body: bytes, salt: str | None) -> bytes:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ias.contract.admission import NO_OUTPUT, Ask
+from ias.contract.admission import NO_TOKENS, Ask
 from ias_gateway.bodies import messages
 from ias_gateway.bodies.messages import Message
 from ias_gateway.bodies.strict import JSON, BadBody, Strict, Token, check_depth, check_template, decode, encode
@@ -15,7 +15,7 @@ class Tokenizer(Strict, kw_only=True):
 
     def ask(self, endpoint: str) -> Ask:
         """Nothing is held."""
-        return Ask(self.model, 0, 1, NO_OUTPUT, endpoint, streamed=False)
+        return Ask(self.model, 0, 1, NO_TOKENS, endpoint, streamed=False)
 
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:  # noqa: ARG002 - nothing is generated or cached
         """The body for the engine: its name of the model."""

@@ -136,7 +136,7 @@ async def test_a_tick_says_what_must_be_cut(org: Org) -> None:
 
 
 async def test_a_tick_names_the_first_entry_that_the_outbox_still_has(org: Org) -> None:
-    assert (await org.edge.call(admission.tick(org.tag, 30, [])))[1] == b""
+    assert (await org.edge.call(admission.tick(org.tag, 30, [])))[1] == b"lost"
     request_id, admitted = await org.held()
     await org.settle(request_id, admitted, 1, 1)
     (entry,) = await org.edge.redis.xrange(admission.outbox(org.tag))

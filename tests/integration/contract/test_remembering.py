@@ -3,7 +3,7 @@
 import msgspec
 
 from ias.contract import admission, catalogue, keys
-from ias.contract.admission import NO_OUTPUT, Admitted
+from ias.contract.admission import NO_OUTPUT, NO_TOKENS, Admitted
 from ias.edge import Edge, KeyRecord
 from tests.integration.contract.ground import FREE, KEY, ORG, ROUTE, USER, Org
 
@@ -58,12 +58,14 @@ async def test_more_organisations_than_are_remembered_are_each_admitted_by_their
 
 
 async def test_what_holds_nothing_passes_a_used_up_budget_but_not_a_used_up_rate(org: Org) -> None:
-    await org.policy(tokens=0, rps=1, burst=1)
-    request_id, admitted = await org.held(prompt=0, output=NO_OUTPUT)
+    await org.held(prompt=200)
+    await org.policy(tokens=100, rps=1, burst=1)
+    assert isinstance(await org.reserve(prompt=0, output=NO_OUTPUT), admission.OverBudget)
+    request_id, admitted = await org.held(prompt=0, output=NO_TOKENS)
     assert admitted.held == 0
-    assert isinstance(await org.reserve(prompt=0, output=NO_OUTPUT), admission.OverRate)
+    assert isinstance(await org.reserve(prompt=0, output=NO_TOKENS), admission.OverRate)
     assert await org.settle(request_id, admitted, 0, 0) == b"ok"
-    assert await org.budget() == (0, 0)
+    assert (await org.budget())[0] == 0
 
 
 async def test_images_are_held_as_the_tokens_that_the_route_says(org: Org) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from ias.contract import admission
 from tests.integration.gateway.place import CHAT, USER, Tenant, eventually
+from tests.integration.gateway.wire import request, wired
 
 
 async def test_an_engine_that_is_down_is_a_503_that_says_when_to_come_back(tenant: Tenant) -> None:
@@ -188,6 +189,29 @@ async def _asked_again(lone: Tenant) -> None:
 
 def _sum(lines: list[dict[str, str]]) -> int:
     return sum(int(line["pt"]) + int(line["ct"]) for line in lines)
+
+
+async def test_settlements_of_an_outbox_that_was_emptied_are_sent_again(lone: Tenant) -> None:
+    for _ in range(3):
+        await lone.chat(max_tokens=2)
+    before = await lone.books_agree(3)
+    await lone.edge.redis.flushall()
+    await lone.edge.load_library()
+    after = await lone.books_agree(3)
+    assert [line["r"] for line in after] == [line["r"] for line in before]
+
+
+async def test_a_request_that_is_coming_when_the_gateway_drains_is_answered(lone: Tenant) -> None:
+    head, _, body = request(lone, more=b"expect: 100-continue\r\n").partition(b"\r\n\r\n")
+    async with wired(lone.place) as wire:
+        wire.send(head + b"\r\n\r\n")
+        assert await wire.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        lone.place.gateway.signal(signal.SIGTERM)
+        await asyncio.sleep(0.1)
+        wire.send(body)
+        assert (await wire.answer())[0] == 200
+    assert await asyncio.to_thread(lone.place.gateway.child.wait, 10) == 0
+    assert [line["o"] for line in await lone.lines()] == ["completed"]
 
 
 async def test_sigterm_lets_short_streams_end_and_cuts_long_ones_with_an_error_and_a_line(lone: Tenant) -> None:

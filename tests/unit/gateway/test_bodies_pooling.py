@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ias.contract.admission import NO_OUTPUT, Ask
+from ias.contract.admission import NO_OUTPUT, NO_TOKENS, Ask
 from ias_gateway.bodies.endpoints import BY_PATH, Endpoint
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.pooling import PAIRS
@@ -134,7 +134,7 @@ def test_what_is_not_strict_json_is_refused(endpoint: Endpoint, raw: bytes) -> N
 )
 def test_tokenizers_hold_nothing_and_cost_nothing(endpoint: Endpoint, fields: dict[str, object]) -> None:
     ask = asked(endpoint, **fields)
-    assert (ask.prompt, ask.n, ask.output, ask.streamed) == (0, 1, NO_OUTPUT, False)
+    assert (ask.prompt, ask.n, ask.output, ask.streamed) == (0, 1, NO_TOKENS, False)
     assert endpoint.reported(b'{"count":5}') == (0, 0, 0)
     assert rebuilt(endpoint, **fields) == {"model": "upstream", **fields}
     body = endpoint.read(encode({"model": "m", **fields}))
