@@ -122,7 +122,8 @@ class Arrival:
         if exchange is None:
             return
         exchange.body = bytes(self._body)
-        self.coming, self._body = None, b""
+        # An open stream keeps nothing of its head.
+        self.coming, self._body, self._url, self._headers = None, b"", b"", {}
         self._taker.arrived(exchange)
 
     def _count(self, size: int) -> None:

@@ -75,6 +75,7 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
 async def _admit(door: Door, work: Work, request_id: str) -> None:
     """Everything that can refuse the request."""
     caller = admission.identify(work.exchange.authorization)
+    work.exchange.authorization = b""
     try:
         work.body = work.endpoint.read(work.exchange.body)
         work.ask = work.body.ask(work.endpoint.name)
