@@ -1,6 +1,6 @@
 """Chats that are more than text: reasoning, images, several calls, log probabilities; held against OpenAI's types."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -27,12 +27,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def place(shared: Place) -> Place:
     shared.reset()
     return shared
-
-
-@pytest.fixture
-async def client(place: Place) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=place.url) as client:
-        yield client
 
 
 def checked(answer: httpx.Response) -> httpx.Response:

@@ -1,7 +1,7 @@
 """The mock engine's rerank and score, beside what a real vLLM 0.32 answered; and what all pooling routes share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -28,12 +28,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def place(shared: Place) -> Place:
     shared.reset()
     return shared
-
-
-@pytest.fixture
-async def client(place: Place) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=place.url) as client:
-        yield client
 
 
 def shape(value: object, where: str = "") -> list[str]:

@@ -1,6 +1,6 @@
 """The mock engine's Responses API, as OpenAI's SDK and OpenAI's types see it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -25,18 +25,6 @@ TIME = {"type": "function", "name": "get_time", "parameters": {"type": "object",
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with engine(tmp_path_factory.mktemp("engine"), "--max-model-len", "1024") as place:
         yield place
-
-
-@pytest.fixture
-async def client(place: Place) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=place.url) as client:
-        yield client
-
-
-@pytest.fixture
-async def sdk(place: Place) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{place.url}/v1", api_key="none", max_retries=0) as sdk:
-        yield sdk
 
 
 def asked(said: str = "hello", **fields: object) -> dict[str, Any]:

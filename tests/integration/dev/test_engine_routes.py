@@ -1,6 +1,6 @@
 """The mock engine's routes, as HTTP clients and OpenAI's SDK see them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import httpx
 import openai
@@ -14,18 +14,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     options = ("--model", "mock-gpt", "--model", "alias", "--max-model-len", "1024")
     with engine(tmp_path_factory.mktemp("engine"), *options) as place:
         yield place
-
-
-@pytest.fixture
-async def client(place: Place) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=place.url) as client:
-        yield client
-
-
-@pytest.fixture
-async def sdk(place: Place) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{place.url}/v1", api_key="none", max_retries=0) as sdk:
-        yield sdk
 
 
 async def test_the_sdk_chats_and_the_same_question_gets_the_same_answer(sdk: openai.AsyncOpenAI) -> None:

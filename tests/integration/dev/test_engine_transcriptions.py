@@ -2,7 +2,7 @@
 
 import io
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import httpx
 import openai
@@ -32,18 +32,6 @@ def sound(seconds: float) -> bytes:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with engine(tmp_path_factory.mktemp("engine")) as place:
         yield place
-
-
-@pytest.fixture
-async def client(place: Place) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=place.url) as client:
-        yield client
-
-
-@pytest.fixture
-async def sdk(place: Place) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{place.url}/v1", api_key="none", max_retries=0) as sdk:
-        yield sdk
 
 
 async def post(client: httpx.AsyncClient, recording: bytes, name: str = "", **fields: str) -> httpx.Response:

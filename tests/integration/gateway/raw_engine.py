@@ -173,3 +173,13 @@ def chunked(pieces: Iterable[bytes]) -> bytes:
 def whole(body: bytes, status: bytes = b"200 OK") -> bytes:
     """A whole answer."""
     return b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def saying(*pieces: bytes) -> Behave:
+    """An engine that says so much and then nothing more."""
+
+    async def behave(call: Call) -> None:
+        await call.send(*pieces)
+        await call.until_left()
+
+    return behave

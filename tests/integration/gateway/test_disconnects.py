@@ -12,7 +12,16 @@ import pytest
 
 from tests.integration.gateway.place import Place, Tenant, eventually, place_of
 from tests.integration.gateway.raw_client import RawClient
-from tests.integration.gateway.raw_engine import CHUNKED, END, Behave, Call, RawEngine, chunked, raw_engine, whole
+from tests.integration.gateway.raw_engine import (
+    CHUNKED,
+    END,
+    Call,
+    RawEngine,
+    chunked,
+    raw_engine,
+    saying,
+    whole,
+)
 from tests.services import Services
 from tests.unit.gateway.streams import DONE, Script
 
@@ -38,16 +47,6 @@ async def tenant(patient: Place, tenants: Callable[[Place], Tenant]) -> Tenant:
     made = tenants(patient)
     await made.edge.load_library()
     return await made.begin()
-
-
-def saying(*pieces: bytes) -> Behave:
-    """An engine that says so much and then nothing more."""
-
-    async def behave(call: Call) -> None:
-        await call.send(*pieces)
-        await call.until_left()
-
-    return behave
 
 
 def say(text: str) -> None:

@@ -19,6 +19,7 @@ from tests.integration.gateway.raw_engine import (
     RawEngine,
     chunked,
     raw_engine,
+    saying,
     whole,
 )
 from tests.services import Services
@@ -45,16 +46,6 @@ async def tenant(hasty: Place, tenants: Callable[[Place], Tenant]) -> Tenant:
     made = tenants(hasty)
     await made.edge.load_library()
     return await made.begin()
-
-
-def saying(*pieces: bytes) -> Behave:
-    """An engine that says so much and then nothing more."""
-
-    async def behave(call: Call) -> None:
-        await call.send(*pieces)
-        await call.until_left()
-
-    return behave
 
 
 async def asked(tenant: Tenant, behave: Behave, *, stream: bool) -> tuple[httpx.Response, float, RawEngine]:
