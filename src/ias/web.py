@@ -5,34 +5,27 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from http import HTTPStatus
 
-import asyncpg
-import msgspec
 import rich_click as click
 import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
-from litestar import Litestar, Request, Response, Router
-from litestar.datastructures import State
+from litestar import Litestar, Router
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ExceptionHandlersMap
 from loguru import logger
 
 from ias import schema
 from ias.analytics import doors as analytics
+from ias.answers import FAULTS, tagged
 from ias.billing import doors as billing
 from ias.billing import prepare_organisation
-from ias.db import EVERYWHERE, DatabaseDown, close_pool, open_pool, ping, transaction
-from ias.edge import Edge, EdgeDown
+from ias.db import EVERYWHERE, close_pool, open_pool, ping, transaction
+from ias.edge import Edge
 from ias.identity import doors as identity
-from ias.paging import BadCursor
 from ias.probes import NotReady, Observed, Probes
-from ias.problems import FieldError, Problem, Unavailable, details
 from ias.settings import settings
 from ias.telemetry import configure_logging, configure_tracing
 
@@ -41,9 +34,6 @@ MAX_BODY_BYTES = 1 << 20
 NOTICE_S = 1.0
 """How long requests are still taken after SIGTERM, so that balancers see `/ready` refuse first."""
 DRAIN_S = 20.0
-PROBLEM_JSON = "application/problem+json"
-
-AnyRequest = Request[object, object, State]
 
 
 class Api:
@@ -65,7 +55,8 @@ class Api:
         doors = Router(
             PREFIX,
             route_handlers=[*identity.controllers, *billing.controllers, *analytics.controllers],
-            middleware=[identity.Authentication],
+            middleware=[identity.Authentication, identity.Repeats()],
+            after_request=tagged,
         )
         return Litestar(
             route_handlers=[doors, *self.probes.handlers()],
@@ -89,6 +80,7 @@ class Api:
         return {
             "edge": Provide(lambda: self.edge, sync_to_thread=False),
             "prepare": Provide(lambda: partial(prepare_organisation, self.edge), sync_to_thread=False),
+            "daily_use": Provide(lambda: analytics.daily, sync_to_thread=False),
         }
 
     @asynccontextmanager
@@ -169,64 +161,3 @@ async def check_migrations() -> None:
         missing = await schema.pending(connection, settings().migrations_dir)
     if missing:
         raise NotReady(f"{len(missing)} pending, from {missing[0].name}; run `ias migrate up`")
-
-
-def _answer(request: AnyRequest, problem: Problem) -> Response[bytes]:
-    request_id = str(request.scope["state"].get("request_id", ""))
-    headers = {"Cache-Control": "no-store"}
-    if problem.retry_after_s is not None:
-        headers["Retry-After"] = str(problem.retry_after_s)
-    if problem.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
-    body = msgspec.json.encode(details(problem, request.url.path, request_id))
-    return Response(body, media_type=PROBLEM_JSON, status_code=problem.status, headers=headers)
-
-
-def _with_status(status: int, detail: str, errors: tuple[FieldError, ...] = ()) -> Problem:
-    problem = Problem(detail, errors)
-    problem.status, problem.title = status, HTTPStatus(status).phrase
-    return problem
-
-
-def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    errors = tuple(_field(fault) for fault in error.extra or () if isinstance(fault, dict))
-    detail = "; ".join(f"{fault.pointer[1:]}: {fault.detail}".removeprefix(": ") for fault in errors) or error.detail
-    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _bug(request, error)
-    return _answer(request, _with_status(error.status_code, detail, errors))
-
-
-def _field(fault: dict[str, str]) -> FieldError:
-    """Litestar's fault as a JSON pointer: its key is dotted, and `data` where it is the body itself."""
-    key, said = fault.get("key", ""), fault.get("message", "")
-    if key == "data":
-        return FieldError("", "a JSON body is expected" if said == "'data'" else said)
-    return FieldError("/" + key.replace(".", "/"), said)
-
-
-def _down(request: AnyRequest, error: Exception) -> Response[bytes]:
-    logger.bind(request_id=request.scope["state"].get("request_id")).error(f"{type(error).__name__}: {error}")
-    return _answer(request, Unavailable("a dependency does not answer; try again in a moment"))
-
-
-def _bad_value(request: AnyRequest, _: Exception) -> Response[bytes]:
-    return _answer(request, _with_status(400, "a value has characters in it that cannot be stored"))
-
-
-def _bug(request: AnyRequest, error: Exception) -> Response[bytes]:
-    logger.bind(request_id=request.scope["state"].get("request_id")).opt(exception=error).error("unexpected failure")
-    return _answer(request, _with_status(500, "something went wrong here; the log has it under this request's id"))
-
-
-FAULTS: ExceptionHandlersMap = {
-    Problem: _answer,
-    BadCursor: lambda request, error: _answer(request, _with_status(400, str(error))),
-    HTTPException: _http,
-    DatabaseDown: _down,
-    EdgeDown: _down,
-    asyncpg.PostgresConnectionError: _down,
-    asyncpg.InterfaceError: _down,
-    asyncpg.QueryCanceledError: _down,
-    asyncpg.DataError: _bad_value,
-    Exception: _bug,
-}

@@ -1,6 +1,6 @@
 """The tables of schema `identity`, as the migrations made them."""
 
-from piccolo.columns import JSONB, UUID, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, BigInt, Bytea, Text, Timestamptz
 from piccolo.table import Table
 
 from ias.db import ENGINE, uuid7
@@ -86,7 +86,7 @@ class ProjectionDebts(Table, tablename="projection_debts", schema="identity", db
 
 
 class AuditLog(Table, tablename="audit_log", schema="identity", db=ENGINE):
-    """Every write; rows are added and read, nothing else."""
+    """Every write; rows are added and read, nothing else. A trigger fills in `seq` and `hash`, whatever is sent."""
 
     id = UUID(primary_key=True, default=uuid7)
     org_id = UUID(null=True, default=None)
@@ -99,3 +99,5 @@ class AuditLog(Table, tablename="audit_log", schema="identity", db=ENGINE):
     source = Text()
     request_id = Text()
     created_at = Timestamptz()
+    seq = BigInt(default=0)
+    hash = Bytea()

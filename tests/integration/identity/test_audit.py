@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from tests.integration.identity.conftest import PASSWORD, Api, Org, good
@@ -107,3 +108,70 @@ async def test_the_applications_role_cannot_change_the_log(database_url: str, or
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute(forbidden)
     await connection.close()
+
+
+async def tampered(database_url: str, statement: str, *values: object) -> None:
+    """What somebody with the owner's rights might do."""
+    connection = await asyncpg.connect(database_url, server_settings={"app.everywhere": "on"})
+    try:
+        await connection.execute(statement, *values)
+    finally:
+        await connection.close()
+
+
+def verification(client: httpx.Client, **query: str) -> dict[str, Any]:
+    return good(client.get("/audit-logs/verification", params=query))
+
+
+def test_an_untouched_log_verifies(org: Org, root: httpx.Client) -> None:
+    found = verification(org.admin.client)
+    assert found == {"chains": 1, "entries": len(entries(org.admin.client)), "faults": []}
+    assert verification(root, org_id=org.id) == found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE identity.audit_log SET actor = 'nobody' WHERE id = $1",
+        'UPDATE identity.audit_log SET after = after || \'{"role": "system-admin"}\' WHERE id = $1',
+        "UPDATE identity.audit_log SET created_at = created_at - interval '1 day' WHERE id = $1",
+        "UPDATE identity.audit_log SET hash = sha256('x') WHERE id = $1",
+    ],
+)
+async def test_a_changed_entry_is_found_and_named(org: Org, database_url: str, change: str) -> None:
+    entry = entries(org.admin.client, action="user.created")[-1]
+    await tampered(database_url, change, entry["id"])
+    faults = verification(org.admin.client)["faults"]
+    assert entry["id"] in {fault["entry_id"] for fault in faults}
+    assert {fault["seq"] for fault in faults} <= {entry["seq"], entry["seq"] + 1}
+
+
+async def test_a_lost_entry_is_found(org: Org, database_url: str) -> None:
+    entry = entries(org.admin.client, action="user.created")[-1]
+    await tampered(database_url, "DELETE FROM identity.audit_log WHERE id = $1", entry["id"])
+    faults = verification(org.admin.client)["faults"]
+    assert [fault["detail"] for fault in faults] == [f"entries {entry['seq']} to {entry['seq']} are missing"]
+
+
+async def test_a_log_that_was_cut_short_is_found(org: Org, database_url: str) -> None:
+    newest = entries(org.admin.client)[0]
+    await tampered(database_url, "DELETE FROM identity.audit_log WHERE id = $1", newest["id"])
+    assert "the last ones are missing" in verification(org.admin.client)["faults"][0]["detail"]
+
+
+def test_another_organisations_chain_is_not_found(org: Org, foreign: Org) -> None:
+    assert org.admin.client.get("/audit-logs/verification", params={"org_id": foreign.id}).status_code == 404
+    assert org.admin.client.get("/audit-logs/export", params={"org_id": foreign.id}).status_code == 404
+
+
+def test_an_export_has_every_entry_once_oldest_first(org: Org) -> None:
+    answer = org.admin.client.get("/audit-logs/export")
+    lines = [msgspec.json.decode(line) for line in answer.text.splitlines()]
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    assert lines == entries(org.admin.client)[::-1]
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+def test_an_export_goes_by_the_filters(org: Org) -> None:
+    lines = org.admin.client.get("/audit-logs/export", params={"action": "user.created"}).text.splitlines()
+    assert {msgspec.json.decode(line)["action"] for line in lines} == {"user.created"}

@@ -186,8 +186,8 @@ def test_sigterm_lets_what_is_under_way_finish_and_says_so_first(slow: Api) -> N
         sent = {"email": ROOT, "password": PASSWORD}
         return slow.anonymous().post("/auth/login", json=sent).status_code
 
-    with ThreadPoolExecutor(16) as threads:
-        under_way = [threads.submit(login, number) for number in range(16)]
+    with ThreadPoolExecutor(8) as threads:
+        under_way = [threads.submit(login, number) for number in range(8)]
         time.sleep(0.1)
         slow.process.signal(signal.SIGTERM)
         codes = [each.result() for each in under_way]

@@ -179,6 +179,6 @@ def test_two_hundred_logins_at_once_are_let_in_or_sent_back_later(api: Api, org:
 
     with ThreadPoolExecutor(60, initializer=begin) as threads:
         answers = list(threads.map(attempt, range(200)))
-    assert {answer.status_code for answer in answers} <= {200, 503}
+    assert {answer.status_code for answer in answers} <= {200, 429, 503}
     assert any(answer.status_code == 200 for answer in answers)
-    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code != 200)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 
+from ias.conditions import expect
 from ias.problems import NotFound
 
 
@@ -42,10 +43,12 @@ class Source(StrEnum):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a change comes from: the door and the request."""
+    """Where a change comes from: the door, the request, what it takes the thing to be (`If-Match`), the address."""
 
     source: Source = Source.SYSTEM
     request_id: str = ""
+    if_match: str = ""
+    client: str = ""
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +115,14 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         if org_id != self.org_id and not self.everywhere:
             raise NotFound("no such organisation")
         return msgspec.structs.replace(self, org_id=org_id)
+
+    def expects(self, thing: object) -> None:
+        """Nothing, where the thing still is what they believe it to be; to be asked with its row locked.
+
+        Raises:
+            Changed: it is not.
+        """
+        expect(self.origin.if_match, thing)
 
 
 def known(names: list[str]) -> frozenset[Permission]:

@@ -1,6 +1,7 @@
 """The gate of the management API: whoever is not let in by name shows an access token and holds the permission."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import cast
 
 from litestar import Request
@@ -9,6 +10,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
+from ias.contract.addresses import allows
 from ias.identity.access.domain import Origin, Permission, Principal, Source
 from ias.identity.access.queries import principal_of
 from ias.identity.access.tokens import NotAuthenticated, read
@@ -57,7 +59,24 @@ def origin_of(connection: Connection) -> Origin:
     """The door that the client says it is, and the request's id."""
     said = connection.headers.get(SOURCE_HEADER, "")
     source = Source(said) if said in {Source.UI, Source.CLI} else Source.API
-    return Origin(source, str(connection.scope["state"].get("request_id", "")))
+    request_id = str(connection.scope["state"].get("request_id", ""))
+    return Origin(source, request_id, connection.headers.get("if-match", ""), _client(connection))
+
+
+def _client(connection: Connection) -> str:
+    """The address that the request comes from: the last one in `X-Forwarded-For` that no trusted proxy has."""
+    hops = [hop.strip() for hop in connection.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+    address = connection.client.host if connection.client else ""
+    while hops and _is_trusted(address):
+        address = hops.pop()
+    return address
+
+
+def _is_trusted(address: str) -> bool:
+    try:
+        return allows(settings().trusted_proxies, ip_address(address))
+    except ValueError:
+        return False
 
 
 def provide_principal(request: Request[Principal, Origin, State]) -> Principal:

@@ -1,5 +1,6 @@
 """Issuing and revoking API keys. A key works, or works no more, once Redis has confirmed it."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -8,7 +9,7 @@ from ias.contract.keys import display_prefix, fingerprint, mint
 from ias.db import transaction, uuid7
 from ias.edge import Edge
 from ias.identity.access.domain import Permission, Principal
-from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey, expiry
+from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey, Rotation, after_grace, expiry
 from ias.identity.audit.actions import record
 from ias.identity.naming import clean_name
 from ias.identity.projection import key_record, next_version, owe, paid
@@ -57,6 +58,39 @@ async def issue(principal: Principal, new: NewKey, edge: Edge) -> IssuedKey:
     return key
 
 
+async def rotate(principal: Principal, key_id: UUID, asked: Rotation, edge: Edge) -> IssuedKey:
+    """Issue a key like this one, which ends after the grace period; the new one expires when the old one would have.
+
+    Raises:
+        NotFound: it is not the caller's own key.
+        KeyRevoked: it has ended already.
+        EdgeDown: Redis did not confirm; the new key does not work, its token is lost, and the old one ends as asked.
+    """
+    moment, token = now(), mint(principal.org_tag)
+    async with transaction(principal):
+        old = await ApiKeys.objects().where(ApiKeys.id == key_id).first().lock_rows("UPDATE")
+        if old is None or old.user_id != principal.user_id:
+            raise NotFound("no such API key of yours")
+        before = msgspec.convert(old.to_dict(), ApiKey)
+        principal.expects(before)
+        old.expires_at = after_grace(before, asked.grace_s, moment)
+        if not asked.grace_s:
+            old.revoked_at, old.revoked_by = moment, principal.user_id
+        await old.save([ApiKeys.expires_at, ApiKeys.revoked_at, ApiKeys.revoked_by])
+        key = _successor(before, token, moment)
+        new = _row(key)
+        await new.save()
+        ending = {"expires_at": old.expires_at, "successor": key.id}
+        await record(principal, "key.rotated", key_id, {"expires_at": before.expires_at}, ending)
+        debt = await owe(key.org_id)
+        version = await next_version()
+    await edge.grant(principal.org_tag, key_record(new.to_dict()), version)
+    end = edge.grant if asked.grace_s else edge.revoke
+    await end(principal.org_tag, key_record(old.to_dict()), version)
+    await paid(debt)
+    return key
+
+
 async def revoke(principal: Principal, key_id: UUID, edge: Edge) -> ApiKey:
     """Turn a key away from now on; a second time changes nothing, but makes sure of Redis again.
 
@@ -79,6 +113,12 @@ async def revoke(principal: Principal, key_id: UUID, edge: Edge) -> ApiKey:
     await edge.revoke(tag, key_record(row.to_dict()), version)
     await paid(debt)
     return msgspec.convert(row.to_dict(), ApiKey)
+
+
+def _successor(before: ApiKey, token: str, moment: datetime) -> IssuedKey:
+    fields = msgspec.structs.asdict(before)
+    fields |= {"id": uuid7(), "prefix": display_prefix(token), "created_at": moment}
+    return IssuedKey(**fields, token=token)
 
 
 def _row(key: IssuedKey) -> ApiKeys:

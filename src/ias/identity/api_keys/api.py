@@ -10,7 +10,7 @@ from ias.edge import Edge
 from ias.identity.access.domain import Permission, Principal
 from ias.identity.access.guards import requires
 from ias.identity.api_keys import actions, queries
-from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey
+from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey, Rotation
 from ias.paging import DEFAULT_LIMIT, Limit, Page
 
 
@@ -42,6 +42,17 @@ class KeyApi(Controller):
     async def one(self, principal: NamedDependency[Principal], key_id: FromPath[UUID]) -> ApiKey:
         """One key."""
         return await queries.one(principal, key_id)
+
+    @post("/{key_id:uuid}/rotate", guards=[requires(Permission.KEYS_CREATE)])
+    async def rotate(
+        self,
+        principal: NamedDependency[Principal],
+        key_id: FromPath[UUID],
+        data: JSONBody[Rotation],
+        edge: NamedDependency[Edge],
+    ) -> IssuedKey:
+        """Issue a key like this one, and let this one end after a grace period (a day; 0 ends it at once)."""
+        return await actions.rotate(principal, key_id, data, edge)
 
     @delete("/{key_id:uuid}", status_code=200, guards=[requires(Permission.KEYS_REVOKE)])
     async def revoke(

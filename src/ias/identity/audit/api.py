@@ -1,16 +1,19 @@
 """The JSON door of the audit log."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery
+from litestar.response import Stream
 
 from ias.identity.access.domain import Permission, Principal
 from ias.identity.access.guards import requires
 from ias.identity.audit import queries
-from ias.identity.audit.domain import Entry, Filters
+from ias.identity.audit.domain import Entry, Filters, Verification
 from ias.paging import DEFAULT_LIMIT, Limit, Page
 
 
@@ -38,6 +41,11 @@ def chosen(
     )
 
 
+async def _lines(entries: AsyncIterator[Entry]) -> AsyncIterator[bytes]:
+    async for entry in entries:
+        yield msgspec.json.encode(entry) + b"\n"
+
+
 class AuditApi(Controller):
     """Who did what: in one's own organisation; everywhere, for system admins."""
 
@@ -58,6 +66,20 @@ class AuditApi(Controller):
     ) -> Page[Entry]:
         """Entries that the caller may see, newest first."""
         return await queries.listed(principal, filters, cursor, limit)
+
+    @get("/export", guards=[requires(Permission.AUDIT_READ)], media_type="application/x-ndjson")
+    async def export(self, principal: NamedDependency[Principal], filters: NamedDependency[Filters]) -> Stream:
+        """Every entry that the filters let through, oldest first, one JSON object a line."""
+        if filters.org_id is not None:
+            principal.within(filters.org_id)
+        return Stream(_lines(queries.exported(principal, filters)), media_type="application/x-ndjson")
+
+    @get("/verification", guards=[requires(Permission.AUDIT_READ)])
+    async def verification(
+        self, principal: NamedDependency[Principal], org_id: FromQuery[UUID | None] = None
+    ) -> Verification:
+        """Check that no entry was changed or lost: of one's organisation, or for system admins of all of them."""
+        return await queries.verified(principal, org_id)
 
     @get("/{entry_id:uuid}", guards=[requires(Permission.AUDIT_READ)])
     async def one(self, principal: NamedDependency[Principal], entry_id: FromPath[UUID]) -> Entry:

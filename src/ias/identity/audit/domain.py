@@ -7,7 +7,11 @@ import msgspec
 
 
 class Entry(msgspec.Struct, kw_only=True):
-    """Somebody did something. `before` and `after` hold the fields that changed."""
+    """Somebody did something. `before` and `after` hold the fields that changed.
+
+    `seq` numbers the entries of an organisation's chain from 1 without gaps; `hash` is SHA-256, in hexadecimal, over
+    the hash of the entry before and this entry.
+    """
 
     id: UUID
     org_id: UUID | None
@@ -20,6 +24,25 @@ class Entry(msgspec.Struct, kw_only=True):
     source: str
     request_id: str
     created_at: datetime
+    seq: int
+    hash: str
+
+
+class Fault(msgspec.Struct, kw_only=True):
+    """An entry that is not as it was written, or the place where some are missing."""
+
+    org_id: UUID | None
+    seq: int
+    entry_id: UUID | None
+    detail: str
+
+
+class Verification(msgspec.Struct, kw_only=True):
+    """What checking the chains brought: how many entries of how many chains, and each fault; none where all is well."""
+
+    chains: int
+    entries: int
+    faults: list[Fault]
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Reading the audit log: one's own organisation's, or with the permission all of it."""
 
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import msgspec
@@ -7,10 +8,35 @@ from piccolo.columns.combination import Where
 
 from ias.db import transaction
 from ias.identity.access.domain import Principal
-from ias.identity.audit.domain import Entry, Filters
+from ias.identity.audit.domain import Entry, Fault, Filters, Verification
 from ias.identity.tables import AuditLog
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
+
+EXPORTED_AT_ONCE = 1000
+MOST_FAULTS = 100
+PLATFORM = UUID(int=0)
+"""The chain of what happened in no organisation."""
+
+_COLUMNS = AuditLog.all_columns()
+
+_BROKEN = """
+WITH followed AS (
+    SELECT a.id, a.org_id, a.seq, a.hash, lag(a.seq, 1, 0::bigint) OVER chain AS before,
+           identity.audit_hash(lag(a.hash, 1, ''::bytea) OVER chain, a) AS expected
+    FROM identity.audit_log a WHERE $1::uuid IS NULL OR a.org_id = $1
+    WINDOW chain AS (PARTITION BY a.org_id ORDER BY a.seq)
+)
+SELECT id, org_id, seq, CASE
+    WHEN seq <> before + 1 THEN 'entries ' || before + 1 || ' to ' || seq - 1 || ' are missing'
+    ELSE 'this entry, or the hash of the one before, is not as it was written' END AS detail
+FROM followed WHERE seq <> before + 1 OR hash <> expected ORDER BY org_id, seq LIMIT $2
+"""
+_HEADS = """
+SELECT nullif(h.chain, $2) AS org_id, h.seq, count(a.id) AS entries, coalesce(max(a.seq), 0) AS last
+FROM identity.audit_heads h LEFT JOIN identity.audit_log a ON coalesce(a.org_id, $2) = h.chain
+WHERE $1::uuid IS NULL OR h.chain = $1 GROUP BY h.chain, h.seq
+"""
 
 
 async def listed(principal: Principal, filters: Filters, cursor: str | None, limit: int) -> Page[Entry]:
@@ -20,7 +46,7 @@ async def listed(principal: Principal, filters: Filters, cursor: str | None, lim
         NotFound: `filters.org_id` is not the caller's organisation.
     """
     scope = principal if filters.org_id is None else principal.within(filters.org_id)
-    query = AuditLog.select().order_by(AuditLog.id, ascending=False).limit(limit + 1).output(load_json=True)
+    query = AuditLog.select(*_COLUMNS).order_by(AuditLog.id, ascending=False).limit(limit + 1).output(load_json=True)
     for condition in _conditions(scope, filters):
         query = query.where(condition)
     after = decode_cursor(cursor)
@@ -28,7 +54,7 @@ async def listed(principal: Principal, filters: Filters, cursor: str | None, lim
         query = query.where(AuditLog.id < after)
     async with transaction(principal):
         rows = await query
-    return page(msgspec.convert(rows, list[Entry]), limit, lambda entry: entry.id)
+    return page([_entry(row) for row in rows], limit, lambda entry: entry.id)
 
 
 async def one(principal: Principal, entry_id: UUID) -> Entry:
@@ -37,14 +63,62 @@ async def one(principal: Principal, entry_id: UUID) -> Entry:
     Raises:
         NotFound: there is none, or it is another organisation's.
     """
-    query = AuditLog.select().where(AuditLog.id == entry_id).output(load_json=True)
+    query = AuditLog.select(*_COLUMNS).where(AuditLog.id == entry_id).output(load_json=True)
     if not principal.everywhere:
         query = query.where(AuditLog.org_id == principal.org_id)
     async with transaction(principal):
         row = await query.first()
     if row is None:
         raise NotFound("no such entry")
-    return msgspec.convert(row, Entry)
+    return _entry(row)
+
+
+async def exported(principal: Principal, filters: Filters) -> AsyncIterator[Entry]:
+    """Every entry that the filters let through, oldest first, read in pages.
+
+    Raises:
+        NotFound: `filters.org_id` is not the caller's organisation.
+    """
+    scope = principal if filters.org_id is None else principal.within(filters.org_id)
+    last: UUID | None = None
+    while True:
+        query = AuditLog.select(*_COLUMNS).order_by(AuditLog.id).limit(EXPORTED_AT_ONCE).output(load_json=True)
+        for condition in _conditions(scope, filters):
+            query = query.where(condition)
+        if last is not None:
+            query = query.where(AuditLog.id > last)
+        async with transaction(principal):
+            rows = await query
+        for row in rows:
+            yield _entry(row)
+        if len(rows) < EXPORTED_AT_ONCE:
+            return
+        last = rows[-1]["id"]
+
+
+async def verified(principal: Principal, org_id: UUID | None) -> Verification:
+    """Check the chain of one organisation; without one, a system admin's check is of every chain.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    scope = principal if org_id is None else principal.within(org_id)
+    async with transaction(scope) as connection:
+        entries = await connection.fetch(_BROKEN, scope.org_id, MOST_FAULTS)
+        heads = await connection.fetch(_HEADS, scope.org_id or None, PLATFORM)
+    faults = [Fault(org_id=row["org_id"], seq=row["seq"], entry_id=row["id"], detail=row["detail"]) for row in entries]
+    for row in heads:
+        if row["last"] != row["seq"]:
+            detail = (
+                f"the chain ends at {row['last']}, but {row['seq']} entries were written: the last ones are missing"
+            )
+            faults.append(Fault(org_id=row["org_id"], seq=row["seq"], entry_id=None, detail=detail))
+    return Verification(chains=len(heads), entries=sum(row["entries"] for row in heads), faults=faults)
+
+
+def _entry(row: dict[str, object]) -> Entry:
+    digest = row["hash"]
+    return msgspec.convert({**row, "hash": digest.hex() if isinstance(digest, bytes) else ""}, Entry)
 
 
 def _conditions(scope: Principal, filters: Filters) -> list[Where]:

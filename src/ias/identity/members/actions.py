@@ -39,6 +39,7 @@ async def change(principal: Principal, user_id: UUID, asked: MemberChange, edge:
         asked.name = clean_name(asked.name, "/name")
     async with transaction(principal):
         before = await _locked(principal, user_id)
+        principal.expects(before)
         new = changed(before, asked)
         await _keep_an_admin(before, new)
         if new:
@@ -63,6 +64,7 @@ async def remove(principal: Principal, user_id: UUID, edge: Edge) -> None:
     """
     async with transaction(principal):
         before = await _locked(principal, user_id)
+        principal.expects(before)
         await _keep_an_admin(before, {"status": "removed"})
         await Users.update({Users.status: "removed", Users.removed_at: now()}).where(Users.id == user_id)
         await _revoke_rows(principal, user_id)

@@ -10,7 +10,7 @@ from ias.edge import Edge
 from ias.identity.access.domain import Origin, Permission, Principal
 from ias.identity.access.guards import PUBLIC, requires
 from ias.identity.members import actions, invites, queries
-from ias.identity.members.domain import Acceptance, Invite, Member, MemberChange, NewInvite
+from ias.identity.members.domain import Acceptance, Invite, Member, MemberChange, NewInvite, OpenInvite
 from ias.paging import DEFAULT_LIMIT, Limit, Page
 
 
@@ -24,6 +24,22 @@ class MemberApi(Controller):
     async def invite(self, principal: NamedDependency[Principal], data: JSONBody[NewInvite]) -> Invite:
         """Invite an address. The link is in this answer and nowhere else; hand it over yourself."""
         return await invites.invite(principal, data)
+
+    @get("/invites", guards=[requires(Permission.MEMBERS_READ)])
+    async def invited(
+        self,
+        principal: NamedDependency[Principal],
+        org_id: FromQuery[UUID | None] = None,
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[OpenInvite]:
+        """Invites that are neither accepted nor withdrawn, newest first; their links are not shown again."""
+        return await queries.invited(principal, org_id, cursor, limit)
+
+    @delete("/invites/{invite_id:uuid}", guards=[requires(Permission.MEMBERS_WRITE)])
+    async def withdraw(self, principal: NamedDependency[Principal], invite_id: FromPath[UUID]) -> None:
+        """Withdraw an invite: its link works no more."""
+        await invites.withdraw(principal, invite_id)
 
     @post("/accept-invite", opt={PUBLIC: True})
     async def accept(self, data: JSONBody[Acceptance], origin: NamedDependency[Origin]) -> Member:

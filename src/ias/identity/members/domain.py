@@ -81,14 +81,21 @@ class NewInvite(msgspec.Struct, forbid_unknown_fields=True):
     org_id: UUID | None = None
 
 
-class Invite(msgspec.Struct, kw_only=True):
-    """An invite, with the link to hand over; link and token are in this answer and nowhere else."""
+class OpenInvite(msgspec.Struct, kw_only=True):
+    """An invite that has been neither accepted nor withdrawn; past `expires_at` it cannot be accepted any more."""
 
     id: UUID
     org_id: UUID
     email: str
     role: Role
+    invited_by: UUID
+    created_at: datetime
     expires_at: datetime
+
+
+class Invite(OpenInvite, kw_only=True):
+    """An invite, with the link to hand over; link and token are in this answer and nowhere else."""
+
     token: str
     invite_url: str
 

@@ -76,6 +76,22 @@ async def invite(principal: Principal, new: NewInvite) -> Invite:
     return msgspec.convert({**row.to_dict(), "token": token, "invite_url": link}, Invite)
 
 
+async def withdraw(principal: Principal, invite_id: UUID) -> None:
+    """Make an invite's link worthless.
+
+    Raises:
+        NotFound: there is no such open invite, or it is another organisation's.
+    """
+    async with transaction(principal):
+        row = await Invites.objects().where(Invites.id == invite_id).first().lock_rows("UPDATE")
+        foreign = row is not None and row.org_id != principal.org_id and not principal.everywhere
+        if row is None or row.closed_at is not None or foreign:
+            raise NotFound("no such open invite")
+        row.closed_at = now()
+        await row.save([Invites.closed_at])
+        await record(principal.within(row.org_id), "invite.withdrawn", row.id, before={"email": row.email})
+
+
 async def accept(sent: Acceptance, origin: Origin) -> Member:
     """Become a member by an invite.
 

@@ -52,6 +52,7 @@ async def rename(principal: Principal, org_id: UUID, asked: NewOrganisation) -> 
     by, name = principal.within(org_id), clean_name(asked.name, "/name")
     async with transaction(by):
         before = await _locked(org_id)
+        by.expects(before)
         try:
             await Organizations.update({"name": name, "name_folded": folded(name)}).where(Organizations.id == org_id)
         except UniqueViolationError:
@@ -71,6 +72,7 @@ async def set_status(principal: Principal, org_id: UUID, status: Status, edge: E
     verb = "organisation.suspended" if status is Status.SUSPENDED else "organisation.resumed"
     async with transaction(by):
         before = await _locked(org_id)
+        by.expects(before)
         if before.status is not status:
             await Organizations.update({Organizations.status: status.value}).where(Organizations.id == org_id)
             await record(by, verb, org_id, {"status": before.status}, {"status": status})
@@ -90,6 +92,7 @@ async def remove(principal: Principal, org_id: UUID, edge: Edge) -> None:
     by, moment = principal.within(org_id), now()
     async with transaction(by):
         before = await _locked(org_id)
+        by.expects(before)
         await Organizations.update({"status": "removed", "removed_at": moment}).where(Organizations.id == org_id)
         await Users.update({"status": "removed", "removed_at": moment}).where(
             (Users.org_id == org_id) & (Users.status != "removed")

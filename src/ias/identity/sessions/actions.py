@@ -4,12 +4,14 @@ from datetime import datetime
 from uuid import UUID
 
 from ias.db import EVERYWHERE, transaction, uuid7
+from ias.edge import Edge
 from ias.identity.access import tokens
 from ias.identity.access.domain import Actor, Origin, Principal
 from ias.identity.audit.actions import record
 from ias.identity.naming import MAX_ADDRESS, clean_name, folded
 from ias.identity.sessions.domain import REFRESH_LIFETIME, Credentials, PasswordChange, Session, digest, new_secret
-from ias.identity.sessions.passwords import hashed, matches
+from ias.identity.sessions.passwords import hashed, hashed_anew, matches, outdated
+from ias.identity.sessions.throttle import attempt, succeeded
 from ias.identity.tables import RefreshTokens, Users
 from ias.problems import NotFound, Problem
 from ias.settings import settings
@@ -52,23 +54,30 @@ class AccountSuspended(Problem):
     title = "Account suspended"
 
 
-async def login(sent: Credentials, origin: Origin) -> Session:
+async def login(sent: Credentials, origin: Origin, edge: Edge) -> Session:
     """Begin a session.
 
     Raises:
         BadCredentials: unknown address or wrong password.
         AccountSuspended: only somebody else can lift that.
+        TooManyAttempts: the password was tried too often.
         TooManyLogins: come back later.
     """
+    await attempt(edge, sent.email, origin.client)
     async with transaction(EVERYWHERE) as connection:
         user = await connection.fetchrow(_KNOWN, folded(sent.email.strip()[:MAX_ADDRESS]))
     if not await matches(sent.password, None if user is None else user["password_hash"]) or user is None:
         raise BadCredentials("e-mail address or password is wrong")
     if not user["welcome"]:
         raise AccountSuspended("this account or its organisation is suspended; ask an admin")
+    await succeeded(edge, sent.email, origin.client)
     by = Actor(user_id=user["id"], email=user["email"], org_id=user["org_id"], origin=origin)
     family = uuid7()
+    anew = await hashed_anew(sent.password) if outdated(user["password_hash"]) else None
     async with transaction(EVERYWHERE):
+        if anew is not None:
+            same = (Users.id == user["id"]) & (Users.password_hash == user["password_hash"])
+            await Users.update({Users.password_hash: anew}).where(same)
         refresh_token = await _next_token(user["id"], user["org_id"], family)
         await record(by, "session.started", family)
     return _session(user["id"], family, refresh_token)

@@ -6,6 +6,7 @@ from litestar import Controller, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from ias.edge import Edge
 from ias.identity.access.domain import Origin, Permission, Principal
 from ias.identity.access.guards import PUBLIC, requires
 from ias.identity.sessions import actions, queries
@@ -27,9 +28,11 @@ class AuthApi(Controller):
     tags = ("auth",)
 
     @post("/login", status_code=200, opt={PUBLIC: True})
-    async def login(self, data: JSONBody[Credentials], origin: NamedDependency[Origin]) -> Session:
+    async def login(
+        self, data: JSONBody[Credentials], origin: NamedDependency[Origin], edge: NamedDependency[Edge]
+    ) -> Session:
         """Begin a session: an access token for an hour, a refresh token for seven days."""
-        return await actions.login(data, origin)
+        return await actions.login(data, origin, edge)
 
     @post("/refresh", status_code=200, opt={PUBLIC: True})
     async def refresh(self, data: JSONBody[RefreshToken], origin: NamedDependency[Origin]) -> Session:

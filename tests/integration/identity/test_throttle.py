@@ -1,0 +1,99 @@
+"""Guessing passwords is slowed down, and nobody else is locked out by it; hashes follow the setting."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from ias.identity.sessions.throttle import PER_PLACE
+from tests.integration.identity.conftest import PASSWORD, Api, Org, environment, good, new_org, running
+from tests.services import Services
+
+
+def tried(api: Api, email: str, password: str, **headers: str) -> httpx.Response:
+    return api.anonymous().post("/auth/login", json={"email": email, "password": password}, headers=headers)
+
+
+def test_guessing_at_an_account_is_stopped_and_told_when_to_come_back(api: Api, org: Org) -> None:
+    answers = [tried(api, org.user.email, f"Wrong-guess-{turn}!") for turn in range(PER_PLACE + 1)]
+    assert [answer.status_code for answer in answers] == [401] * PER_PLACE + [429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 900
+    assert tried(api, org.user.email, PASSWORD).status_code == 429, "not even the right one is looked at"
+    assert tried(api, org.other.email, PASSWORD).status_code == 200, "others at the same place are let in"
+
+
+def test_an_unknown_address_is_slowed_down_as_a_known_one(api: Api) -> None:
+    email = f"{uuid4().hex}@example.org"
+    answers = [tried(api, email, f"Wrong-guess-{turn}!").status_code for turn in range(PER_PLACE + 1)]
+    assert answers == [401] * PER_PLACE + [429]
+
+
+def test_somebody_who_logs_in_begins_to_count_anew(api: Api, org: Org) -> None:
+    for _ in range(2):
+        for turn in range(PER_PLACE - 1):
+            assert tried(api, org.user.email, f"Wrong-guess-{turn}!").status_code == 401
+        assert tried(api, org.user.email, PASSWORD).status_code == 200
+
+
+def test_nobody_counts_anew_by_saying_another_address(api: Api, org: Org) -> None:
+    answers = [
+        tried(api, org.user.email, "Wrong-guess-1!", **{"x-forwarded-for": f"10.0.0.{turn}"}).status_code
+        for turn in range(PER_PLACE + 1)
+    ]
+    assert answers[-1] == 429
+
+
+@contextmanager
+def another(
+    api: Api, services: Services, database_url: str, tmp_path_factory: pytest.TempPathFactory, **extra: str
+) -> Iterator[Api]:
+    """A second instance of the same deployment, with other settings."""
+    env = environment(database_url, services.redis_url) | extra
+    with running(tmp_path_factory.mktemp("other"), env) as other:
+        yield other
+
+
+async def stored(database_url: str, email: str) -> str:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return str(await connection.fetchval("SELECT password_hash FROM identity.users WHERE email = $1", email))
+    finally:
+        await connection.close()
+
+
+async def test_behind_a_trusted_proxy_each_client_counts_by_itself(
+    api: Api, services: Services, database_url: str, org: Org, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    trusted = {"IAS_TRUSTED_PROXIES": "127.0.0.0/8"}
+    with another(api, services, database_url, tmp_path_factory, **trusted) as other:
+        for turn in range(PER_PLACE + 1):
+            last = tried(other, org.user.email, f"Wrong-guess-{turn}!", **{"x-forwarded-for": "203.0.113.9"})
+        assert last.status_code == 429
+        assert tried(other, org.user.email, PASSWORD, **{"x-forwarded-for": "203.0.113.8"}).status_code == 200
+        # What the client itself put in front is not believed.
+        forged = {"x-forwarded-for": "203.0.113.8, 203.0.113.9"}
+        assert tried(other, org.user.email, PASSWORD, **forged).status_code == 429
+
+
+async def test_a_password_is_hashed_anew_when_the_setting_has_changed(
+    api: Api, services: Services, database_url: str, root: httpx.Client, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    org = new_org(api, root)
+    assert (await stored(database_url, org.user.email)).startswith("$2b$04$")
+    argon = {"IAS_HASH_PASSWORDS_WITH": "argon2id"}
+    with another(api, services, database_url, tmp_path_factory, **argon) as other:
+        assert tried(other, org.user.email, "Wrong-guess-1!").status_code == 401
+        assert (await stored(database_url, org.user.email)).startswith("$2b$04$"), "a wrong one changes nothing"
+        assert tried(other, org.user.email, PASSWORD).status_code == 200
+        digest = await stored(database_url, org.user.email)
+        assert digest.startswith("$argon2id$")
+        assert tried(other, org.user.email, PASSWORD).status_code == 200
+        assert tried(other, org.user.email, PASSWORD + "x").status_code == 401
+        assert await stored(database_url, org.user.email) == digest, "what is as it should be stays"
+        client = other.login(org.other.email)
+        good(client.get("/me"))
+    assert tried(api, org.user.email, PASSWORD).status_code == 200, "the other instance still knows it"
+    assert (await stored(database_url, org.user.email)).startswith("$2b$04$")
