@@ -72,6 +72,12 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    run(session, "tests.services", "prepare")
+    run(session, "tests.faults", *session.posargs)
+
+
+@nox.session
 def engine(session: nox.Session) -> None:
     run(session, "tests.engine")
     run(session, "pytest", "tests/engine", "--timeout=1200", *session.posargs)

@@ -1,13 +1,14 @@
 """The services that every test may ask for. They start when the first test does, once per run."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import pytest
 
 from tests.services import Services, attend, join, new_folder
+from tests.services.cluster import Cluster, cluster
 from tests.services.ending import end
 from tests.services.locks import hold
 
@@ -44,6 +45,13 @@ def services(request: pytest.FixtureRequest) -> Services:
 def embedded(request: pytest.FixtureRequest) -> Services:
     """PostgreSQL and Valkey from wheels, as `make up` has them, on every machine."""
     return _join(request.config, "embedded")
+
+
+@pytest.fixture(scope="session")
+def shards(services: Services) -> Iterator[Cluster]:
+    """A Redis Cluster of three shards, which every test of this process shares: harm only a `cluster` of your own."""
+    with cluster(services) as shared:
+        yield shared
 
 
 @pytest.fixture(scope="session", params=["best", "embedded"])

@@ -1,6 +1,7 @@
 """RabbitMQ: the exchange and the queues of usage events, confirmed publishing, consuming with an ack after commit."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import cast
 
 from aio_pika.abc import AbstractRobustChannel
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
@@ -8,10 +9,11 @@ from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 from loguru import logger
 
+from ias.contract.crashpoints import Crashpoint, reached
 from ias.contract.usage import EXCHANGE, ROUTING_KEY, UsageRecorded, encode_batch
 
-PREFETCH = 4
-"""Messages of a queue that one process has in hand at once."""
+PREFETCH = 32
+"""Messages of a queue that one process has in hand at once: enough for a transaction at work and the next one."""
 DELIVERY_LIMIT = 20
 MOST_BYTES = 4 << 30
 """Of a queue; beyond it the broker refuses, and what is settled waits in Redis."""
@@ -23,6 +25,7 @@ RECONNECT_S = 1.0
 Handler = Callable[[bytes], Awaitable[bool]]
 """Takes a message's body in and returns when that is committed; False sends the message to the dead letters."""
 
+_DEAD = ".dead"
 _USAGE = RabbitExchange(EXCHANGE, type=ExchangeType.TOPIC, durable=True)
 _TROUBLE = (*CONNECTION_EXCEPTIONS, TimeoutError)
 
@@ -84,6 +87,7 @@ class Bus:
             )
         except _TROUBLE as error:
             raise BusDown(f"RabbitMQ did not confirm: {_said(error)}") from error
+        reached(Crashpoint.AFTER_PUBLISH)
 
     async def close(self) -> None:
         """Take no more messages, finish those in hand, disconnect."""
@@ -116,7 +120,7 @@ class Bus:
             # default channel raises what comes back unroutable.
             await broker.declare_exchange(_USAGE)
             for name in self._handlers:
-                await broker.declare_queue(_dead_letters(name))
+                await broker.declare_queue(_dead_letters(dead_letters(name)))
             await broker.start()
             self._probe = await connection.channel()
         except BaseException:
@@ -159,13 +163,19 @@ def _queue(name: str) -> RabbitQueue:
     )
 
 
+def declared(name: str) -> Mapping[str, str | int]:
+    """The arguments that a queue, or a dead-letter queue, is declared with."""
+    queue = _dead_letters(name) if name.endswith(_DEAD) else _queue(name)
+    return cast("Mapping[str, str | int]", queue.arguments)
+
+
 def dead_letters(name: str) -> str:
     """The name of a queue's dead-letter queue."""
-    return f"{name}.dead"
+    return f"{name}{_DEAD}"
 
 
 def _dead_letters(name: str) -> RabbitQueue:
-    return RabbitQueue(dead_letters(name), queue_type=QueueType.QUORUM, durable=True)
+    return RabbitQueue(name, queue_type=QueueType.QUORUM, durable=True)
 
 
 async def _as_it_came(message: RabbitMessage) -> RabbitMessage:

@@ -124,12 +124,30 @@ async def transaction(scope: Scope) -> AsyncIterator[Connection]:
             whole.connection = connection
             ours = ENGINE.current_transaction.set(whole)
             try:
-                await connection.execute(_SCOPE, str(scope.org_id or ""), "on" if scope.everywhere else "")
+                await connection.execute(_SCOPE, *_said(scope))
                 yield connection
             finally:
                 ENGINE.current_transaction.reset(ours)
     except _LOST as error:
-        raise DatabaseDown(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
+        raise _down(error) from error
+
+
+@asynccontextmanager
+async def snapshot(scope: Scope) -> AsyncIterator[Connection]:
+    """A transaction that only reads, and in which everything is as it was when it began.
+
+    Raises:
+        DatabaseDown: no connection could be had, or it broke.
+    """
+    try:
+        async with (
+            _pool().acquire(timeout=WAIT_FOR_CONNECTION_S) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.execute(_SCOPE, *_said(scope))
+            yield connection
+    except _LOST as error:
+        raise _down(error) from error
 
 
 @asynccontextmanager
@@ -148,7 +166,15 @@ async def sole(name: str) -> AsyncIterator[bool]:
                 if got:
                     await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", name)
     except _LOST as error:
-        raise DatabaseDown(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
+        raise _down(error) from error
+
+
+def _said(scope: Scope) -> tuple[str, str]:
+    return str(scope.org_id or ""), "on" if scope.everywhere else ""
+
+
+def _down(error: Exception) -> DatabaseDown:
+    return DatabaseDown(f"PostgreSQL does not answer: {str(error) or type(error).__name__}")
 
 
 def _pool() -> "asyncpg.Pool[asyncpg.Record]":

@@ -2,23 +2,16 @@
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 import msgspec
 from loguru import logger
-from prometheus_client import Histogram
 
 from ias.contract.usage import VERSION, UsageRecorded, encode_batch
-from ias.telemetry import now
-
-LAG = Histogram(
-    "ias_usage_lag_seconds",
-    "From settlement in Redis until a stage was done with it.",
-    ["stage"],
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
-)
+from ias.lag import LAGS
 
 Batch = Sequence[UsageRecorded]
 
@@ -26,8 +19,13 @@ ATTEMPTS: Final = 5
 """After so many failures that are nobody's outage, the events are tried one by one and the guilty one is set aside."""
 RETRY_S: Final = (0.1, 0.2, 0.5, 1.0)
 AWAY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+TOGETHER: Final = 2000
+"""Events of one transaction, where so many wait; one message more may go over it."""
+AT_ONCE: Final = 2
+"""Transactions of one consumer: while PostgreSQL works on one, the next is made ready."""
 
 _RAW = msgspec.json.Decoder(list[msgspec.Raw])
+_BATCH = msgspec.json.Decoder(list[UsageRecorded])
 _EVENT = msgspec.json.Decoder(UsageRecorded)
 
 
@@ -90,12 +88,84 @@ async def take_in(intake: Intake, events: Batch) -> None:
     return await _take_in(_blaming(intake), events)
 
 
-async def take_message(intake: Intake, body: bytes) -> bool:
-    """Take in a message of the queue, however long the store is away. Answers False where it is no batch at all."""
+class Inlet:
+    """A queue's way into one intake: messages that wait go into one transaction together; none waits for company."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._waiting: deque[_Message] = deque()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def take(self, body: bytes) -> bool:
+        """Take in a message, however long the store is away; returns when that is committed.
+
+        Answers False where it is no batch at all.
+        """
+        message = _Message(body)
+        self._waiting.append(message)
+        async with self._turns:
+            if not message.begun:
+                await self._take_next()
+        return await message.taken
+
+    async def _take_next(self) -> None:
+        """Take in the message that waits longest, and those after it as far as they fit."""
+        messages, events, rejects = self._next()
+        try:
+            await _take_patiently(self._intake, events, rejects)
+        except asyncio.CancelledError:
+            for message in messages:
+                message.taken.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised where the message came in
+            for message in messages:
+                message.fail(error)
+        else:
+            for message in messages:
+                message.done()
+
+    def _next(self) -> tuple[list["_Message"], list[UsageRecorded], list[Reject]]:
+        messages: list[_Message] = []
+        events: list[UsageRecorded] = []
+        rejects: list[Reject] = []
+        while self._waiting and len(events) < TOGETHER:
+            message = self._waiting.popleft()
+            message.begun = True
+            some, bad = read(message.body)
+            message.is_batch = bool(some) or not bad
+            messages.append(message)
+            events += some
+            rejects += bad
+        return messages, events, rejects
+
+
+class _Message:
+    """A message of the queue on its way."""
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.begun = False
+        self.is_batch = True
+        self.taken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def done(self) -> None:
+        """What is in it is committed."""
+        if not self.taken.done():
+            self.taken.set_result(self.is_batch)
+
+    def fail(self, error: Exception) -> None:
+        """Whether what is in it was committed is not known; the queue will bring it again."""
+        if not self.taken.done():
+            self.taken.set_exception(error)
+
+
+async def _take_patiently(intake: Intake, events: Batch, rejects: Sequence[Reject]) -> None:
     failed = 0
     while True:
         try:
-            return await _take_message(intake, body)
+            if rejects:
+                await intake.quarantine(rejects)
+            return await take_in(intake, events)
         except intake.away as error:
             if not failed:
                 logger.warning("{} waits for its store: {}", intake.name, error)
@@ -103,16 +173,18 @@ async def take_message(intake: Intake, body: bytes) -> bool:
         failed += 1
 
 
-async def _take_message(intake: Intake, body: bytes) -> bool:
-    events, rejects = read(body)
-    if rejects:
-        await intake.quarantine(rejects)
-    await take_in(intake, events)
-    return bool(events) or not rejects
-
-
 def read(body: bytes) -> tuple[list[UsageRecorded], list[Reject]]:
     """The events of a message; what is not one, or not of this release's version, comes as rejects."""
+    try:
+        events = _BATCH.decode(body)
+    except msgspec.MsgspecError:
+        return _read_one_by_one(body)
+    if all(event.version == VERSION for event in events):
+        return events, []
+    return _read_one_by_one(body)
+
+
+def _read_one_by_one(body: bytes) -> tuple[list[UsageRecorded], list[Reject]]:
     try:
         items = _RAW.decode(body)
     except msgspec.MsgspecError as error:
@@ -134,20 +206,14 @@ def read(body: bytes) -> tuple[list[UsageRecorded], list[Reject]]:
 
 
 async def _take_in(intake: Intake, events: Batch) -> None:
-    faults = [(event, intake.fault_in(event)) for event in events]
-    rejects = [Reject.of(event, fault) for event, fault in faults if fault is not None]
-    rejects += await _record(intake, [event for event, fault in faults if fault is None])
+    faults = list(map(intake.fault_in, events))
+    rejects = [Reject.of(event, fault) for event, fault in zip(events, faults, strict=True) if fault is not None]
+    good = [event for event, fault in zip(events, faults, strict=True) if fault is None] if rejects else list(events)
+    rejects += await _record(intake, good)
     if rejects:
         logger.error("{} set aside {} events: {}", intake.name, len(rejects), rejects[0].reason)
         await intake.quarantine(rejects)
-    told_of(intake.name, events)
-
-
-def told_of(stage: str, events: Batch) -> None:
-    """Measure how long after settlement a stage is done with these."""
-    moment = now()
-    for event in events:
-        LAG.labels(stage).observe(max(0.0, (moment - event.settled_at).total_seconds()))
+    LAGS.observe(intake.name, [event.settled_at for event in events])
 
 
 async def _record(intake: Intake, events: Batch) -> list[Reject]:

@@ -2,12 +2,14 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ias.contract.addresses import Network, networks
+from ias.contract.crashpoints import checked
+from ias.contract.redis_url import checked_redis_url
 
 
 class BadSettings(SystemExit):
@@ -24,13 +26,22 @@ class Settings(BaseSettings):
     migration_database_url: str = ""
     """PostgreSQL as the owner of the schemas; `database_url` where empty."""
     database_pool: int = Field(default=10, ge=2, le=200)
-    redis_url: str
+    redis_url: Annotated[str, AfterValidator(checked_redis_url)]
+    """Where Redis is: one server, a master that sentinels name, or a cluster; see docs/redis.md."""
     amqp_url: str = ""
     """RabbitMQ; where empty the worker's relay calls the ingest functions itself."""
     relay_takeover_s: float = Field(default=30.0, gt=0)
     """How long an outbox entry may be with one relay before another takes it over."""
     relay_again_s: float = Field(default=60.0, gt=0)
     """How old an outbox entry that no ledger line is found of must be to be relayed again."""
+    check_every_s: float = Field(default=60.0, gt=0)
+    """How often Redis's counts are compared with the ledger."""
+    compare_every_s: float = Field(default=600.0, gt=0)
+    """How often analytics' totals are compared with the ledger's, at a check."""
+    vitals_every_s: float = Field(default=10.0, gt=0)
+    """How often a worker looks at what `ias doctor` looks at, for its metrics."""
+    amqp_management_url: str = ""
+    """RabbitMQ's management plugin, HTTP; where empty, nobody can see whether the queues are bound."""
     jwt_secret: SecretStr = Field(min_length=32)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8081, ge=1, le=65535)
@@ -42,9 +53,17 @@ class Settings(BaseSettings):
         default=(), validate_default=False
     )
     """Networks, with commas between, where a model may be registered by address though they are not public."""
+    hash_passwords_with: Literal["bcrypt", "argon2id"] = "bcrypt"
+    """How new passwords are hashed; others are hashed anew at the next login."""
     bcrypt_cost: int = Field(default=12, ge=4, le=16)
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = Field(
+        default=(), validate_default=False
+    )
+    """Networks of proxies whose `X-Forwarded-For` is believed, with commas between."""
     log_level: str = "INFO"
     migrations_dir: Path = Path(__file__).resolve().parents[2] / "migrations"
+    crashpoint: Annotated[str, AfterValidator(checked)] = ""
+    """Where a worker kills itself, for tests of faults alone; see docs/reliability.md."""
     otlp_endpoint: str = ""
     """OpenTelemetry collector (HTTP); no traces are sent where empty."""
 

@@ -17,16 +17,23 @@ from ias import schema
 from ias.analytics import doors as analytics
 from ias.billing import doors as billing
 from ias.bus import Bus
+from ias.contract.crashpoints import arm
 from ias.contract.usage import ANALYTICS_QUEUE, LEDGER_QUEUE
 from ias.db import EVERYWHERE, close_pool, open_pool, ping, sole, transaction
 from ias.edge import Edge
-from ias.intake import Batch, Intake, take_in, take_message
+from ias.intake import Batch, Inlet, Intake, take_in
 from ias.probes import NotReady, Probes
 from ias.settings import settings
 from ias.stages import Stages, Turn, every
 from ias.telemetry import configure_logging, configure_tracing
+from ias.vitals.examination import examine
+from ias.vitals.metrics import show
 
 DRAIN_S = 20.0
+BUSY_S = 0.2
+"""Until the next try, where another worker is at it."""
+JANITOR = "janitor"
+"""Nobody deletes from the outboxes while the books are compared."""
 LEAST_POOL = 8
 """Connections to PostgreSQL: each clock that runs alone holds one while it works with others."""
 INTAKES: dict[str, Intake] = {LEDGER_QUEUE: billing.INTAKE, ANALYTICS_QUEUE: analytics.INTAKE}
@@ -38,7 +45,7 @@ class Worker:
     def __init__(self) -> None:
         self.edge = Edge(settings().redis_url)
         self.stages = Stages()
-        handlers = {queue: partial(take_message, intake) for queue, intake in INTAKES.items()}
+        handlers = {queue: Inlet(intake).take for queue, intake in INTAKES.items()}
         self.bus = Bus(settings().amqp_url, handlers) if settings().amqp_url else None
         self.probes = Probes(
             {
@@ -85,19 +92,31 @@ class Worker:
             **queue,
             "projection": every(1.0, partial(alone, "projection", self._project)),
             "sweeper": every(5.0, partial(billing.sweep, self.edge)),
-            "measure": every(5.0, partial(billing.measure, self.edge)),
-            "janitor": every(2.0, partial(alone, "janitor", clear)),
+            "vitals": every(settings().vitals_every_s, self._look),
+            "janitor": every(2.0, partial(alone, JANITOR, clear)),
+            "check": self._check,
             "relay again": every(again_s / 2, partial(alone, "relay again", again)),
+            "alerts": every(3.0, billing.Watch(self.edge).look),
             "months": every(3600.0, self._open_months),
             "retention": every(3600.0, partial(alone, "retention", analytics.forget)),
         }
 
     async def _project(self) -> None:
         await self._load_library()
-        if not await self.edge.whole():
-            logger.warning("Redis does not hold the whole projection; rebuilding it")
-            logger.info("projected {} organisations", await billing.rebuild(self.edge))
+        for lost in await self.edge.lost():
+            logger.warning("Redis at {} does not hold the whole projection; rebuilding it", lost.name)
+            logger.info("projected {} organisations", await billing.rebuild(self.edge, lost))
         await billing.pay_debts(self.edge)
+
+    async def _look(self) -> None:
+        show(await examine(self.edge))
+
+    async def _check(self) -> float:
+        async with sole(f"ias.worker.{JANITOR}") as got:
+            if not got:
+                return BUSY_S
+            other = billing.Other(analytics.seen, analytics.totals)
+            return await billing.check(self.edge, other, settings().check_every_s, settings().compare_every_s)
 
     async def _load_library(self) -> None:
         if not await self.edge.library_is_current():
@@ -151,6 +170,8 @@ async def serve() -> None:
     """Work until SIGTERM or SIGINT, then finish what was begun, in twenty seconds at most."""
     configure_logging("worker", settings().log_level)
     configure_tracing("worker", settings().otlp_endpoint)
+    if arm(settings().crashpoint) is not None:
+        logger.critical("IAS_CRASHPOINT is set: this process will kill itself at {}", settings().crashpoint)
     process = Worker()
     app = Litestar(route_handlers=process.probes.handlers(), openapi_config=None, logging_config=None)
     server = Server(

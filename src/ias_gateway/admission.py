@@ -9,6 +9,7 @@ from ias.contract.admission import (
     Admitted,
     BadKey,
     Duplicate,
+    Near,
     NoImages,
     NotReady,
     OverBudget,
@@ -78,7 +79,7 @@ def bad_key() -> ApiError:
 def refusal(refused: Refused, model: str) -> ApiError:
     """What a caller is told whom admission refused."""
     match refused:
-        case BadKey() | NotReady():
+        case BadKey() | NotReady() | Near():
             return bad_key() if isinstance(refused, BadKey) else not_ready()
         case Suspended(scope=scope):
             message = f"Your {scope} is suspended. Ask an administrator of your organisation."
@@ -119,16 +120,12 @@ def _limit(refused: OverBudget | OverRate | TooLarge) -> ApiError:
 def _over_rate(refused: OverRate) -> ApiError:
     unit = {"requests": "requests per second", "tokens": "tokens per minute"}.get(refused.kind, "concurrent requests")
     whose = "Your organisation's" if refused.scope == "organisation" else "Your personal"
-    wait = f"Please try again in {duration(refused.wait_ms)}."
-    message = f"{whose} limit of {refused.rate.limit} {unit} is reached. {wait}"
+    wait = f"Please try again in {duration(refused.wait_ms)}." if refused.limit else "Ask an administrator to raise it."
+    message = f"{whose} limit of {refused.limit} {unit} is reached. {wait}"
     headers = [("retry-after", str(-(-refused.wait_ms // 1000))), ("retry-after-ms", str(refused.wait_ms))]
-    if refused.kind != "concurrency":
-        rate = refused.rate
-        headers += [
-            (f"x-ratelimit-limit-{refused.kind}", str(rate.limit)),
-            (f"x-ratelimit-remaining-{refused.kind}", str(rate.remaining)),
-            (f"x-ratelimit-reset-{refused.kind}", duration(rate.reset_ms)),
-        ]
+    if not refused.limit:
+        headers.append(_NO_RETRY)
+    headers += _rate_headers("requests", refused.requests) + _rate_headers("tokens", refused.tokens)
     return ApiError(429, message, kind="rate_limit_error", code="rate_limit_exceeded", headers=tuple(headers))
 
 
@@ -166,6 +163,16 @@ def _rate_lines(kind: str, rate: Rate) -> bytes:
         f"x-ratelimit-limit-{kind}: {rate.limit}\r\nx-ratelimit-remaining-{kind}: {rate.remaining}\r\n"
         f"x-ratelimit-reset-{kind}: {duration(rate.reset_ms)}\r\n"
     ).encode()
+
+
+def _rate_headers(kind: str, rate: Rate) -> list[tuple[str, str]]:
+    if rate.limit < 0:
+        return []
+    return [
+        (f"x-ratelimit-limit-{kind}", str(rate.limit)),
+        (f"x-ratelimit-remaining-{kind}", str(rate.remaining)),
+        (f"x-ratelimit-reset-{kind}", duration(rate.reset_ms)),
+    ]
 
 
 def _bad_key(message: str) -> ApiError:

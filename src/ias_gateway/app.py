@@ -8,6 +8,7 @@ import socket
 from ias.contract.usage import Outcome
 from ias_gateway.bodies.endpoints import BY_PATH, JSON
 from ias_gateway.completions import complete
+from ias_gateway.crashpoints import arm_gateway
 from ias_gateway.door import Door
 from ias_gateway.ending import LAST_WORDS_S, stop_asked
 from ias_gateway.errors import ApiError
@@ -37,7 +38,7 @@ async def serve(settings: GatewaySettings, supervisor: socket.socket | None = No
     log = Log("gateway", settings.log_level)
     stop = stop_asked()
     door = Door(settings, log)
-    door.redis.start()
+    await _take_up(door)
     probes = Probes(door)
     public = _public(door)
     probed = private_port(settings, probes) if supervisor is None else line_to(supervisor, probes, stop)
@@ -63,6 +64,19 @@ async def serve(settings: GatewaySettings, supervisor: socket.socket | None = No
     await door.redis.close()
     log.line("info", "stopped", unsettled=len(door.ledger.unsettled))
     log.flush()
+
+
+async def _take_up(door: Door) -> None:
+    """Take up what Redis did not take of the processes before this one, and begin to connect to it.
+
+    Raises:
+        SystemExit: there can be no spool file where it should be.
+    """
+    try:
+        await door.waiting.start()
+    except OSError as error:
+        raise SystemExit(f"ias-gateway: IAS_SPOOL_DIR: {error}") from None
+    door.redis.start()
 
 
 async def route(door: Door, exchange: Exchange) -> None:
@@ -92,6 +106,7 @@ def _public(door: Door) -> Server:
     """What clients talk to."""
     settings = door.settings
     bounds = settings.bounds([path for path, endpoint in BY_PATH.items() if endpoint.content_type != JSON])
+    arm_gateway(door.settings.crashpoint, door.log)
     shedding = Shedding(settings.max_streams, settings.shed_lag_ms / 1000, door.metrics.shed)
 
     def note(exchange: Exchange, request_id: str) -> None:
@@ -117,6 +132,7 @@ async def _clock(door: Door) -> None:
         door.metrics.loop_lag.values[()] = max(0.0, loop.time() - due)
         try:
             door.ledger.tick()
+            door.waiting.tick()
         except Exception as error:  # noqa: BLE001 - without its clock the gateway would lose every lease
             door.log.line("error", "a tick failed", error=repr(error))
         door.log.flush()
@@ -145,3 +161,4 @@ async def _drain(door: Door, public: Server) -> None:
             door.ledger.cut_all(Outcome.DRAINED)
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(door.ledger.all_settled(), LAST_WORDS_S)
+    await door.waiting.stop()

@@ -5,16 +5,16 @@ from time import monotonic, time
 
 from uuid_utils import uuid7
 
-from ias.contract.admission import Admitted, Ask
+from ias.contract.admission import Admitted, Ask, Near
 from ias.contract.catalogue import ModelRoute
 from ias.contract.usage import Facts, Outcome
-from ias_gateway import admission, errors
+from ias_gateway import admission, counting, errors
 from ias_gateway.bodies.endpoints import Body, Endpoint
 from ias_gateway.bodies.strict import BadBody
 from ias_gateway.door import Door, milliseconds
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
-from ias_gateway.ledger import Open
+from ias_gateway.live import Open
 from ias_gateway.redis import RedisDown
 from ias_gateway.reply import Reply
 from ias_gateway.routing import Replica
@@ -82,7 +82,12 @@ async def _admit(door: Door, work: Work, request_id: str) -> None:
     except BadBody as error:
         raise ApiError(400, error.message, param=error.param) from None
     work.exchange.body = b""
+    if work.ask.guess < 0:
+        work.ask.guess = door.ratios.guess(work.ask)
     admitted = await door.ledger.reserve(caller, request_id, work.ask)
+    if isinstance(admitted, Near):
+        work.ask = await counting.counted(door, admitted, request_id, work.ask, work.body)
+        admitted = await door.ledger.reserve(caller, request_id, work.ask)
     if not isinstance(admitted, Admitted):
         raise admission.refusal(admitted, work.ask.model)
     work.open = door.ledger.open[request_id]
@@ -105,7 +110,7 @@ async def _serve(door: Door, work: Work) -> None:
         outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else Outcome.UPSTREAM_FAILED
     _settle(door, work, reply, (outcome, replica.url))
     # Redis hears of it before the client does.
-    await door.redis.flushed()
+    await door.redis.flushed(work.open.tag)
     _answer(work, reply, outcome)
 
 
@@ -122,7 +127,7 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
         if replica is None:
             raise errors.overloaded()
         tried.append(replica.url)
-        scanner = work.endpoint.scanner(wanted, work.ask.n) if work.ask.streamed else None
+        scanner = work.endpoint.scanner(wanted, work.ask.n, work.ask.prompts) if work.ask.streamed else None
         reply = Reply(work.exchange, work.head, scanner, door.limits)
         outcome = await _attempt(replica, reply, work)
         if reply.stale and _unanswered(reply, outcome):
@@ -221,6 +226,8 @@ def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, 
         duration_ms=milliseconds(now - started),
         first_token_ms=milliseconds(reply.first_at - started) if reply and reply.first_at is not None else None,
     )
+    if not estimated:
+        door.ratios.learn(work.ask, tokens[0])
     door.ledger.settle(work.open, tokens, (outcome, estimated), facts)
     door.timed(facts)
 

@@ -1,17 +1,21 @@
 """What every request of this process shares."""
 
 import hmac
+from pathlib import Path
 from time import monotonic
 
 from ias.contract.usage import Facts
 from ias_gateway.addresses import Addresses
 from ias_gateway.exchange import Exchange
 from ias_gateway.ledger import Ledger
-from ias_gateway.redis import Redis
+from ias_gateway.ratios import Ratios
 from ias_gateway.reply import Limits
 from ias_gateway.routing import Routing
 from ias_gateway.settings import GatewaySettings
+from ias_gateway.shards import Here
+from ias_gateway.store import open_store
 from ias_gateway.telemetry import Log, Metrics
+from ias_gateway.waiting import Waiting
 
 _REMEMBERED_SALTS = 65_536
 
@@ -31,8 +35,11 @@ class Door:
         times = settings.first_token_timeout, settings.idle_timeout, settings.total_timeout, settings.ping_interval
         self.limits = Limits(*times)
         self.routing = Routing(addresses=Addresses(settings.upstream_allow, log))
-        self.redis = Redis(settings.redis_url, settings.redis_timeout_ms / 1000, self._redis_is_back)
+        self.ratios = Ratios()
+        self.redis = open_store(settings.redis_url, settings.redis_timeout_ms / 1000, self._redis_is_back)
         self.ledger = Ledger(self.redis, (settings.gateway_name, settings.lease), self.metrics, log)
+        folder = Path(settings.spool_dir) if settings.spool_dir else None
+        self.waiting = Waiting((folder, settings.gateway_name), self.ledger.unsettled, self.metrics, log)
         self._secret = settings.cache_salt_secret.get_secret_value().encode()
         self._salts: dict[str, str] = {}
 
@@ -59,6 +66,6 @@ class Door:
         if self.settings.access_log:
             self.log.request(request_id, endpoint, exchange.status, milliseconds(monotonic() - exchange.started_at))
 
-    def _redis_is_back(self, same: bool) -> None:  # noqa: FBT001 - what a callback is told
+    def _redis_is_back(self, same: bool, here: Here) -> None:  # noqa: FBT001 - what a callback is told
         self.log.line("info", "connected to Redis")
-        self.ledger.resend(same=same)
+        self.ledger.resend(same=same, here=here)

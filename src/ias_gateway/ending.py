@@ -1,6 +1,7 @@
-"""How a process of the gateway is told to end, and how long its last words may take."""
+"""How a process of the gateway, or a task in it, is told to end, and how long its last words may take."""
 
 import asyncio
+import contextlib
 import signal
 
 LAST_WORDS_S = 2.0
@@ -14,3 +15,11 @@ def stop_asked() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     return stopped
+
+
+async def end(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task, where there is one, and see it gone."""
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

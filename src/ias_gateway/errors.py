@@ -111,12 +111,14 @@ def server_error(status: int, message: str, code: str, *, retry_after: float | N
 
 def upstream_broke() -> ApiError:
     """The engine went away or answered what cannot be understood."""
-    return server_error(502, "The model server failed while it answered. Please try again.", "upstream_error")
+    message = "The model server failed while it answered. Please try again."
+    return server_error(502, message, "upstream_error", retry_after=1)
 
 
 def upstream_timed_out() -> ApiError:
     """The engine took too long."""
-    return server_error(504, "The model server took too long to answer. Please try again.", "upstream_timeout")
+    message = "The model server took too long to answer. Please try again."
+    return server_error(504, message, "upstream_timeout", retry_after=1)
 
 
 def overloaded() -> ApiError:

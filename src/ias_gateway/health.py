@@ -2,19 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from time import monotonic
 
 import msgspec
 
-from ias.contract.admission import LIBRARY_VERSION, LIBRARY_VERSION_CALL, PROJECTION_KEY
+from ias.contract.admission import LIBRARY_VERSION, LIBRARY_VERSION_CALL
 from ias_gateway.door import Door
 from ias_gateway.exchange import Exchange
 from ias_gateway.head import Bounds
 from ias_gateway.ledger import MAX_SKEW_S
-from ias_gateway.redis import RedisDown, RedisRefused
+from ias_gateway.redis import Redis, RedisDown, RedisRefused
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
+from ias_gateway.shards import SHARD
 
 OK = "ok"
 PROBE_TIMEOUT_S = 1.0
@@ -37,7 +38,7 @@ class Probes:
         elif exchange.path == b"/ready":
             # In a task: what has a time limit needs one.
             states = await asyncio.create_task(self.states())
-            ready = all(state == OK for state in states.values())
+            ready = serves(states)
             exchange.answer(200 if ready else 503, msgspec.json.encode({"ready": ready, "dependencies": states}))
         elif exchange.path == b"/metrics":
             exchange.answer(200, self.exposition(), content_type=EXPOSITION)
@@ -47,6 +48,10 @@ class Probes:
     def exposition(self) -> bytes:
         """The metrics as they are now."""
         self._door.metrics.tasks.values[()] = len(asyncio.all_tasks())
+        self._door.metrics.shard_up.values.clear()
+        for name, part in self._door.redis.parts.items():
+            if name.startswith(SHARD):
+                self._door.metrics.shard_up.values[(name.removeprefix(SHARD),)] = int(part.connected)
         return self._door.metrics.exposition()
 
     async def wait_served(self, within: float) -> None:
@@ -55,26 +60,53 @@ class Probes:
         served = False
         while not served and monotonic() < until:
             await asyncio.sleep(LOOK_EVERY_S)
-            served = all(state == OK for name, state in (await self.states()).items() if name != "process")
+            served = serves(await self.states() | {"process": OK})
 
     async def states(self) -> dict[str, str]:
         """Each dependency and what is wrong with it, `ok` where nothing is."""
-        states = {"process": self.process}
-        try:
-            version = await asyncio.wait_for(self._door.redis.call(*LIBRARY_VERSION_CALL), PROBE_TIMEOUT_S)
-            whole = await asyncio.wait_for(self._door.redis.call("GET", PROJECTION_KEY), PROBE_TIMEOUT_S)
-        except RedisRefused as error:
-            return states | {"redis": OK, "function library": f"{error}; run `ias migrate up`"}
-        except (RedisDown, TimeoutError):
-            return states | {"redis": "does not answer; check IAS_REDIS_URL and that Redis runs"}
-        current = version == LIBRARY_VERSION.encode()
-        skew = self._door.ledger.skew_s
-        return states | {
-            "redis": OK,
-            "function library": OK if current else "of another release; run `ias migrate up` with this one",
-            "projection": OK if whole == b"1" else "not rebuilt yet; a worker does it, or `ias projection rebuild`",
-            "clock": OK if skew <= MAX_SKEW_S else f"{skew:.0f} s away from Redis's; synchronise the clocks",
-        }
+        parts = self._door.redis.parts
+        looks = await asyncio.gather(*map(look_at, parts.values()))
+        states = {"process": self.process} | redis_states(dict(zip(parts, looks, strict=True)))
+        if states["redis"] == OK:
+            skew = self._door.ledger.skew_s
+            states["clock"] = OK if skew <= MAX_SKEW_S else f"{skew:.0f} s away from Redis's; synchronise the clocks"
+        return states
+
+
+def serves(states: Mapping[str, str]) -> bool:
+    """Whether requests can be served. A shard that is missing takes its organisations with it, and no other."""
+    return all(state == OK for name, state in states.items() if not name.startswith(SHARD))
+
+
+async def look_at(redis: Redis) -> dict[str, str]:
+    """What there is to say of one server."""
+    try:
+        version = await asyncio.wait_for(redis.call(*LIBRARY_VERSION_CALL), PROBE_TIMEOUT_S)
+        told = await asyncio.wait_for(redis.call("GET", redis.mark), PROBE_TIMEOUT_S)
+    except RedisRefused as error:
+        if str(error).startswith("MOVED"):
+            return {"redis": "does not have all slots of its cluster; let IAS_REDIS_URL begin with redis+cluster://"}
+        return {"redis": OK, "function library": f"{error}; run `ias migrate up`"}
+    except (RedisDown, TimeoutError):
+        return {"redis": "does not answer; check IAS_REDIS_URL and that Redis runs"}
+    current, whole = version == LIBRARY_VERSION.encode(), redis.vouches(told)
+    return {
+        "redis": OK,
+        "function library": OK if current else "of another release; run `ias migrate up` with this one",
+        "projection": OK if whole else "not rebuilt yet; a worker does it, or `ias projection rebuild`",
+    }
+
+
+def redis_states(looks: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """What was said of the one server; of shards, one sentence about each, and whether any of them serves."""
+    if "redis" in looks:
+        return dict(looks["redis"])
+    shards = {
+        name: next((f"{what}: {state}" for what, state in look.items() if state != OK), OK)
+        for name, look in looks.items()
+    }
+    none = "no shard of the cluster serves; check IAS_REDIS_URL and that they run"
+    return {"redis": OK if OK in shards.values() else none, **shards}
 
 
 @contextlib.asynccontextmanager

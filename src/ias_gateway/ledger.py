@@ -1,8 +1,9 @@
 """Reserve, tick, settle: this process's side of the accounting protocol.
 
 A settlement is kept here until the outbox entry that it made has gone, which the janitor does only once the ledger has
-it. Whenever the connection to Redis is new, all that is kept is sent again: the first one wins, so that repeating
-changes nothing, and what a Redis that restarted has lost is put back.
+it. Whenever the server is another one, or what it holds of an organisation began anew, all that is kept is sent again:
+the first one wins, so that repeating changes nothing, and what Redis has lost is put back. So are the reservations of
+requests under way that Redis does not know.
 """
 
 import asyncio
@@ -10,53 +11,31 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic, time
-from typing import Protocol, cast
+from typing import cast
 
 from ias.contract import admission
 from ias.contract.admission import Admitted, Ask, Refused
 from ias.contract.catalogue import decode_route
 from ias.contract.usage import Facts, Outcome, encode_facts
 from ias_gateway.admission import Caller
-from ias_gateway.redis import Argument, Redis, Reply, pack
+from ias_gateway.epochs import Epochs
+from ias_gateway.live import Meter, Open
+from ias_gateway.redis import Argument, RedisDown, Reply, pack
+from ias_gateway.shards import Here
+from ias_gateway.store import Store, everywhere
 from ias_gateway.telemetry import Log, Metrics
 
 MAX_KEPT = 200_000
 """Settlements kept at most; with more, the newest live in Redis alone."""
 MAX_SKEW_S = 30
 _SWEPT = "swept"
-_LOST = "lost"
-
-
-class Meter(Protocol):
-    """The answer that an open request reads."""
-
-    @property
-    def tokens(self) -> tuple[int, int, int] | None:
-        """Prompt, completion and cached tokens so far."""
-
-    def cut(self, outcome: Outcome) -> None:
-        """End it now."""
-
-    def look(self, now: float) -> None:
-        """End it where it has taken too long; `now` is a monotonic time."""
-
-
-class Open:
-    """An admitted request until it is settled."""
-
-    __slots__ = ("admitted", "meter", "request_id", "tag")
-
-    def __init__(self, tag: str, request_id: str, admitted: Admitted) -> None:
-        self.tag = tag
-        self.request_id = request_id
-        self.admitted = admitted
-        self.meter: Meter | None = None
+_UNKNOWN = "unknown"
 
 
 class Ledger:
     """All that this process has open, and all that it has settled but not seen in the ledger."""
 
-    def __init__(self, redis: Redis, holder: tuple[str, int], metrics: Metrics, log: Log) -> None:
+    def __init__(self, redis: Store, holder: tuple[str, int], metrics: Metrics, log: Log) -> None:
         self.open: dict[str, Open] = {}
         self.skew_s = 0.0
         self.unsettled: dict[str, tuple[str, bytes]] = {}
@@ -66,28 +45,31 @@ class Ledger:
         self._log = log
         self._kept: dict[str, deque[tuple[str, str, bytes]]] = {}
         self._kept_count = 0
+        self._epochs = Epochs()
         self._loop = asyncio.get_running_loop()
         self._progress = asyncio.Event()
 
     async def reserve(self, caller: Caller, request_id: str, ask: Ask) -> Admitted | Refused:
         """Ask Redis whether this request may run, and hold its tokens where it may.
 
+        `Near` is answered to a guess alone: the prompt is to be counted.
+
         Raises:
             RedisDown: there is no answer.
         """
         command = admission.reserve(caller.tag, caller.fingerprint, request_id, ask, (self._gateway, self._lease))
-        reply = await self._redis.ask(command, partial(self._release, caller.tag, request_id, ask))
+        reply = await self._redis.ask(caller.tag, command, partial(self._release, caller, request_id, ask))
         answer = admission.read_reserve(cast("admission.Reply", reply))
         if isinstance(answer, Admitted):
-            self.open[request_id] = Open(caller.tag, request_id, answer)
+            self.open[request_id] = Open(caller, request_id, ask, answer)
         elif isinstance(answer, admission.NotReady) and answer.unknown_org:
-            return await self.unknown_organisation()
+            return await self.unknown_organisation(caller.tag)
         return answer
 
-    async def unknown_organisation(self) -> Refused:
+    async def unknown_organisation(self, tag: str) -> Refused:
         """Why Redis knows nothing of an organisation: there is none, or it has not been projected yet."""
-        whole = await self._redis.ask(("GET", admission.PROJECTION_KEY))
-        return admission.BadKey() if whole == b"1" else admission.NotReady(unknown_org=True)
+        whole = await self._redis.whole(tag)
+        return admission.BadKey() if whole else admission.NotReady(unknown_org=True)
 
     def settle(self, request: Open, tokens: tuple[int, int, int], ending: tuple[Outcome, bool], facts: Facts) -> None:
         """Close a request: sent to Redis before anything that is written to the client later in this turn of the loop.
@@ -100,10 +82,13 @@ class Ledger:
         self._metrics.outcomes.values[(ending[0],)] += 1
         self._metrics.tokens.values[(facts.model, "input")] += tokens[0]
         self._metrics.tokens.values[(facts.model, "output")] += tokens[1]
+        passed = tokens[0] + tokens[1] - request.admitted.held
+        if passed > 0:
+            self._metrics.overshot.values[()] += passed
         # As bytes: that is what is kept, and the collector has no look at it.
         self._send(request.tag, request.request_id, pack(command))
 
-    def _release(self, tag: str, request_id: str, ask: Ask, reply: Reply) -> None:
+    def _release(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> None:
         """Close a request that was admitted when its caller had been told that it could not be decided."""
         if not isinstance(reply, list):
             return
@@ -121,7 +106,7 @@ class Ledger:
             streamed=ask.streamed,
             gateway=self._gateway,
         )
-        self.settle(Open(tag, request_id, answer), (0, 0, 0), (Outcome.REJECTED, False), facts)
+        self.settle(Open(caller, request_id, ask, answer), (0, 0, 0), (Outcome.REJECTED, False), facts)
 
     def tick(self) -> None:
         """Extend leases, store tokens so far, learn what must be cut and what the ledger has."""
@@ -129,10 +114,12 @@ class Ledger:
         self._metrics.unsettled.values[()] = len(self.unsettled)
         self._metrics.kept.values[()] = self._kept_count
         self._metrics.redis_up.values[()] = int(self._redis.connected)
-        now = monotonic()
+        now, risk = monotonic(), 0
         for request in tuple(self.open.values()):
+            risk += request.admitted.risk
             if request.meter is not None:
                 self._look(request.meter, now)
+        self._metrics.at_risk.values[()] = risk
         if self._redis.connected:
             self._checkpoint()
 
@@ -145,16 +132,19 @@ class Ledger:
     def _checkpoint(self) -> None:
         checkpoints: dict[str, list[Argument]] = {tag: [] for tag in self._kept}
         for request in self.open.values():
-            tokens = (request.meter and request.meter.tokens) or (0, 0, 0)
-            checkpoints.setdefault(request.tag, []).extend((request.request_id, *tokens))
+            checkpoints.setdefault(request.tag, []).extend((request.request_id, *request.tokens))
+        self._epochs.forget_all_but(checkpoints)
         for tag, flat in checkpoints.items():
-            self._redis.send(lambda reply, tag=tag: self._ticked(tag, reply), admission.tick(tag, self._lease, flat))  # type: ignore[misc]
+            self._redis.write(tag, partial(self._ticked, tag), pack(admission.tick(tag, self._lease, flat)))
 
-    def resend(self, *, same: bool) -> None:
-        """Send again what Redis may not have; where it is not the server that it was, also what it had."""
-        again = [(tag, rid, packed) for rid, (tag, packed) in self.unsettled.items()]
+    def resend(self, *, same: bool, here: Here = everywhere) -> None:
+        """Send again what Redis may not have; where it is not the server that it was, also what it had.
+
+        `here` says of an organisation's tag whether it is meant.
+        """
+        again = [(tag, rid, packed) for rid, (tag, packed) in self.unsettled.items() if here(tag)]
         if not same:
-            self._resend_kept(tuple(self._kept))
+            self._resend_kept([tag for tag in self._kept if here(tag)])
         for tag, rid, packed in again:
             self._send(tag, rid, packed)
 
@@ -179,11 +169,11 @@ class Ledger:
 
     def _send(self, tag: str, request_id: str, packed: bytes) -> None:
         self.unsettled[request_id] = (tag, packed)
-        self._redis.write(partial(self._settled, tag, request_id, packed), packed)
+        self._redis.write(tag, partial(self._settled, tag, request_id, packed), packed)
 
     def _settled(self, tag: str, request_id: str, packed: bytes, reply: Reply) -> None:
         if isinstance(reply, Exception):
-            if self._redis.connected:
+            if not isinstance(reply, RedisDown):
                 self._log.line("error", "a settlement was refused", request_id=request_id, error=str(reply))
                 self._loop.call_later(1.0, self._try_again, tag, request_id)
             return
@@ -202,20 +192,31 @@ class Ledger:
 
     def _ticked(self, tag: str, reply: Reply) -> None:
         if isinstance(reply, Exception):
-            if self._redis.connected:
+            if not isinstance(reply, RedisDown):
                 self._log.line("error", "a tick was refused", error=str(reply))
             return
-        now, first, *marks = (admission.text(part) for part in cast("admission.Reply", reply))
-        self.skew_s = abs(time() - int(now))
-        if first == _LOST:
+        found = admission.read_tick(cast("admission.Reply", reply))
+        self.skew_s = abs(time() - found.now)
+        kept = self._kept.get(tag)
+        if self._epochs.is_new(tag, found, _entry(kept[0][0])[0] if kept else None) or found.lost:
             self._resend_kept([tag])
         else:
-            self._let_go(tag, first)
-        for request_id, reason in zip(marks[::2], marks[1::2], strict=True):
+            self._let_go(tag, found.first)
+        for request_id, reason in found.marks:
             request = self.open.get(request_id)
-            if request is not None and request.meter is not None and reason != "unknown":
-                self._log.line("warning", "a request is cut", request_id=request_id, reason=reason)
-                request.meter.cut(Outcome.DRAINED if reason == _SWEPT else Outcome.CUT)
+            if request is not None:
+                self._mark(request, reason)
+
+    def _mark(self, request: Open, reason: str) -> None:
+        """Do about a request what a tick has found."""
+        if reason == _UNKNOWN:
+            self._metrics.reasserted.values[()] += 1
+            self._log.line("warning", "a request that Redis lost is put back", request_id=request.request_id)
+            # Where this fails, the next tick finds it again.
+            self._redis.write(request.tag, _ignored, pack(request.reassertion((self._gateway, self._lease))))
+        elif request.meter is not None:
+            self._log.line("warning", "a request is cut", request_id=request.request_id, reason=reason)
+            request.meter.cut(Outcome.DRAINED if reason == _SWEPT else Outcome.CUT)
 
     def _let_go(self, tag: str, first: str) -> None:
         """Forget what is older than the first entry that the outbox still has."""
@@ -233,3 +234,7 @@ class Ledger:
 def _entry(identity: str) -> tuple[int, int]:
     milliseconds, _, sequence = identity.partition("-")
     return int(milliseconds), int(sequence)
+
+
+def _ignored(reply: Reply) -> None:
+    """Whatever Redis says."""

@@ -1,6 +1,6 @@
 """`GET /v1/usage/limits`: every limit that applies to the caller, and what is used of it."""
 
-from time import gmtime, strftime, time
+from time import gmtime, strftime
 from typing import cast
 
 import msgspec
@@ -16,14 +16,24 @@ from ias_gateway.redis import RedisDown
 PATH = b"/v1/usage/limits"
 _UNITS = {
     "budget": "tokens per month",
-    "requests": "requests per second",
-    "tokens": "tokens per minute",
+    "requests": "requests",
+    "tokens": "tokens",
     "concurrency": "requests at once",
 }
 
 
+_PERIODS = {"budget": "month", "requests": "second", "tokens": "minute"}
+
+
 class Limit(msgspec.Struct):
-    """One limit. `limit` and `remaining` are null where there is none; `held` is what requests under way hold."""
+    """One limit, as the `x-ratelimit-…` headers tell it too.
+
+    Attributes:
+        limit: how much there is when it is whole: of requests, the burst. Null where there is no limit.
+        held: what requests under way hold.
+        rate: how much of it comes back each `per`, a second or minute; null for what does not come back little by little.
+        resets_at: when it is whole again, if nothing more is used; never earlier than is true.
+    """
 
     scope: str
     kind: str
@@ -32,6 +42,8 @@ class Limit(msgspec.Struct):
     used: int
     held: int
     remaining: int | None
+    rate: int | None
+    per: str | None
     resets_at: str
 
 
@@ -57,19 +69,20 @@ async def limits(door: Door, exchange: Exchange) -> None:
 
 async def _limits(door: Door, exchange: Exchange) -> list[Limit]:
     caller = admission.identify(exchange.authorization)
-    reply = await door.redis.ask(contract.limits(caller.tag, caller.fingerprint))
+    reply = await door.redis.ask(caller.tag, contract.limits(caller.tag, caller.fingerprint))
     answer = contract.read_limits(cast("contract.Reply", reply))
     if isinstance(answer, tuple):
-        period, standings = answer
-        return [_limit(standing, period) for standing in standings]
+        period, now_ms, standings = answer
+        return [_limit(standing, period, now_ms) for standing in standings]
     if isinstance(answer, contract.NotReady) and answer.unknown_org:
-        answer = await door.ledger.unknown_organisation()
+        answer = await door.ledger.unknown_organisation(caller.tag)
     raise admission.refusal(answer, "")
 
 
-def _limit(standing: contract.Standing, period: str) -> Limit:
+def _limit(standing: contract.Standing, period: str, now_ms: int) -> Limit:
     limit = standing.limit if standing.limit >= 0 else None
-    whole_again = admission.month_end(period) if standing.kind == "budget" else time() + standing.reset_ms / 1000
+    at_once = -(-(now_ms + standing.reset_ms) // 1000)
+    whole_again = admission.month_end(period) if standing.kind == "budget" else at_once
     return Limit(
         scope=standing.scope,
         kind=standing.kind,
@@ -78,5 +91,7 @@ def _limit(standing: contract.Standing, period: str) -> Limit:
         used=standing.used,
         held=standing.held,
         remaining=None if limit is None else max(0, limit - standing.used - standing.held),
+        rate=standing.rate if standing.rate >= 0 else None,
+        per=_PERIODS.get(standing.kind),
         resets_at=strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(whole_again)),
     )

@@ -51,11 +51,11 @@ async def models(door: Door, exchange: Exchange) -> None:
 
 async def _routes(door: Door, exchange: Exchange) -> dict[str, ModelRoute]:
     caller = admission.identify(exchange.authorization)
-    reply = cast("contract.Reply", await door.redis.ask(contract.models(caller.tag, caller.fingerprint)))
+    reply = cast("contract.Reply", await door.redis.ask(caller.tag, contract.models(caller.tag, caller.fingerprint)))
     if reply[0] != b"ok":
         refused = contract.read_refusal(reply)
         if isinstance(refused, contract.NotReady) and refused.unknown_org:
-            refused = await door.ledger.unknown_organisation()
+            refused = await door.ledger.unknown_organisation(caller.tag)
         raise admission.refusal(refused, "")
     encoded = cast("list[bytes]", reply[2])
     return {route.name: route for route in sorted(map(decode_route, encoded), key=lambda route: route.name)}

@@ -7,7 +7,7 @@ from time import monotonic
 import msgspec
 
 from ias_gateway.exchange import Exchange
-from ias_gateway.health import EXPOSITION, OK, UNKNOWN_PROBE
+from ias_gateway.health import EXPOSITION, OK, UNKNOWN_PROBE, serves
 from ias_gateway.shared_metrics import Families, Family, expose, total
 from ias_gateway.worker import Worker
 
@@ -29,7 +29,7 @@ class Overview:
             exchange.answer(200 if alive else 503, self._health())
         elif exchange.path == b"/ready":
             states = await self._states()
-            ready = all(state == OK for each in states.values() for state in each.values())
+            ready = all(map(serves, states.values()))
             body = {"ready": ready, "dependencies": together(states), "workers": states}
             exchange.answer(200 if ready else 503, msgspec.json.encode(body))
         elif exchange.path == b"/metrics":

@@ -1,18 +1,19 @@
 """One pipelined connection to Redis: commands of one loop turn leave in one write, answers are matched in order."""
 
 import asyncio
-import contextlib
-import re
 import ssl
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import cast
-from urllib.parse import unquote, urlsplit
 
 import hiredis
 
+from ias.contract.admission import PROJECTION_KEY
+from ias.contract.redis_url import Address, RedisUrl
+from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
+from ias_gateway.greeting import INTRODUCTION, Greeting, Server, greetings, server_of
 
 Reply = object
 Argument = str | bytes | int
@@ -25,7 +26,6 @@ _WATCH_EVERY_S = 0.05
 _NO_CONNECTION = "there is no connection to Redis"
 _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
-_RUN_ID = re.compile(rb"run_id:(\w+)")
 
 
 class RedisDown(Exception):
@@ -39,16 +39,22 @@ class RedisRefused(RedisDown):
 class Redis(asyncio.Protocol):
     """Keeps one connection open, again and again.
 
+    What is asked for an organisation comes with its `tag`, which says where to ask where there are shards.
+
     Args:
-        url: where Redis is.
+        url: where Redis is; its first node.
         timeout_s: how long `ask` waits. The connection stays: another one to a server that is slow helps nobody.
         on_open: called when there is a new connection, with whether it leads to the server of the one before, which
             then has what it had.
     """
 
-    def __init__(self, url: str, timeout_s: float, on_open: Callable[[bool], None]) -> None:
+    mark = PROJECTION_KEY
+    """The key that says that all is projected."""
+
+    def __init__(self, url: RedisUrl, timeout_s: float, on_open: Callable[[bool], None]) -> None:
         self.connected = False
-        self._address = urlsplit(url)
+        self.address: Address = url.nodes[0]
+        self._url = url
         self._timeout_s = timeout_s
         self._on_open = on_open
         self._loop = asyncio.get_running_loop()
@@ -56,12 +62,17 @@ class Redis(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._waiting: deque[Callback] = deque()
         self._spoke_at = 0.0
-        self._server: bytes | None = None
+        self._server: Server | None = None
         self._asked: deque[tuple[float, Pause[Reply]]] = deque()
         self._out: list[bytes] = []
         self._after_flush: list[Pause[None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
+
+    @property
+    def parts(self) -> dict[str, "Redis"]:
+        """This connection, by the name of what it leads to."""
+        return {"redis": self}
 
     def start(self) -> None:
         """Begin to connect, and keep connecting whenever the connection is lost."""
@@ -69,24 +80,25 @@ class Redis(asyncio.Protocol):
 
     async def close(self) -> None:
         """Close for good; what still waits fails."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._keeper
+        await end(self._keeper)
         if self._transport is not None:
             self._transport.abort()
 
     def call(self, *command: Argument) -> asyncio.Future[Reply]:
-        """The answer to a command.
-
-        Raises:
-            RedisDown: when awaited, where there is no connection, no answer in time, or a refusal.
-        """
+        """The answer to a command; awaiting it raises RedisDown as `ask` does, but waits for as long as it takes."""
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self.send(lambda reply: _resolve(future, reply), command)
+        Redis.write(self, "", lambda reply: _resolve(future, reply), pack(command))
         return future
 
-    async def ask(self, command: tuple[Argument, ...], late: Callback | None = None) -> Reply:
+    async def whole(self, tag: str) -> bool:
+        """Whether every organisation that would be where this one is has been projected. Raises as `ask`."""
+        return self.vouches(await self.ask(tag, ("GET", self.mark)), tag)
+
+    def vouches(self, told: Reply, tag: str = "") -> bool:  # noqa: ARG002 - one mark speaks for all
+        """Whether the mark says so: of the place of one organisation, or of all."""
+        return told == b"1"
+
+    async def ask(self, tag: str, command: tuple[Argument, ...], late: Callback | None = None) -> Reply:
         """The answer to a command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:
@@ -103,18 +115,14 @@ class Redis(asyncio.Protocol):
                 late(reply)
 
         self._asked.append((monotonic(), pause))
-        self.send(answered, command)
+        self.write(tag, answered, pack(command))
         reply = await pause
         if isinstance(reply, Exception):
             raise RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
         return reply
 
-    def send(self, callback: Callback, command: tuple[Argument, ...]) -> None:
-        """Send a command; the callback gets the answer, or the exception in its place."""
-        self.write(callback, pack(command))
-
-    def write(self, callback: Callback, packed: bytes) -> None:
-        """Send a command that `pack` made."""
+    def write(self, tag: str, callback: Callback, packed: bytes) -> None:  # noqa: ARG002 - there is one server
+        """Send a command that `pack` made; the callback gets the answer, or the exception in its place."""
         if not self.connected:
             callback(RedisDown(_NO_CONNECTION))
         else:
@@ -128,7 +136,7 @@ class Redis(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._out.append(packed)
 
-    def flushed(self) -> Pause[None]:
+    def flushed(self, tag: str) -> Pause[None]:  # noqa: ARG002 - there is one server
         """Wait until what was written has been handed to the kernel."""
         pause: Pause[None] = Pause()
         if self._out:
@@ -173,7 +181,7 @@ class Redis(asyncio.Protocol):
             try:
                 await self._connect()
             except (OSError, RedisDown, TimeoutError):
-                self._drop()
+                self.drop()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
@@ -182,58 +190,50 @@ class Redis(asyncio.Protocol):
                 await asyncio.sleep(_WATCH_EVERY_S)
                 # After a pause of this process, what has come is read before it is judged.
                 await asyncio.sleep(0)
-                self._give_up_when_late()
+                self.give_up_when_late()
 
     async def _connect(self) -> None:
         self._lost.clear()
         self._reader = hiredis.Reader()
-        address = self._address
-        tls = ssl.create_default_context() if address.scheme == "rediss" else None
-        host, port = address.hostname or "127.0.0.1", address.port or 6379
-        opening = self._loop.create_connection(lambda: self, host, port, ssl=tls)
+        self.address = await self._find()
+        tls = ssl.create_default_context() if self._url.tls else None
+        opening = self._loop.create_connection(lambda: self, *self.address, ssl=tls)
         await asyncio.wait_for(opening, 1.0)
-        for greeting in self._greetings():
+        for greeting in greetings(self._url):
             await self._greet(greeting)
-        before, self._server = self._server, await self._run_id()
+        before, self._server = self._server, await self._meet()
         if self._transport is None or self._lost.is_set():
             raise RedisDown(_NO_CONNECTION)
         self.connected = True
         self._on_open(self._server is not None and self._server == before)
 
-    async def _run_id(self) -> bytes | None:
+    async def _find(self) -> Address:
+        """Where to connect to."""
+        return self.address
+
+    async def _meet(self) -> Server | None:
         """Which server this is, None where it does not tell."""
         try:
-            told = await self._greet(("INFO", "server"))
+            return server_of(await self._greet(INTRODUCTION))
         except RedisRefused:
             return None
-        found = _RUN_ID.search(told) if isinstance(told, bytes) else None
-        return found[1] if found else None
 
-    async def _greet(self, greeting: tuple[str, ...]) -> Reply:
+    async def _greet(self, greeting: Greeting) -> Reply:
         future: asyncio.Future[Reply] = self._loop.create_future()
         self._write(lambda reply: _resolve(future, reply), pack(greeting))
         return await asyncio.wait_for(future, 1.0)
 
-    def _greetings(self) -> list[tuple[str, ...]]:
-        """What has to succeed before the connection is used; PING fails while Redis loads or cannot write."""
-        address = self._address
-        greetings: list[tuple[str, ...]] = []
-        if address.password:
-            user = (unquote(address.username),) if address.username else ()
-            greetings.append(("AUTH", *user, unquote(address.password)))
-        if address.path.strip("/"):
-            greetings.append(("SELECT", address.path.strip("/")))
-        return [*greetings, ("PING",)]
-
-    def _give_up_when_late(self) -> None:
+    def give_up_when_late(self) -> None:
+        """Fail what was asked too long ago, and the connection where nothing at all comes."""
         now = monotonic()
         asked = self._asked
         while asked and (asked[0][1].done or now - asked[0][0] > self._timeout_s):
             asked.popleft()[1].fail(RedisDown("Redis did not answer in time"))
         if self._waiting and now - self._spoke_at > max(_DEAD_S, self._timeout_s):
-            self._drop()
+            self.drop()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Give the connection up; what waits on it fails, and another one is made."""
         self.connected = False
         if self._transport is not None:
             self._transport.abort()

@@ -5,10 +5,12 @@ import socket
 from collections.abc import Collection
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ias.contract.addresses import Network, networks
+from ias.contract.crashpoints import checked
+from ias.contract.redis_url import checked_redis_url
 from ias_gateway.head import Bounds, hosts
 
 MOST_WORKERS = 256
@@ -19,7 +21,8 @@ class GatewaySettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="IAS_", frozen=True, extra="ignore")
 
-    redis_url: str = Field(pattern=r"^rediss?://[^/]")
+    redis_url: Annotated[str, AfterValidator(checked_redis_url)]
+    """Where Redis is: one server, a master that sentinels name, or a cluster; see docs/redis.md."""
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(default=8080, ge=1, le=65535)
     gateway_metrics_host: str = "127.0.0.1"
@@ -50,7 +53,8 @@ class GatewaySettings(BaseSettings):
     shed_lag_ms: int = Field(default=250, ge=1)
     """New requests are turned away while the event loop is later than this."""
     lease: int = Field(default=30, ge=2, le=300)
-    tick_ms: int = Field(default=250, ge=10, le=5000)
+    tick_ms: int = Field(default=200, ge=10, le=5000)
+    """Between two checkpoints of open streams: what a killed gateway leaves unbilled is at most this and its lateness."""
     first_token_timeout: float = Field(default=120, gt=0)
     idle_timeout: float = Field(default=60, gt=0)
     total_timeout: float = Field(default=900, gt=0)
@@ -60,8 +64,13 @@ class GatewaySettings(BaseSettings):
     """Between two looks at the health and load of a replica that has others beside it."""
     redis_timeout_ms: int = Field(default=250, ge=10, le=10_000)
     drain_timeout: float = Field(default=30, ge=0)
+    spool_dir: str = ""
+    """Folder for settlements that Redis does not take, on a disk of this machine that outlives the process; empty for
+    none. Gateways may share it: each has a file of its own, and takes over those of gateways that have ended."""
     access_log: bool = True
     log_level: str = "INFO"
+    crashpoint: Annotated[str, AfterValidator(checked)] = ""
+    """Where this process kills itself, for tests of faults alone; see docs/reliability.md."""
 
     def bounds(self, forms: Collection[bytes]) -> Bounds:
         """What clients may send; `forms` are the paths that take a form with a recording."""

@@ -16,6 +16,7 @@ FOLDS: dict[str, Callable[[float, float], float]] = {
     "ias_gateway_loop_lag_seconds": max,
     "ias_gateway_redis_up": min,
     "ias_gateway_replica_up": min,
+    "ias_gateway_shard_up": min,
 }
 """How gauges of several workers become one, where a sum would tell nothing."""
 

@@ -69,11 +69,15 @@ class UsageScanner:
         include_usage: the client asked for usage at the end, so the final event passes.
         continuous: the client asked for running usage too, so nothing is removed.
         choices: how many answers there are; vLLM's running usage is of one choice each, only the final one of all.
+        prompts: how many prompts they answer, each as many times; running usage is of the choice's prompt alone.
     """
 
-    __slots__ = ("_before", "_by_choice", "_include", "_keep", "_last", "_rest", "_tokens", "done", "error", "events")
+    __slots__ = (
+        *("_before", "_by_choice", "_by_prompt", "_include", "_keep", "_last", "_rest", "_times", "_tokens"),
+        *("done", "error", "events"),
+    )
 
-    def __init__(self, *, include_usage: bool, continuous: bool, choices: int = 1) -> None:
+    def __init__(self, *, include_usage: bool, continuous: bool, choices: int = 1, prompts: int = 1) -> None:
         self.done = False
         """Whether `[DONE]` has passed."""
         self.error: bytes | None = None
@@ -85,6 +89,8 @@ class UsageScanner:
         self._last: bytes | None = None
         self._before: bytes | None = None
         self._by_choice: dict[int, int] | None = {} if choices > 1 else None
+        self._by_prompt: dict[int, int] = {}
+        self._times = max(1, choices // prompts)
         self._tokens: Tokens | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -131,8 +137,10 @@ class UsageScanner:
             prompt, completion, cached = event.usage.tokens
             for choice in event.choices:
                 by_choice[choice.index] = max(by_choice.get(choice.index, 0), completion)
-            total = sum(by_choice.values()) if event.choices else completion
-            self._note(Usage(prompt, total, Details(cached)))
+                self._by_prompt[choice.index // self._times] = prompt
+            if event.choices:
+                prompt, completion = sum(self._by_prompt.values()), sum(by_choice.values())
+            self._note(Usage(prompt, completion, Details(cached)))
 
     def _note(self, usage: Usage) -> None:
         before = self._tokens or (0, 0, 0)

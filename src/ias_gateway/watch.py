@@ -8,21 +8,16 @@ import asyncio
 import re
 from random import uniform
 
+from ias_gateway.inquiry import Unanswered, answer_to
 from ias_gateway.routing import Replica, Routing
 from ias_gateway.telemetry import Log, Metrics
-from ias_gateway.upstream import Connection
 
 ANSWER_WITHIN_S = 2.0
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _OK = 200
 _JITTER = 0.75, 1.25
 """Gateways that started together do not look together."""
 _UNDER_WAY = re.compile(rb"^vllm:num_requests_(?:running|waiting)(?:\{[^\r\n]*\})? ([0-9.eE+]+)", re.MULTILINE)
 """vLLM has a line of each for every engine core behind the port."""
-
-
-class Unanswered(Exception):
-    """A replica did not answer a question about itself; the text says why."""
 
 
 async def watch(routing: Routing, interval_s: float, metrics: Metrics, log: Log) -> None:
@@ -62,56 +57,8 @@ def requests_under_way(exposition: bytes) -> int:
 
 async def _ask(replica: Replica) -> int:
     """Requests under way on a healthy replica."""
-    status, _ = await _get(replica, b"/health")
+    status, _ = await answer_to(replica.pool, replica.pool.question(b"/health"))
     if status != _OK:
         raise Unanswered(f"/health answers {status}")
-    status, exposition = await _get(replica, b"/metrics")
+    status, exposition = await answer_to(replica.pool, replica.pool.question(b"/metrics"))
     return requests_under_way(exposition) if status == _OK else 0
-
-
-async def _get(replica: Replica, path: bytes) -> tuple[int, bytes]:
-    while True:
-        connection = await replica.pool.acquire()
-        answer = _Answer(connection)
-        stale = connection.reused
-        try:
-            connection.send(answer, replica.pool.question(path))
-            return await answer.done
-        except Unanswered:
-            if not stale or answer.status:
-                raise
-            # The replica had closed the connection while it was idle, which says nothing of the replica.
-        finally:
-            answer.leave()
-
-
-class _Answer:
-    """Collects an answer: its status and body."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.done: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
-        self.status = 0
-        self._connection = connection
-        self._body = bytearray()
-
-    def head(self, status: int) -> None:
-        self.status = status
-
-    def data(self, data: bytes, *, last: bool) -> None:  # noqa: ARG002 - `end` follows
-        self._body += data
-        if len(self._body) > MAX_ANSWER_BYTES:
-            self._connection.abandon()
-            self.failed("it answers without end")
-
-    def end(self) -> None:
-        if not self.done.done():
-            self.done.set_result((self.status, bytes(self._body)))
-
-    def failed(self, reason: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(Unanswered(reason))
-
-    def leave(self) -> None:
-        """Wait no longer."""
-        if not self.done.done() or self.done.cancelled():
-            self._connection.abandon()

@@ -143,14 +143,20 @@ def product(
     redis_url: str,
     amqp_url: str | None = None,
     settings: Mapping[str, str] | None = None,
+    *,
+    apart: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Product]:
-    """The product, running and ready; every process is ended by its pid."""
+    """The product, running and ready; every process is ended by its pid.
+
+    `settings` are every process's, `apart` those of one, by its name.
+    """
     env = _environment(database_url, redis_url, amqp_url) | dict(settings or {})
     whole = Product(folder, env)
     migrated = whole.ias("ias", "migrate", "up")
     if migrated.returncode:
         raise NotReady(f"ias migrate up: {migrated.stdout}\n{migrated.stderr}")
     for process in _processes(whole):
+        process.env = {**process.env, **(apart or {}).get(process.name, {})}
         whole.processes[process.name] = process
     try:
         for process in whole.processes.values():
@@ -181,6 +187,14 @@ def _environment(database_url: str, redis_url: str, amqp_url: str | None) -> dic
         "IAS_SHED_LAG_MS": "10000",
         "IAS_BCRYPT_COST": "4",
     }
+
+
+def gateway_process(whole: Product, name: str, env: Mapping[str, str]) -> Process:
+    """A gateway beside the first one, on ports of its own."""
+    port, metrics = str(free_port()), str(free_port())
+    own = {"IAS_GATEWAY_PORT": port, "IAS_GATEWAY_METRICS_PORT": metrics}
+    probe = f"http://127.0.0.1:{metrics}/ready"
+    return Process(name, (str(BIN / "ias-gateway"),), {**whole.env, **env, **own}, whole.folder, probe)
 
 
 def engine_process(whole: Product, name: str, ports: tuple[int, int]) -> Process:

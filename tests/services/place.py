@@ -27,6 +27,14 @@ class Place:
     epmd: Path | None
     timescale: bool
     root: Path | None
+    redis_user: str = "root"
+
+    @property
+    def faketime(self) -> Path | None:
+        """The library that gives a program another clock, where it is installed."""
+        root = self.root or Path("/")
+        found = next(root.glob("usr/lib/*/faketime/libfaketime.so.1"), None)
+        return None if found is None else Path("/") / found.relative_to(root)
 
     def inside(self, home: Path) -> Path:
         """What the program calls the folder that we call `home`."""

@@ -1,6 +1,7 @@
 """What the environment says about the services of a test run."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +16,8 @@ class RigSettings(BaseSettings):
     redis_url: str | None = Field(default=None, alias="IAS_TEST_REDIS_URL")
     amqp_url: str | None = Field(default=None, alias="IAS_TEST_AMQP_URL")
     management_url: str | None = Field(default=None, alias="IAS_TEST_RABBITMQ_MANAGEMENT_URL")
+    redis_kind: Literal["one", "cluster"] = Field(default="one", alias="IAS_TEST_REDIS_KIND")
+    """What the shared Redis of the gateway's tests is."""
     world: str | None = Field(default=None, alias="IAS_TEST_WORLD")
     cache_home: Path = Field(default=Path("~/.cache"), alias="XDG_CACHE_HOME")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tests.services import embedded, engine, rabbitmq, trixie
+from tests.services import embedded, engine, rabbitmq, roots
 from tests.services.containers import IMAGES, management_url, postgres_container, rabbitmq_container, redis_container
 from tests.services.locks import locked
 from tests.services.place import Place
@@ -16,7 +16,9 @@ from tests.services.service import Part, Service
 from tests.services.settings import SETTINGS
 
 Say = Callable[[str], None]
-NAMES = ("containers", "trixie", "embedded")
+BEST = ("containers", "trixie", "embedded")
+"""In the order in which a run looks; the others are had by their names alone."""
+NAMES = (*BEST, *(name for name in roots.RECIPES if name not in BEST))
 
 
 class NoSuchWorld(RuntimeError):
@@ -101,12 +103,12 @@ def _named(wanted: str, folder: Path, say: Say) -> World:
 
 def _best(folder: Path, say: Say) -> tuple[World, list[str]]:
     refused: list[str] = []
-    for name in NAMES[:-1]:
+    for name in BEST[:-1]:
         why_not = _why_not(name)
         if why_not is None:
             try:
                 return _open(name, folder, say, refused), refused
-            except (engine.NoImage, trixie.RootNotBuilt) as error:
+            except (engine.NoImage, roots.RootNotBuilt) as error:
                 say(str(error))
                 why_not = str(error).splitlines()[0]
         refused.append(why_not)
@@ -114,15 +116,19 @@ def _best(folder: Path, say: Say) -> tuple[World, list[str]]:
 
 
 def _why_not(name: str) -> str | None:
-    return {"containers": engine.why_not, "trixie": trixie.why_not}.get(name, lambda: None)()
+    if name in roots.RECIPES:
+        return roots.why_not(name)
+    return engine.why_not() if name == "containers" else None
 
 
 def _open(name: str, folder: Path, say: Say, refused: Sequence[str]) -> World:
     if name == "containers":
         engine.fetch(IMAGES.values(), say)
         return ContainerWorld()
-    if name == "trixie":
-        return PrivateWorld(trixie.prepare(say), {})
+    if name in roots.RECIPES:
+        place = roots.prepare(name, say)
+        missing = {} if place.timescale else {"timescale": f"no TimescaleDB: the world {name} has the plain PostgreSQL"}
+        return PrivateWorld(place, missing)
     why = "; ".join(("the embedded wheels hold none", *refused))
     missing = {"rabbitmq": f"no RabbitMQ: {why}", "timescale": f"no TimescaleDB: {why}"}
     return PrivateWorld(embedded.prepare(folder), missing)

@@ -1,10 +1,11 @@
 """What the processes mount of analytics."""
 
+from ias.analytics.quarantine.queries import QUARANTINE
 from ias.analytics.usage.api import UsageApi
 from ias.analytics.usage.clock import forget, open_months
 from ias.analytics.usage.consumer import INTAKE
-from ias.analytics.usage.queries import settled
+from ias.analytics.usage.queries import daily, seen, settled, totals
 
-__all__ = ["INTAKE", "controllers", "forget", "open_months", "settled"]
+__all__ = ["INTAKE", "QUARANTINE", "controllers", "daily", "forget", "open_months", "seen", "settled", "totals"]
 
 controllers = (UsageApi,)

@@ -22,6 +22,7 @@ class Models(Table, tablename="models", schema="billing", db=ENGINE):
     max_output_tokens = Integer()
     tenant_salt = Boolean(default=True)
     image_tokens = Integer(default=0)
+    prompt_overhead = Integer(default=0)
     created_at = Timestamptz()
     updated_at = Timestamptz()
     removed_at = Timestamptz(null=True, default=None)
@@ -88,6 +89,7 @@ class Limits(Table, tablename="limits", schema="billing", db=ENGINE):
     user_concurrency = Integer(null=True, default=None)
     min_output_tokens = Integer()
     max_output_tokens = Integer(null=True, default=None)
+    mode = Text(default="strict")
     ceiling = JSONB()
     updated_at = Timestamptz()
 

@@ -14,6 +14,7 @@ from ias.contract.answers import (
     Admitted,
     BadKey,
     Duplicate,
+    Near,
     NoImages,
     NotReady,
     OverBudget,
@@ -32,12 +33,14 @@ from ias.contract.answers import (
     read_reserve,
     text,
 )
+from ias.contract.ticked import Ticked, read_tick
 
 __all__ = (
     "LIBRARY",
     "LIBRARY_VERSION",
     "LIBRARY_VERSION_CALL",
     "NOT_ASKED",
+    "NO_GUESS",
     "NO_OUTPUT",
     "NO_TOKENS",
     "PROJECTION_KEY",
@@ -47,6 +50,7 @@ __all__ = (
     "BadKey",
     "Command",
     "Duplicate",
+    "Near",
     "NoImages",
     "NotReady",
     "OverBudget",
@@ -56,6 +60,7 @@ __all__ = (
     "Reply",
     "Standing",
     "Suspended",
+    "Ticked",
     "TooLarge",
     "UnknownModel",
     "blob",
@@ -70,6 +75,8 @@ __all__ = (
     "read_limits",
     "read_refusal",
     "read_reserve",
+    "read_tick",
+    "reassert",
     "reserve",
     "restore",
     "revoke",
@@ -93,12 +100,15 @@ PROJECTION_KEY = "ias:projection"
 NO_OUTPUT = -1
 NO_TOKENS = -2
 NOT_ASKED = 0
+NO_GUESS = -1
 
 
-class Ask(msgspec.Struct, frozen=True, gc=False):
+class Ask(msgspec.Struct, gc=False):
     """What a request wants to hold: `prompt` tokens at most, `n` times `output` (a limit or one of NO_…, NOT_ASKED).
 
-    `images` are held beside the prompt, each as the tokens that the model's route says.
+    `images` are held beside the prompt, each as the tokens that the model's route says, and so is what its template
+    adds to each of the `prompts`. `guess` is what the prompt is held as where the organisation's policy says so; with
+    it, an upper bound that does not fit into the budget is answered with `Near`.
     """
 
     model: str
@@ -108,6 +118,8 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     endpoint: str
     streamed: bool
     images: int = 0
+    prompts: int = 1
+    guess: int = NO_GUESS
 
 
 def slot(tag: str) -> str:
@@ -123,6 +135,9 @@ def outbox(tag: str) -> str:
 def reserve(tag: str, fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, int]) -> Command:
     """Hold tokens for a request. `holder` is the gateway's name and the lease in seconds."""
     gateway, lease = holder
+    more: Command = ()
+    if ask.guess >= 0 or ask.prompts != 1:
+        more = ("" if ask.guess < 0 else ask.guess, ask.prompts) if ask.prompts != 1 else (ask.guess,)
     return (
         "FCALL",
         "ias_reserve",
@@ -139,12 +154,24 @@ def reserve(tag: str, fingerprint: str, request_id: str, ask: Ask, holder: tuple
         ask.endpoint,
         1 if ask.streamed else 0,
         ask.images,
+        *more,
     )
 
 
 def tick(tag: str, lease: int, checkpoints: Sequence[Argument]) -> Command:
     """Extend leases; `checkpoints` is flat: request id, prompt, completion, cached tokens of each request."""
     return ("FCALL", "ias_tick", 1, slot(tag), lease, *checkpoints)
+
+
+def reassert(tag: str, request_id: str, record: Sequence[Argument], holder: tuple[str, int]) -> Command:
+    """Put back what Redis lost of a request under way, unless it knows of it.
+
+    `record` is what was held: tokens, month, user, output limit; prompt, completion and cached tokens so far; key's id,
+    fingerprint, model, its id, endpoint, 1 for a stream, and when it began in Unix microseconds.
+    """
+    gateway, lease = holder
+    held, period, user, *rest = record
+    return ("FCALL", "ias_reassert", 1, slot(tag), request_id, lease, held, period, user, gateway, *rest)
 
 
 def settle(tag: str, request_id: str, tokens: tuple[int, int, int], ending: tuple[str, bool], facts: bytes) -> Command:
@@ -191,10 +218,13 @@ def project(tag: str, section: str, version: int, fields: Mapping[str, Argument]
     return ("FCALL", "ias_project", 1, slot(tag), section, version, *flat)
 
 
-def restore(tag: str, period: str, used: int, by_user: Mapping[str, int]) -> Command:
-    """Put the ledger's sums of a month under what Redis holds of it."""
+def restore(tag: str, period: str, seen: int, used: int, by_user: Mapping[str, int]) -> Command:
+    """Say what of a month is used, where it was lost and Redis still says `seen`.
+
+    Answers 1; 0 where Redis knows; -1 where it says something else by now.
+    """
     flat = [part for pair in by_user.items() for part in pair]
-    return ("FCALL", "ias_restore", 1, slot(tag), period, used, *flat)
+    return ("FCALL", "ias_restore", 1, slot(tag), period, seen, used, *flat)
 
 
 def complete(tag: str) -> Command:

@@ -7,13 +7,18 @@ import msgspec
 
 Reply = Sequence[object]
 _ENTRY = 2
-_STANDING = 6
+_STANDING = 7
 _UNLIMITED = 8
-"""How long the answer to `reserve` is where no rate is limited."""
+"""How long the answer to `reserve` is where no rate is limited, and the whole prompt is held."""
+_RISK = 14
+_RATES = 6
 
 
 class Rate(msgspec.Struct, frozen=True, gc=False):
-    """A rate limit as seen after this request; `limit` -1 where there is none. `reset_ms` is until it is full again."""
+    """A rate limit as seen after this request; `limit` is how many may come at once, -1 where there is none.
+
+    `remaining` never says more, and `reset_ms` (until it is whole again) never less than is true.
+    """
 
     limit: int
     remaining: int
@@ -24,7 +29,10 @@ NO_RATE = Rate(-1, -1, 0)
 
 
 class Admitted(msgspec.Struct, frozen=True, gc=False):
-    """The request holds its tokens. `output` is the output limit granted, perhaps less than was asked."""
+    """The request holds its tokens. `output` is the output limit granted, perhaps less than was asked.
+
+    `risk` is how many tokens less the prompt holds than it could have: 0 where it holds its upper bound.
+    """
 
     org: str
     user: str
@@ -35,6 +43,13 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
     held: int
     requests: Rate
     tokens: Rate
+    risk: int = 0
+
+
+class Near(msgspec.Struct, frozen=True, gc=False):
+    """The upper bound of the prompt does not fit in the budget: count the prompt, and ask again without a guess."""
+
+    route: bytes
 
 
 class BadKey(msgspec.Struct, frozen=True):
@@ -79,12 +94,20 @@ class OverBudget(msgspec.Struct, frozen=True):
 
 
 class OverRate(msgspec.Struct, frozen=True):
-    """Too fast: `kind` is requests, tokens or concurrency; come back after `wait_ms`."""
+    """Too fast: `kind` is requests, tokens or concurrency; come back after `wait_ms`, when all buckets have room.
+
+    Attributes:
+        limit: requests a second, tokens a minute, or requests at once; 0 lets nothing in, however long one waits.
+        requests: the narrower bucket of requests as it is now.
+        tokens: the narrower bucket of tokens as it is now.
+    """
 
     kind: str
     scope: str
-    rate: Rate
+    limit: int
     wait_ms: int
+    requests: Rate = NO_RATE
+    tokens: Rate = NO_RATE
 
 
 class TooLarge(msgspec.Struct, frozen=True):
@@ -95,7 +118,10 @@ class TooLarge(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """One limit and what is used and held of it; `limit` -1 where there is none, `reset_ms` until it is whole again."""
+    """One limit and what is used and held of it; `limit` -1 where there is none, `reset_ms` until it is whole again.
+
+    `rate` is what comes back each second (requests) or minute (tokens), -1 for what does not come back by itself.
+    """
 
     kind: str
     scope: str
@@ -103,13 +129,23 @@ class Standing(msgspec.Struct, frozen=True):
     used: int
     held: int
     reset_ms: int
+    rate: int
 
 
-Refused = BadKey | NotReady | Suspended | UnknownModel | NoImages | Duplicate | OverBudget | OverRate | TooLarge
+Refused = BadKey | NotReady | Suspended | UnknownModel | NoImages | Duplicate | Near | OverBudget | OverRate | TooLarge
+
+_PLAIN: dict[str, Refused] = {
+    "key": BadKey(),
+    "not_ready": NotReady(unknown_org=False),
+    "unknown_org": NotReady(unknown_org=True),
+    "images": NoImages(),
+    "duplicate": Duplicate(),
+}
+"""Refusals that say no more than what they are."""
 
 
 def read_reserve(reply: Reply) -> Admitted | Refused:
-    """What `reserve` answered."""
+    """What `reserve` answered; `Near` only where there was a guess."""
     if reply[0] != b"ok":
         return read_refusal(reply)
     texts, numbers = cast("Sequence[bytes]", reply), cast("Sequence[int]", reply)
@@ -124,17 +160,18 @@ def read_reserve(reply: Reply) -> Admitted | Refused:
         numbers[7],
         Rate(*numbers[8:11]) if limited else NO_RATE,
         Rate(*numbers[11:14]) if limited else NO_RATE,
+        numbers[_RISK] if len(reply) > _RISK else 0,
     )
 
 
-def read_limits(reply: Reply) -> tuple[str, tuple[Standing, ...]] | Refused:
-    """What `limits` answered: the month, and each limit."""
+def read_limits(reply: Reply) -> tuple[str, int, tuple[Standing, ...]] | Refused:
+    """What `limits` answered: the month, Redis's clock in Unix milliseconds, and each limit."""
     if reply[0] != b"ok":
         return read_refusal(reply)
     parts = [text(part) for part in reply[3:]]
     rows = (parts[start : start + _STANDING] for start in range(0, len(parts), _STANDING))
     standings = (Standing(kind, scope, *map(int, numbers)) for kind, scope, *numbers in rows)
-    return text(reply[1]), tuple(standings)
+    return text(reply[1]), int(text(reply[2])), tuple(standings)
 
 
 def entry_of(reply: Reply) -> str:
@@ -150,17 +187,13 @@ def read_refusal(reply: Reply) -> Refused:
     """
     kind, rest = text(reply[0]), reply[1:]
     match kind:
-        case "key":
-            return BadKey()
-        case "not_ready" | "unknown_org":
-            return NotReady(unknown_org=kind == "unknown_org")
         case "model":
             names = rest[0] if isinstance(rest[0], (list, tuple)) else ()
             return UnknownModel(models=tuple(sorted(text(name) for name in names)))
-        case "images":
-            return NoImages()
-        case "duplicate":
-            return Duplicate()
+        case "near":
+            return Near(blob(rest[0]))
+        case _ if kind in _PLAIN:
+            return _PLAIN[kind]
         case _:
             return _read_limit(kind, [text(part) for part in rest])
 
@@ -171,8 +204,9 @@ def _read_limit(kind: str, rest: list[str]) -> Refused:
             return Suspended(scope=scope)
         case "budget", [scope, limit, used, held, period, now]:
             return OverBudget(scope, int(limit), int(used), int(held), period, int(now))
-        case "rate", [what, scope, limit, left, wait, reset]:
-            return OverRate(what, scope, Rate(int(limit), int(left), int(reset)), int(wait))
+        case "rate", [what, scope, limit, wait, *rates] if len(rates) == _RATES:
+            requests, tokens = Rate(*map(int, rates[:3])), Rate(*map(int, rates[3:]))
+            return OverRate(what, scope, int(limit), int(wait), requests, tokens)
         case "too_large", [limit, prompt]:
             return TooLarge(int(limit), int(prompt))
         case _:

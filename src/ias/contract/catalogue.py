@@ -15,6 +15,7 @@ class ModelRoute(msgspec.Struct, frozen=True, kw_only=True):
         max_output_tokens: output limit injected where the caller gives none.
         tenant_salt: whether the engine's prefix cache is separated by organisation (`cache_salt`).
         image_tokens: what an image is held as until its tokens are known; 0: the model takes no images.
+        prompt_overhead: tokens at most that the model's template adds to a prompt of its own accord.
         created: when it was put into the catalogue, in Unix seconds.
     """
 
@@ -26,6 +27,7 @@ class ModelRoute(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int = 1024
     tenant_salt: bool = True
     image_tokens: int = 0
+    prompt_overhead: int = 0
     created: int = 0
 
 

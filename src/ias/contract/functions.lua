@@ -2,14 +2,16 @@
 -- Admission and accounting of one organisation, atomic. Every call names one key, {o:<tag>}; all others share its slot.
 --
 --   {o:T}:k:<sha256>    hash    a key: v st kid uid exp
---   {o:T}:v             hash    version of each projected section, `complete`, and `stamp`, new with each projection
+--   {o:T}:v             hash    version of each projected section, `complete`, `stamp`, new with each projection, and
+--                               `epoch`, set by the first tick: where it changes, all that was here has been lost
 --   {o:T}:org           hash    id st, x:<user> for each suspended user
---   {o:T}:pol           hash    limits: tokens udef u:<user> rps burst tpm conc urps uburst utpm uconc floor; -1 is "none"
+--   {o:T}:pol           hash    limits: tokens udef u:<user> rps burst tpm conc urps uburst utpm uconc floor cap; -1 is
+--                               "none"; estimate: 1 where prompts are held as estimated, not as their upper bound
 --   {o:T}:routes        hash    public model name -> route (JSON)
---   {o:T}:bud:<YYYYMM>  hash    used resv, and u:<user> r:<user> of each user
+--   {o:T}:bud:<YYYYMM>  hash    used resv, and u:<user> r:<user> of each user; full f:<user> ends: see note_end
 --   {o:T}:resv          zset    request -> lease deadline, Unix seconds
 --   {o:T}:r:<request>   string  reservation, then tombstone for 48 h (MessagePack, see OPEN and DONE)
---   {o:T}:g             hash    theoretical arrival times (GCRA), microseconds: r r:<user> t t:<user>; l:<user> under way
+--   {o:T}:g             hash    theoretical arrival times (GCRA), microseconds (see `debt`): r r:<user> t t:<user>; l:<user> under way
 --   {o:T}:out           stream  outbox
 --
 -- Numbers are integers (exact below 2^53). Time and month are this server's, in UTC.
@@ -21,9 +23,9 @@ local NO_TOKENS = -2
 
 -- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway.
 local OPEN = { est = 1, per = 2, uid = 3, gw = 4, out = 5, pt = 6, ct = 7, ca = 8, kid = 9, fp = 10, model = 11, mid = 12,
-  ep = 13, streamed = 14, t0 = 15 }
+  ep = 13, streamed = 14, t0 = 15, slots = 16 }
 -- A tombstone begins with false where a reservation has its tokens; spt, sct, sca are what was settled.
-local DONE = { per = 2, uid = 3, gw = 4, spt = 5, sct = 6, sca = 7, line = 8, entry = 9 }
+local DONE = { per = 2, uid = 3, gw = 4, spt = 5, sct = 6, sca = 7, line = 8, entry = 9, t0 = 10 }
 
 local function int(x) return string.format('%.0f', x) end
 
@@ -54,7 +56,8 @@ end
 -- decoding of its route; a projection has another stamp, and a Redis that lost its data has none.
 local remembered, count = {}, 0
 
-local POLICY = { 'tokens', 'udef', 'rps', 'burst', 'tpm', 'conc', 'urps', 'uburst', 'utpm', 'uconc', 'floor', 'cap' }
+local POLICY = { 'tokens', 'udef', 'rps', 'burst', 'tpm', 'conc', 'urps', 'uburst', 'utpm', 'uconc', 'floor', 'cap',
+  'estimate' }
 
 local function read_projection(P, stamp)
   local org = redis.call('HMGET', P .. ':org', 'id', 'st')
@@ -73,7 +76,7 @@ local function read_projection(P, stamp)
     local info = cjson.decode(routes[i + 1])
     read.models[#read.models + 1] = routes[i]
     read.routes[routes[i]] = { json = routes[i + 1], model_id = info.model_id, cap = info.max_output_tokens or 1024,
-      context = info.context_length or 8192, image_tokens = info.image_tokens or 0 }
+      context = info.context_length or 8192, image_tokens = info.image_tokens or 0, overhead = info.prompt_overhead or 0 }
   end
   return read
 end
@@ -111,33 +114,65 @@ local function user_budget(P, org, uid)
   return own and tonumber(own) or org.udef
 end
 
--- Generic cell rate algorithm (ITU-T I.371). Answers: admitted, new arrival time, units left, µs until full, µs to wait.
-local function gcra(tat, us, interval, burst, cost)
-  tat = math.max(tonumber(tat) or 0, us)
-  local after = tat + interval * cost
-  local span = interval * burst
-  local wait = after - span - us
-  if wait > 0 then return false, tat, math.max(0, math.floor((us + span - tat) / interval)), tat - us, wait end
-  return true, after, math.floor((us + span - after) / interval), after - us, 0
+local SECOND, MINUTE = 1000000, 60000000
+
+-- Generic cell rate algorithm (ITU-T I.371) in whole numbers: what a bucket holds is counted in units times the µs of its
+-- period, so that a seventh of a second is no fraction. An arrival time is in µs and, behind a colon, has what is left over.
+local function debt(arrival, us, rate)
+  if not arrival then return 0 end
+  local whole, rest = tonumber(arrival), 0
+  if not whole then
+    local colon = arrival:find(':', 1, true)
+    whole, rest = tonumber(arrival:sub(1, colon - 1)), tonumber(arrival:sub(colon + 1))
+  end
+  if whole < us then return 0 end
+  return (whole - us) * rate + math.min(rest, rate)
 end
 
--- The narrower of organisation's and user's bucket speaks for the answer's headers.
-local function buckets(us, kind, cost, org, user)
-  local worst = { limit = -1, left = -1, reset = 0 }
-  local writes = {}
-  for _, b in ipairs({ org, user }) do
-    if b.rate == 0 then return nil, { 'rate', kind, b.scope, '0', '0', '60000', '60000' } end
-    if b.rate > 0 then
-      local ok, tat, left, reset, wait = gcra(b.tat, us, 1000000 / b.per_s, b.burst, cost)
-      if not ok then
-        return nil, { 'rate', kind, b.scope, int(b.rate), int(left), int(math.ceil(wait / 1000)), int(math.ceil(reset / 1000)) }
-      end
-      writes[#writes + 1] = b.field
-      writes[#writes + 1] = int(tat)
-      if worst.left < 0 or left < worst.left then worst = { limit = b.rate, left = left, reset = reset } end
+local function arrival(held, us, rate)
+  local whole = math.floor(held / rate)
+  local rest = math.max(0, held - whole * rate)
+  return rest == 0 and int(us + whole) or int(us + whole) .. ':' .. int(rest)
+end
+
+-- A bucket that lets in `rate` a period and `size` at once: what it holds, with `cost` too, and µs until that fits.
+local function bucket(scope, field, rate, period, size, tat, us, cost)
+  if rate < 0 then return nil end
+  local b = { scope = scope, field = field, rate = rate, period = period, size = rate == 0 and 0 or math.max(1, size) }
+  b.held = rate == 0 and 0 or debt(tat, us, rate)
+  b.after = b.held + cost * period
+  b.wait = 0
+  if cost > 0 then b.wait = rate == 0 and MINUTE or math.max(0, math.ceil((b.after - b.size * period) / rate)) end
+  return b
+end
+
+-- The buckets of a caller: requests of organisation and user, tokens of both; nil where there is no limit.
+local function buckets(org, uid, g, us, est)
+  return { bucket('organisation', 'r', org.rps, SECOND, org.burst, g[1], us, 1),
+    bucket('user', 'r:' .. uid, org.urps, SECOND, org.uburst, g[2], us, 1),
+    bucket('organisation', 't', org.tpm, MINUTE, org.tpm, g[3], us, est),
+    bucket('user', 't:' .. uid, org.utpm, MINUTE, org.utpm, g[4], us, est) }
+end
+
+-- What is left in a bucket that holds so much, and ms until it is full: never more, never sooner than is true.
+local function room(b, held)
+  if b.rate == 0 then return 0, MINUTE / 1000 end
+  return math.max(0, b.size - math.ceil(held / b.period)), math.ceil(held / b.rate / 1000)
+end
+
+-- Appends what headers tell of a kind: the size of the narrower bucket, what is left, ms until it is full.
+local function tell(answer, org, user, state)
+  local limit, left, reset = -1, -1, 0
+  if org then limit, left, reset = org.size, room(org, org[state]) end
+  if user then
+    local user_left, user_reset = room(user, user[state])
+    if limit < 0 or user_left < left or (user_left == left and user_reset > reset) then
+      limit, left, reset = user.size, user_left, user_reset
     end
   end
-  return worst, writes
+  local n = #answer
+  answer[n + 1], answer[n + 2], answer[n + 3] = limit, left, reset
+  return answer
 end
 
 -- What is left of a budget that is `limit` tokens a month; -1 is no budget.
@@ -146,21 +181,32 @@ local function remainder(limit, used, held)
   return limit - used - held
 end
 
-local NO_LIMIT = { limit = -1, left = -1, reset = 0 }
+local UNLIMITED = { writes = {} }
 
--- Takes a request and `est` tokens out of the buckets. Answers what headers tell and what is to be written, or the refusal.
+-- Takes a request and `est` tokens out of the buckets: what is to be written, what headers tell, and the tokens' slots
+-- (rate and end of each), which a refund goes by. Or nil and the refusal of the bucket that makes the caller wait longest.
 local function take(us, org, uid, est, g)
-  if org.rps < 0 and org.urps < 0 and org.tpm < 0 and org.utpm < 0 then return NO_LIMIT, NO_LIMIT, {} end
-  local requests, rw = buckets(us, 'requests', 1,
-    { scope = 'organisation', rate = org.rps, per_s = org.rps, burst = org.burst, tat = g[1], field = 'r' },
-    { scope = 'user', rate = org.urps, per_s = org.urps, burst = org.uburst, tat = g[2], field = 'r:' .. uid })
-  if not requests then return nil, rw end
-  local tokens, tw = buckets(us, 'tokens', est,
-    { scope = 'organisation', rate = org.tpm, per_s = org.tpm / 60, burst = org.tpm, tat = g[3], field = 't' },
-    { scope = 'user', rate = org.utpm, per_s = org.utpm / 60, burst = org.utpm, tat = g[4], field = 't:' .. uid })
-  if not tokens then return nil, tw end
-  for i = 1, #tw do rw[#rw + 1] = tw[i] end
-  return requests, tokens, rw
+  if org.rps < 0 and org.urps < 0 and org.tpm < 0 and org.utpm < 0 then return UNLIMITED end
+  local all = buckets(org, uid, g, us, est)
+  local last, wait = 0, 0
+  for i = 1, 4 do
+    if all[i] and all[i].wait > wait then last, wait = i, all[i].wait end
+  end
+  if last > 0 then
+    local refusal = { 'rate', last < 3 and 'requests' or 'tokens', all[last].scope, all[last].rate, math.ceil(wait / 1000) }
+    return nil, tell(tell(refusal, all[1], all[2], 'held'), all[3], all[4], 'held')
+  end
+  local writes, slots = {}, { 0, 0, 0, 0 }
+  for i = 1, 4 do
+    local b = all[i]
+    if b and b.after > b.held then
+      writes[#writes + 1] = b.field
+      writes[#writes + 1] = arrival(b.after, us, b.rate)
+      if i > 2 then slots[2 * i - 5], slots[2 * i - 4] = b.rate, us + math.ceil(b.after / b.rate) end
+    end
+  end
+  return { writes = writes, told = tell(tell({}, all[1], all[2], 'after'), all[3], all[4], 'after'),
+    slots = (slots[1] > 0 or slots[3] > 0) and slots or nil }
 end
 
 -- The output limit that a request may have by the route and the tokens of a minute; nil and the refusal where none fits.
@@ -171,7 +217,7 @@ local function output(org, route, prompt, n, asked)
   local out = asked > 0 and asked or math.max(1, math.min(cap, route.context - 1))
   if asked < 0 then out = 0 end
   for _, rate in ipairs({ org.tpm, org.utpm }) do
-    if rate >= 0 and prompt + n * out > rate then
+    if rate >= 0 and prompt + n * math.min(out, route.context) > rate then
       out = math.floor((rate - prompt) / n)
       if asked < 0 or out < 1 then return nil, { 'too_large', int(rate), int(prompt) } end
     end
@@ -179,7 +225,7 @@ local function output(org, route, prompt, n, asked)
   return out
 end
 
-local function crowded(scope, limit) return { 'rate', 'concurrency', scope, int(limit), '0', '1000', '1000' } end
+local function crowded(scope, limit) return { 'rate', 'concurrency', scope, limit, 1000, -1, -1, 0, -1, -1, 0 } end
 
 local function again(org, route, uid, kid, gateway, record)
   local r = cmsgpack.unpack(record)
@@ -187,9 +233,23 @@ local function again(org, route, uid, kid, gateway, record)
   return { 'ok', org.id, uid, kid, route.json, r[OPEN.per], r[OPEN.out], r[OPEN.est] }
 end
 
+-- Notes, once for each amount, that a budget is used up: what is left is too little even with nothing else under way.
+-- `full` is that amount of the organisation's budget, f:<user> of a user's, and `ends` how often this was noted.
+local function note_end(bk, field, limit, left, least, noted)
+  if left >= least or tonumber(noted or -1) == limit then return end
+  redis.call('HSET', bk, field, int(limit))
+  redis.call('HINCRBY', bk, 'ends', 1)
+end
+
+-- Whether an exact count of the prompt may help where its upper bound does not fit: few tokens are longer than 64 bytes.
+local function countable(ask, left)
+  return ask.guess and left >= ask.prompt / 64 + (ask.output < 0 and 0 or ask.n)
+end
+
 -- What a request may have: a reservation that fits, not yet written, and the rest of the answer; or nil and the refusal.
 local function fit(P, org, route, ask, uid, sec, us)
   local prompt, n, asked = ask.prompt, ask.n, ask.output
+  if org.estimate == 1 and ask.guess and ask.guess < prompt then prompt = ask.guess end
   local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
   local live = tonumber(g[5] or 0)
   if org.conc >= 0 and redis.call('ZCARD', P .. ':resv') >= org.conc then return nil, crowded('organisation', org.conc) end
@@ -199,29 +259,36 @@ local function fit(P, org, route, ask, uid, sec, us)
   if not out then return nil, refusal end
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
-  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, 'base')
+  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, 'base', 'full', 'f:' .. uid)
   for i = 1, 4 do bud[i] = tonumber(bud[i] or 0) end
   local scope, limit, used, held = 'organisation', org.tokens, bud[1], bud[2]
   local left, user_tokens = remainder(limit, used, held), user_budget(P, org, uid)
   local user_left = remainder(user_tokens, bud[3], bud[4])
   if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[3], bud[4] end
   -- The remainder may clamp the output down to the floor. What holds nothing (tokenizers) is never over a budget.
-  local est = prompt + n * out
+  -- No engine writes more than its context, whatever was asked for.
+  local est = prompt + n * math.min(out, route.context)
   if est > left and asked ~= NO_TOKENS then
+    if countable(ask, left) then return nil, { 'near', route.json } end
     local clamped = math.floor((left - prompt) / n)
-    if asked < 0 or clamped < math.max(1, math.min(org.floor < 0 and 1 or org.floor, out)) then
+    local least = asked < 0 and 0 or math.max(1, math.min(org.floor < 0 and 1 or org.floor, out))
+    if asked < 0 or clamped < least then
+      local of_user = scope == 'user'
+      note_end(bk, of_user and 'f:' .. uid or 'full', limit, limit - used, prompt + n * least, bud[of_user and 7 or 6])
       return nil, { 'budget', scope, int(limit), int(used), int(held), per, int(sec) }
     end
     out = clamped
     est = prompt + n * out
   end
 
-  local requests, tokens, writes = take(us, org, uid, est, g)
-  if not requests then return nil, tokens end
-  return { est = est, per = per, out = out, requests = requests, tokens = tokens, live = live, writes = writes, bk = bk,
+  local taken, late = take(us, org, uid, est, g)
+  if not taken then return nil, late end
+  return { est = est, risk = ask.prompt - prompt, per = per, out = out, taken = taken, live = live, bk = bk,
     resv = bud[2] + est, of_user = bud[4] + est, base = bud[5] or 0 }
 end
 
+-- The prompt is an upper bound. With a guess at it (A[12]) the answer may be `near`: the bound does not fit in the
+-- budget, so that the prompt should be counted and asked for again, without a guess. A[13] is how many prompts it is.
 local function reserve(K, A)
   local P, fp, rid, model, gateway = K[1], A[1], A[2], A[3], A[8]
   local sec, frac = now()
@@ -233,36 +300,52 @@ local function reserve(K, A)
   if not route then return { 'model', org.models } end
   local images = tonumber(A[11] or 0)
   if images > 0 and route.image_tokens == 0 then return { 'images' } end
-  local ask = { prompt = tonumber(A[4]) + images * route.image_tokens, n = tonumber(A[5]), output = tonumber(A[6]) }
+  local ask = { prompt = tonumber(A[4]), n = tonumber(A[5]), output = tonumber(A[6]), guess = tonumber(A[12]) }
+  local more = images * route.image_tokens + tonumber(A[13] or 1) * route.overhead
+  if more > 0 and ask.output ~= NO_TOKENS then
+    ask.prompt = ask.prompt + more
+    if ask.guess then ask.guess = ask.guess + more end
+  end
 
   local rk = P .. ':r:' .. rid
   local fits, refusal = fit(P, org, route, ask, uid, sec, us)
   local record = fits and cmsgpack.pack({ fits.est, fits.per, uid, gateway, fits.out, 0, 0, 0, kid, fp, model, route.model_id,
-    A[9], A[10], us })
+    A[9], A[10], us, fits.taken.slots })
   if not fits or not redis.call('SET', rk, record, 'NX') then
     local before = redis.call('GET', rk)
     return before and again(org, route, uid, kid, gateway, before) or refusal
   end
-  redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.writes))
+  redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.taken.writes))
   redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, 'base', fits.base)
   redis.call('ZADD', P .. ':resv', sec + tonumber(A[7]), rid)
-  local requests, tokens = fits.requests, fits.tokens
-  if requests.limit < 0 and tokens.limit < 0 then return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est } end
-  return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est,
-    requests.limit, requests.left, math.ceil(requests.reset / 1000), tokens.limit, tokens.left, math.ceil(tokens.reset / 1000) }
+  local answer, told = { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }, fits.taken.told
+  if told or fits.risk > 0 then
+    for i, part in ipairs(told or { -1, -1, 0, -1, -1, 0 }) do answer[8 + i] = part end
+    answer[15] = fits.risk
+  end
+  return answer
+end
+
+-- The name of what this server holds of the organisation, as Unix microseconds: whoever loses all of it gets another.
+local function epoch(P, sec, frac)
+  local known = redis.call('HGET', P .. ':v', 'epoch')
+  if known then return known end
+  local new = int(sec * 1000000 + frac)
+  redis.call('HSET', P .. ':v', 'epoch', new)
+  return new
 end
 
 -- Extends leases and stores tokens so far. Answers Redis's time, the first outbox entry that is still there (or that the
--- outbox is `lost`), and, as request-reason pairs, what the gateway must cut.
+-- outbox is `lost`), the epoch, and, as request-reason pairs, what the gateway must cut, or assert again (`unknown`).
 local function tick(K, A)
   local P, lease = K[1], tonumber(A[1])
-  local sec = now()
+  local sec, frac = now()
   local status = redis.call('HGET', P .. ':org', 'st')
   local some_suspended = redis.call('HLEN', P .. ':org') > 2
   local first = redis.call('XRANGE', P .. ':out', '-', '+', 'COUNT', 1)
   -- A stream that was read to its end is empty; one that is not there was lost.
-  local none = redis.call('EXISTS', P .. ':out') == 1 and '' or 'lost'
-  local answer = { sec, first[1] and first[1][1] or none }
+  local entry = first[1] and first[1][1] or (redis.call('EXISTS', P .. ':out') == 1 and '' or 'lost')
+  local answer = { sec, entry, epoch(P, sec, frac) }
   local keys = {}
   for i = 2, #A, 4 do
     local rid = A[i]
@@ -281,7 +364,8 @@ local function tick(K, A)
       redis.call('ZADD', P .. ':resv', sec + lease, rid)
       local fp, uid = r[OPEN.fp], r[OPEN.uid]
       if keys[fp] == nil then keys[fp] = redis.call('HGET', P .. ':k:' .. fp, 'st') end
-      if keys[fp] ~= 'active' then reason = 'revoked'
+      -- A key that is not there was taken away only where the projection is whole: after a loss it is still to come.
+      if keys[fp] ~= 'active' and (keys[fp] or redis.call('HGET', P .. ':v', 'complete') == '1') then reason = 'revoked'
       elseif status and status ~= 'active' then reason = 'suspended'
       elseif some_suspended and redis.call('HEXISTS', P .. ':org', 'x:' .. uid) == 1 then reason = 'suspended' end
     end
@@ -293,14 +377,35 @@ local function tick(K, A)
   return answer
 end
 
--- Tokens that were held for the rate but not used go back into the buckets.
-local function refund(P, uid, unused)
-  local org = unused > 0 and projection(P)
-  if not org or (org.tpm <= 0 and org.utpm <= 0) then return end
+-- Puts back the reservation of a request under way that Redis has lost. What is known of it here, a reservation or its
+-- tombstone, stays as it is. It had been admitted: no limit is asked again, and from now on it counts against them all.
+local function reassert(K, A)
+  local P, rid, est, per, uid = K[1], A[1], tonumber(A[3]), A[4], A[5]
+  local record = cmsgpack.pack({ est, per, uid, A[6], tonumber(A[7]), tonumber(A[8]), tonumber(A[9]), tonumber(A[10]), A[11],
+    A[12], A[13], A[14], A[15], A[16], tonumber(A[17]) })
+  if not redis.call('SET', P .. ':r:' .. rid, record, 'NX') then return 0 end
+  local bk = P .. ':bud:' .. per
+  redis.call('HINCRBY', bk, 'resv', est)
+  redis.call('HINCRBY', bk, 'r:' .. uid, est)
+  redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)
+  redis.call('ZADD', P .. ':resv', (now()) + tonumber(A[2]), rid)
+  return 1
+end
+
+-- Tokens that were held for the rate but not used go back into the buckets, by the rates that they were taken at: as far
+-- as their slots have not passed, for time has given back the others. What was used beyond is taken too.
+local function refund(P, uid, unused, slots)
+  if not slots or unused == 0 then return end
+  local sec, frac = now()
+  local us = sec * 1000000 + frac
   local g = redis.call('HMGET', P .. ':g', 't', 't:' .. uid)
   for i, field in ipairs({ 't', 't:' .. uid }) do
-    local rate = i == 1 and org.tpm or org.utpm
-    if rate > 0 and g[i] then redis.call('HSET', P .. ':g', field, int(tonumber(g[i]) - unused * 60000000 / rate)) end
+    local rate, ends = slots[2 * i - 1], slots[2 * i]
+    if rate > 0 then
+      local back = math.min(unused * MINUTE, math.max(0, ends - us) * rate)
+      local held = math.max(0, debt(g[i], us, rate) - back)
+      redis.call('HSET', P .. ':g', field, arrival(held, us, rate))
+    end
   end
 end
 
@@ -323,17 +428,21 @@ local function settle_one(P, s)
   local rk = P .. ':r:' .. s.rid
   local record = redis.call('GET', rk)
   local r = record and cmsgpack.unpack(record)
-  local uid, per, line, est = s.uid, s.per, 1, 0
+  local uid, per, line, est, t0 = s.uid, s.per, 1, 0, 0
   local pt, ct, ca = s.pt, s.ct, s.ca
-  if r then uid, per = r[OPEN.uid], r[OPEN.per] end
+  if r then uid, per, t0 = r[OPEN.uid], r[OPEN.per], (r[OPEN.est] and r[OPEN.t0] or r[DONE.t0]) or 0 end
   if r and not r[OPEN.est] then
     pt, ct, ca = pt - r[DONE.spt], ct - r[DONE.sct], ca - r[DONE.sca]
-    if s.outcome == 'gateway_lost' or (pt == 0 and ct == 0 and ca == 0) then return { 'already', r[DONE.line], r[DONE.entry] } end
+    if s.outcome == 'gateway_lost' or (pt == 0 and ct == 0 and ca == 0) then
+      -- Whatever brought it back among those under way: it is over.
+      redis.call('ZREM', P .. ':resv', s.rid)
+      return { 'already', r[DONE.line], r[DONE.entry] }
+    end
     line = r[DONE.line] + 1
   elseif r then
     est = r[OPEN.est]
     redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)
-    refund(P, uid, est - pt - ct)
+    refund(P, uid, est - pt - ct, r[OPEN.slots])
   elseif s.outcome == 'gateway_lost' then
     redis.call('ZREM', P .. ':resv', s.rid)
     return { 'gone' }
@@ -341,8 +450,8 @@ local function settle_one(P, s)
   book(P, per, uid, est, pt + ct)
   redis.call('ZREM', P .. ':resv', s.rid)
   local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', line, 'p', per, 'pt', pt, 'ct', ct,
-    'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 'f', s.facts)
-  redis.call('SET', rk, cmsgpack.pack({ false, per, uid, s.gw, s.pt, s.ct, s.ca, line, id }), 'EX', TOMBSTONE_S)
+    'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', int(t0), 'f', s.facts)
+  redis.call('SET', rk, cmsgpack.pack({ false, per, uid, s.gw, s.pt, s.ct, s.ca, line, id, t0 }), 'EX', TOMBSTONE_S)
   return { 'ok', line, id }
 end
 
@@ -351,16 +460,18 @@ local function settle(K, A)
     estimated = A[6], lower_bound = '0', facts = A[7], uid = A[8], per = A[9], gw = A[10] })
 end
 
--- Settles requests whose lease has lapsed from their last checkpoint. Answers how many.
+-- Settles requests whose lease has lapsed from their last checkpoint. Answers how many. Where the organisation is not
+-- projected (again), nobody can be charged yet.
 local function sweep(K, A)
   local P = K[1]
   local sec = now()
-  local done = 0
+  local done, organisation = 0, redis.call('HGET', P .. ':org', 'id')
+  if not organisation then return 0 end
   for _, rid in ipairs(redis.call('ZRANGEBYSCORE', P .. ':resv', '-inf', int(sec), 'LIMIT', 0, tonumber(A[1]))) do
     local record = redis.call('GET', P .. ':r:' .. rid)
     local r = record and cmsgpack.unpack(record) or {}
     if r[1] == false then r = {} end
-    local facts = cjson.encode({ organisation = redis.call('HGET', P .. ':org', 'id') or '', user = r[OPEN.uid] or '',
+    local facts = cjson.encode({ organisation = organisation, user = r[OPEN.uid] or '',
       key = r[OPEN.kid] or '', gateway = r[OPEN.gw] or '', model = r[OPEN.model] or '', model_id = r[OPEN.mid] or '',
       endpoint = r[OPEN.ep] or '', streamed = r[OPEN.streamed] == '1', started_at = (r[OPEN.t0] or 0) / 1000000 })
     settle_one(P, { rid = rid, pt = r[OPEN.pt] or 0, ct = r[OPEN.ct] or 0, ca = r[OPEN.ca] or 0,
@@ -398,13 +509,16 @@ local function project(K, A)
   return 1
 end
 
--- Puts the ledger's sums under a month that has no base, once; what was settled meanwhile is kept. A month that began
--- under a complete projection has base 0 from its first reservation.
+-- Says what of a month is used, once, where nobody has said it since Redis lost it: `used` (A[3]) and users' parts, as
+-- summed up from the ledger and the outbox while Redis said A[2]. Answers -1 where Redis says something else by now: sum
+-- up again. A month that began under a complete projection has base 0 from its first reservation.
 local function restore(K, A)
   local bk = K[1] .. ':bud:' .. A[1]
-  if redis.call('HSETNX', bk, 'base', A[2]) == 0 then return 0 end
-  redis.call('HINCRBY', bk, 'used', A[2])
-  for i = 3, #A, 2 do redis.call('HINCRBY', bk, 'u:' .. A[i], A[i + 1]) end
+  local bud = redis.call('HMGET', bk, 'base', 'used')
+  if bud[1] then return 0 end
+  if tonumber(bud[2] or 0) ~= tonumber(A[2]) then return -1 end
+  redis.call('HSET', bk, 'base', A[3], 'used', A[3])
+  for i = 4, #A, 2 do redis.call('HSET', bk, 'u:' .. A[i], A[i + 1]) end
   return 1
 end
 
@@ -431,7 +545,7 @@ local function models(K, A)
 end
 
 -- Every limit that applies to a key, for /v1/usage/limits: kind, scope, limit, used, held, ms until it is whole again
--- (0 for a budget: it resets with the month).
+-- (0 for a budget: it resets with the month), and what comes back each second or minute. Time is in ms.
 local function limits(K, A)
   local P = K[1]
   local sec, frac = now()
@@ -441,28 +555,30 @@ local function limits(K, A)
   local per = period_of(sec)
   local bud = redis.call('HMGET', P .. ':bud:' .. per, 'used', 'resv', 'u:' .. uid, 'r:' .. uid)
   local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
-  local answer = { 'ok', per, int(sec) }
-  local function add(kind, scope, limit, used, held, reset)
-    for _, part in ipairs({ kind, scope, int(limit), int(used), int(held), int(reset) }) do answer[#answer + 1] = part end
+  local answer = { 'ok', per, int(math.ceil(us / 1000)) }
+  local function add(...)
+    for _, part in ipairs({ ... }) do answer[#answer + 1] = type(part) == 'number' and int(part) or part end
   end
-  local function bucket(kind, scope, rate, per_s, burst, tat)
-    if rate < 0 then return add(kind, scope, -1, 0, 0, 0) end
-    local full = math.max(0, (tonumber(tat) or 0) - us)
-    add(kind, scope, rate, math.min(burst, math.ceil(full * per_s / 1000000)), 0, math.ceil(full / 1000))
+  add('budget', 'organisation', org.tokens, tonumber(bud[1] or 0), tonumber(bud[2] or 0), 0, -1)
+  add('budget', 'user', user_budget(P, org, uid), tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0, -1)
+  local all = buckets(org, uid, g, us, 0)
+  for i = 1, 4 do
+    local b, kind = all[i], i < 3 and 'requests' or 'tokens'
+    if b then
+      local left, reset = room(b, b.held)
+      add(kind, b.scope, b.size, b.size - left, 0, reset, b.rate)
+    else
+      add(kind, i % 2 == 1 and 'organisation' or 'user', -1, 0, 0, 0, -1)
+    end
   end
-  add('budget', 'organisation', org.tokens, tonumber(bud[1] or 0), tonumber(bud[2] or 0), 0)
-  add('budget', 'user', user_budget(P, org, uid), tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0)
-  bucket('requests', 'organisation', org.rps, org.rps, org.burst, g[1])
-  bucket('requests', 'user', org.urps, org.urps, org.uburst, g[2])
-  bucket('tokens', 'organisation', org.tpm, org.tpm / 60, org.tpm, g[3])
-  bucket('tokens', 'user', org.utpm, org.utpm / 60, org.utpm, g[4])
-  add('concurrency', 'organisation', org.conc, redis.call('ZCARD', P .. ':resv'), 0, 0)
-  add('concurrency', 'user', org.uconc, tonumber(g[5] or 0), 0, 0)
+  add('concurrency', 'organisation', org.conc, redis.call('ZCARD', P .. ':resv'), 0, 0, -1)
+  add('concurrency', 'user', org.uconc, tonumber(g[5] or 0), 0, 0, -1)
   return answer
 end
 
 redis.register_function('ias_reserve', reserve)
 redis.register_function('ias_tick', tick)
+redis.register_function('ias_reassert', reassert)
 redis.register_function('ias_settle', settle)
 redis.register_function('ias_sweep', sweep)
 redis.register_function('ias_grant', grant)
@@ -474,3 +590,147 @@ redis.register_function { function_name = 'ias_standing', callback = standing, f
 redis.register_function { function_name = 'ias_models', callback = models, flags = { 'no-writes' } }
 redis.register_function { function_name = 'ias_limits', callback = limits, flags = { 'no-writes' } }
 redis.register_function { function_name = 'ias_version', callback = function() return '@VERSION@' end, flags = { 'no-writes' } }
+
+-- Comparing with the ledger, and what operators are told.
+
+local function month_before(per)
+  local year, month = tonumber(per:sub(1, 4)), tonumber(per:sub(5, 6))
+  if month == 1 then return string.format('%04d12', year - 1) end
+  return string.format('%04d%02d', year, month - 1)
+end
+
+-- Changes whenever a month's counting begins anew: Redis was emptied, the month restored, or repaired.
+local function fence(P, per)
+  local month = redis.call('HMGET', P .. ':bud:' .. per, 'base', 'fixed')
+  return (redis.call('HGET', P .. ':v', 'stamp') or '') .. '|' .. (month[1] or '') .. '|' .. (month[2] or '')
+end
+
+-- What is counted, and the outbox's last entry by then. Answers whether the projection is complete, the entry, and of
+-- this month and the last: name, fence, hash.
+local function books(K)
+  local P = K[1]
+  local last = redis.call('XREVRANGE', P .. ':out', '+', '-', 'COUNT', 1)
+  local answer = { redis.call('HGET', P .. ':v', 'complete') or '', last[1] and last[1][1] or '' }
+  local this = period_of((now()))
+  for _, per in ipairs({ this, month_before(this) }) do
+    answer[#answer + 1] = per
+    answer[#answer + 1] = fence(P, per)
+    answer[#answer + 1] = redis.call('HGETALL', P .. ':bud:' .. per)
+  end
+  return answer
+end
+
+-- Adds differences to what a month counts, unless counting began anew since the books were read; settlements meanwhile
+-- change both sides alike. Answers whether it did.
+local function repair(K, A)
+  local P, per = K[1], A[1]
+  if fence(P, per) ~= A[2] then return 0 end
+  local bk = P .. ':bud:' .. per
+  for i = 3, #A, 2 do redis.call('HINCRBY', bk, A[i], A[i + 1]) end
+  redis.call('HINCRBY', bk, 'fixed', 1)
+  redis.call('HSETNX', bk, 'base', 0)
+  return 1
+end
+
+-- Tokens and requests that the live reservations hold: by month, and under way.
+local function held_by_reservations(P)
+  local months, live = {}, {}
+  for _, rid in ipairs(redis.call('ZRANGE', P .. ':resv', 0, -1)) do
+    local record = redis.call('GET', P .. ':r:' .. rid)
+    local r = record and cmsgpack.unpack(record)
+    if r and r[OPEN.est] then
+      local per, uid, est = r[OPEN.per], r[OPEN.uid], r[OPEN.est]
+      local month = months[per] or {}
+      months[per] = month
+      month['resv'] = (month['resv'] or 0) + est
+      month['r:' .. uid] = (month['r:' .. uid] or 0) + est
+      live['l:' .. uid] = (live['l:' .. uid] or 0) + 1
+    end
+  end
+  return months, live
+end
+
+-- Makes the fields of a hash that begin so, or are named so, what they should be.
+local function correct(key, name, prefix, truth, found)
+  local there = redis.call('HGETALL', key)
+  local was = {}
+  for i = 1, #there, 2 do
+    local field = there[i]
+    if field == 'resv' or field:sub(1, 2) == prefix then
+      was[field] = tonumber(there[i + 1]) or 0
+      truth[field] = truth[field] or 0
+    end
+  end
+  for field, is in pairs(truth) do
+    if is ~= (was[field] or 0) then
+      redis.call('HSET', key, field, is)
+      for _, part in ipairs({ name, field, int(was[field] or 0), int(is) }) do found[#found + 1] = part end
+    end
+  end
+end
+
+-- Makes what is held what the live reservations say. Answers where, field, was and is of each that was not.
+local function recount(K)
+  local P = K[1]
+  local months, live = held_by_reservations(P)
+  local this = period_of((now()))
+  for _, per in ipairs({ this, month_before(this) }) do months[per] = months[per] or {} end
+  local found = {}
+  for per, truth in pairs(months) do correct(P .. ':bud:' .. per, per, 'r:', truth, found) end
+  correct(P .. ':g', 'live', 'l:', live, found)
+  return found
+end
+
+-- The first entry that the group has not acknowledged or was never given.
+local function unrelayed(out, group, first)
+  local pending = redis.pcall('XPENDING', out, group)
+  if pending.err or not first[1] then return first[1] and first[1][1] or '' end
+  local oldest = pending[2] or nil
+  for _, one in ipairs(redis.call('XINFO', 'GROUPS', out)) do
+    local about = {}
+    for i = 1, #one, 2 do about[one[i]] = one[i + 1] end
+    if about['name'] == group and not oldest then
+      local next_one = redis.call('XRANGE', out, '(' .. about['last-delivered-id'], '+', 'COUNT', 1)
+      oldest = next_one[1] and next_one[1][1]
+    end
+  end
+  return oldest or ''
+end
+
+-- How an organisation stands: whether its projection is complete, Redis's time, length and first entry of its outbox, its
+-- first unrelayed entry, live reservations, those whose lease has lapsed, first and last deadline, and who holds the last.
+local function vitals(K, A)
+  local P, group = K[1], A[1]
+  local sec = now()
+  local out, leases = P .. ':out', P .. ':resv'
+  local first = redis.call('XRANGE', out, '-', '+', 'COUNT', 1)
+  local earliest, latest = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES'), redis.call('ZRANGE', leases, -1, -1, 'WITHSCORES')
+  local record = latest[1] and redis.call('GET', P .. ':r:' .. latest[1])
+  local r = record and cmsgpack.unpack(record) or {}
+  return { redis.call('HGET', P .. ':v', 'complete') or '', int(sec), redis.call('XLEN', out), first[1] and first[1][1] or '',
+    unrelayed(out, group, first), redis.call('ZCARD', leases), redis.call('ZCOUNT', leases, '-inf', sec),
+    earliest[2] or '', latest[2] or '', r[OPEN.gw] or '' }
+end
+
+redis.register_function { function_name = 'ias_books', callback = books, flags = { 'no-writes' } }
+redis.register_function { function_name = 'ias_repair', callback = repair, flags = { 'allow-oom' } }
+redis.register_function { function_name = 'ias_recount', callback = recount, flags = { 'allow-oom' } }
+redis.register_function { function_name = 'ias_vitals', callback = vitals, flags = { 'no-writes' } }
+
+-- Records of many keys in one call, as MessagePack: fingerprint, state, id, user and expiry of each. Answers how many
+-- went in. See put_key.
+local function grants(K, A)
+  local P, version, many, put = K[1], tonumber(A[1]), cmsgpack.unpack(A[2]), 0
+  for i = 1, #many, 5 do
+    local k = P .. ':k:' .. many[i]
+    local before = redis.call('HGET', k, 'v')
+    if not before or tonumber(before) < version then
+      if before then redis.call('DEL', k) end
+      redis.call('HSET', k, 'v', A[1], 'st', many[i + 1], 'kid', many[i + 2], 'uid', many[i + 3], 'exp', many[i + 4])
+      put = put + 1
+    end
+  end
+  return put
+end
+
+redis.register_function('ias_grants', grants)

@@ -49,7 +49,7 @@ class Facts(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     first_token_ms: float | None = None
 
 
-class UsageRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class UsageRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One ledger line in the making: line 1 of a request, or a numbered adjustment.
 
     Token counts of an adjustment are differences and may be negative; those of line 1 never are.

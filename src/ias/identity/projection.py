@@ -5,20 +5,23 @@ stays is the newest. A change notes a debt in its own transaction and crosses it
 that grow old are what a crash left behind, and the worker pays them by projecting the whole organisation again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 import msgspec
 
-from ias.contract import admission
+from ias.contract import admission, key_records
 from ias.contract.admission import Argument, Command
+from ias.contract.key_records import MOST, KeyRow
 from ias.db import ENGINE, EVERYWHERE, transaction, uuid7
 from ias.edge import Edge, KeyRecord
 from ias.identity.tables import ApiKeys, Organizations, ProjectionDebts, Users
 from ias.telemetry import now
 
 BATCH = 1000
+PAGE = 10 * MOST
 GRACE = timedelta(seconds=10)
 """How long a debt may be its writer's own business."""
 
@@ -36,6 +39,13 @@ class Debt(msgspec.Struct, frozen=True):
     id: UUID
     owner: Tenant
 
+
+# As text, and the columns of `KeyRow`: nothing is done to a key here but to pass it on.
+_KEYS = """
+SELECT fingerprint, CASE WHEN revoked_at IS NULL THEN 'active' ELSE 'revoked' END, id::text, user_id::text,
+    CASE WHEN revoked_at IS NULL THEN coalesce(floor(extract(epoch FROM expires_at))::bigint::text, '') ELSE '' END
+FROM identity.api_keys WHERE org_id = $1
+"""
 
 _DEBTS = """
 SELECT d.id, o.id AS org_id, o.tag FROM identity.projection_debts d JOIN identity.organizations o ON o.id = d.org_id
@@ -64,6 +74,20 @@ async def tags() -> list[str]:
     """The tag of every organisation, of removed ones too: what was under way in them is still to be accounted for."""
     async with transaction(EVERYWHERE):
         return [row["tag"] for row in await Organizations.select(Organizations.tag).order_by(Organizations.id)]
+
+
+async def everyone() -> list[Tenant]:
+    """Every organisation, removed ones too."""
+    async with transaction(EVERYWHERE):
+        rows = await Organizations.select(Organizations.id, Organizations.tag).order_by(Organizations.id)
+    return [Tenant(row["id"], row["tag"]) for row in rows]
+
+
+async def names(orgs: Collection[UUID]) -> dict[UUID, str]:
+    """What organisations are called."""
+    async with transaction(EVERYWHERE) as connection:
+        rows = await connection.fetch("SELECT id, name FROM identity.organizations WHERE id = ANY($1)", list(orgs))
+    return {row["id"]: row["name"] for row in rows}
 
 
 async def is_member(org_id: UUID, user_id: UUID) -> bool:
@@ -98,21 +122,21 @@ async def project_organisation(org_id: UUID, edge: Edge) -> None:
         await edge.project(row["tag"], "org", version, _section(org_id, row["status"], [user["id"] for user in out]))
 
 
-async def project_keys(org: Tenant, edge: Edge) -> None:
-    """Project every key of an organisation, revoked ones too, a thousand at a time.
+async def project_keys(org: Tenant, edge: Edge) -> int:
+    """Project every key of an organisation, revoked ones too, each page sent as it is read; answers how many.
 
     Raises:
         EdgeDown: Redis did not confirm.
     """
-    after: UUID | None = None
-    while True:
-        async with transaction(EVERYWHERE):
-            version = await next_version()
-            rows = await _keys_after(org.id, after)
-        if not rows:
-            return
-        await edge.calls([_command(org.tag, row, version) for row in rows])
-        after = UUID(str(rows[-1]["id"]))
+    done = 0
+    async with transaction(EVERYWHERE) as connection:
+        version = await next_version()
+        keys = await connection.cursor(_KEYS, org.id)
+        while rows := [cast("KeyRow", tuple(row)) for row in await keys.fetch(PAGE)]:
+            for at in range(0, len(rows), MOST):  # not in one pipeline, which Redis would do without a pause
+                await edge.call(key_records.grants(org.tag, version, rows[at : at + MOST]))
+            done += len(rows)
+    return done
 
 
 async def revoke_keys(org: Tenant, user_id: UUID | None, edge: Edge) -> None:
@@ -171,8 +195,3 @@ def _command(tag: str, row: Mapping[str, object], version: int) -> Command:
     if row["revoked_at"] is not None:
         return admission.revoke(tag, key.fingerprint, version, owner)
     return admission.grant(tag, key.fingerprint, version, owner, key.expires_at)
-
-
-async def _keys_after(org_id: UUID, after: UUID | None) -> list[dict[str, object]]:
-    query = ApiKeys.select().where(ApiKeys.org_id == org_id).order_by(ApiKeys.id).limit(BATCH)
-    return await (query if after is None else query.where(ApiKeys.id > after))

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from ias.contract.admission import NO_OUTPUT, Ask
+from ias.contract.admission import NO_GUESS, NO_OUTPUT, Ask
 from ias_gateway.bodies import prompts
 from ias_gateway.bodies.prompts import Prompts
 from ias_gateway.bodies.strict import Strict, Whole, decode, encode, salted
@@ -26,7 +26,9 @@ class Embeddings(Strict, kw_only=True):
         Raises:
             BadBody: there is no input, or a mixture.
         """
-        return Ask(self.model, prompts.bound(self.input, "input")[0], 1, NO_OUTPUT, endpoint, streamed=False)
+        bound, count = prompts.bound(self.input, "input")
+        guess = NO_GUESS if prompts.is_text(self.input) else bound
+        return Ask(self.model, bound, 1, NO_OUTPUT, endpoint, streamed=False, prompts=count, guess=guess)
 
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:  # noqa: ARG002 - embeddings are no output
         """The body for the engine: its name of the model."""

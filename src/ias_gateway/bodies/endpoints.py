@@ -33,8 +33,8 @@ class Body(Protocol):
         """How the prompt begins: requests that share it share a prefix cache. Raises BadBody."""
 
 
-def _scan_completion(wanted: tuple[bool, bool], choices: int) -> Scanner:
-    return UsageScanner(include_usage=wanted[0], continuous=wanted[1], choices=choices)
+def _scan_completion(wanted: tuple[bool, bool], choices: int, prompts: int) -> Scanner:
+    return UsageScanner(include_usage=wanted[0], continuous=wanted[1], choices=choices, prompts=prompts)
 
 
 def _failed(error: ApiError, scanner: Scanner | None) -> bytes:  # noqa: ARG001 - where events are numbered it is needed
@@ -49,7 +49,7 @@ class Endpoint(NamedTuple):
         name: the same as text, for ledger lines and metrics.
         read: decodes a body, or raises BadBody.
         reported: the tokens that a whole answer reports, None where it does not.
-        scanner: reads a stream, given what usage the client wants and how many choices there are.
+        scanner: reads a stream, given what usage the client wants, and how many choices and prompts there are.
         failure: the last event of a stream that broke.
         content_type: of the body for the engine.
         prompt: the field that the prompt is in.
@@ -59,13 +59,13 @@ class Endpoint(NamedTuple):
     name: str
     read: Callable[[bytes], Body]
     reported: Callable[[bytes], Tokens | None] = reports.completion
-    scanner: Callable[[tuple[bool, bool], int], Scanner] = _scan_completion
+    scanner: Callable[[tuple[bool, bool], int, int], Scanner] = _scan_completion
     failure: Callable[[ApiError, Scanner | None], bytes] = _failed
     content_type: bytes = JSON
     prompt: str = "messages"
 
 
-def _scan_response(wanted: tuple[bool, bool], choices: int) -> Scanner:  # noqa: ARG001 - one choice, its usage at its end
+def _scan_response(wanted: tuple[bool, bool], choices: int, prompts: int) -> Scanner:  # noqa: ARG001 - one choice, its usage at its end
     return ResponseScanner()
 
 

@@ -53,7 +53,7 @@ class Pooling(Strict, kw_only=True):
             one += printed(self.chat_template_kwargs)
         bound = one * len(documents) + sum(map(_bound, queries)) * times + sum(map(_bound, documents))
         count = sum(map(_images, queries)) * times + sum(map(_images, documents))
-        return Ask(self.model, bound, 1, NO_OUTPUT, endpoint, streamed=False, images=count)
+        return Ask(self.model, bound, 1, NO_OUTPUT, endpoint, streamed=False, images=count, prompts=len(documents))
 
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:  # noqa: ARG002 - scores are no output
         """The body for the engine: its name of the model."""

@@ -30,6 +30,11 @@ def bound(given: Prompts, name: str) -> tuple[int, int]:
     return sum(map(_one, given)), 1 if isinstance(given[0], int) else len(given)
 
 
+def is_text(given: Prompts) -> bool:
+    """Whether it is text, of which only the engine knows how many tokens it is."""
+    return isinstance(given, str) or (bool(given) and isinstance(given[0], str))
+
+
 def beginning(given: object) -> bytes:
     """How a prompt begins, up to `BEGINNING_BYTES`: requests that share it share a prefix cache."""
     if isinstance(given, str):

@@ -2,11 +2,14 @@
 
 import msgspec
 
-from ias.contract.admission import NOT_ASKED, Ask
+from ias.contract.admission import NO_GUESS, NOT_ASKED, Ask
 from ias_gateway.bodies import prompts
 from ias_gateway.bodies.prompts import Prompts
 from ias_gateway.bodies.sampling import MAX_N, Sampling
-from ias_gateway.bodies.strict import JSON, Whole, check_depth, decode, encode, salted, within
+from ias_gateway.bodies.strict import JSON, BadBody, Whole, check_depth, decode, encode, salted, within
+
+MOST_ANSWERS = 65_536
+"""Prompts times answers to each. Redis counts in doubles: what thousands hold together stays exact in any context."""
 
 
 class Text(Sampling, kw_only=True):
@@ -27,7 +30,11 @@ class Text(Sampling, kw_only=True):
         """
         prompt, count = prompts.bound(self.prompt, "prompt")
         n = count * max(self.n or 1, self.best_of or 1)
-        return Ask(self.model, prompt, n, self.max_tokens or NOT_ASKED, endpoint, bool(self.stream))
+        if n > MOST_ANSWERS:
+            raise BadBody(f"prompt: {n} answers are asked for at once; {MOST_ANSWERS} are the most.", "prompt")
+        guess = NO_GUESS if prompts.is_text(self.prompt) else prompt
+        output = self.max_tokens or NOT_ASKED
+        return Ask(self.model, prompt, n, output, endpoint, bool(self.stream), prompts=count, guess=guess)
 
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
         """The body for the engine: its name of the model, the output limit granted, running usage on streams."""

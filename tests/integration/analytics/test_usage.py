@@ -55,6 +55,17 @@ async def test_the_same_batch_twice_gives_each_row_once(ground: Ground, org: Org
     assert await sums(ground, org) == (50, 5000, 500, 3000)
 
 
+async def test_of_a_batch_that_is_there_in_part_only_the_rest_is_added(ground: Ground, org: Org) -> None:
+    batch = events(org, 30)
+    await take_in(INTAKE, batch[:10])
+    forged = msgspec.structs.replace(batch[3], completion_tokens=999)
+
+    await take_in(INTAKE, [*batch, forged, *batch[25:]])
+
+    assert await sums(ground, org) == (30, 3000, 300, 1800)
+    assert await quarantined(ground, batch[3].request_id) == 1
+
+
 async def test_another_body_under_the_same_id_goes_to_quarantine_and_changes_nothing(ground: Ground, org: Org) -> None:
     [event] = events(org, 1)
     await take_in(INTAKE, [event])

@@ -105,7 +105,7 @@ async def test_changed_backends_reach_the_gateways(
     token = team.user.issue_key()["token"]
 
     changes = {"backends": [{"url": "http://a.example"}, {"url": "http://b.example"}], "max_output_tokens": 7}
-    changes["image_tokens"] = 1500
+    changes |= {"image_tokens": 1500, "prompt_overhead": 300}
     root.api.patch(f"/models/{model['id']}", json=changes).raise_for_status()
 
     admitted = await asked(ground, token, model["name"])
@@ -113,6 +113,7 @@ async def test_changed_backends_reach_the_gateways(
     assert decode_route(admitted.route).replicas == ("http://a.example", "http://b.example")
     assert decode_route(admitted.route).max_output_tokens == 7
     assert decode_route(admitted.route).image_tokens == 1500
+    assert decode_route(admitted.route).prompt_overhead == root.get(f"/models/{model['id']}")["prompt_overhead"] == 300
     assert root.get(f"/models/{model['id']}")["image_tokens"] == 1500
 
 
@@ -234,6 +235,17 @@ def test_an_org_admin_lowers_limits_but_does_not_raise_them(root: Person, team: 
     problem(team.admin.api.put(where, json={"requests_per_second": None, "burst": 20}), 403)
     problem(root.api.put(where, json={"requests_per_second": 10, "burst": 5}), 400)
     problem(root.api.put(where, json={"requests_per_second": 0}), 400)
+
+
+async def test_prompts_are_estimated_only_where_the_platform_gave_it(ground: Ground, root: Person, team: Org) -> None:
+    where, policy = f"/organizations/{team.id}/limits", f"{admission.slot(team.tag)}:pol"
+    problem(team.admin.api.put(where, json={"mode": "estimate"}), 403)
+    problem(root.api.put(where, json={"mode": "guess"}), 400)
+    root.api.put(where, json={"mode": "estimate"}).raise_for_status()
+    assert (await ground.edge.redis.hget(policy, "estimate"), team.user.get(where)["mode"]) == (b"1", "estimate")
+    team.admin.api.put(where, json={"mode": "strict"}).raise_for_status()
+    assert await ground.edge.redis.hget(policy, "estimate") == b"0"
+    team.admin.api.put(where, json={"mode": "estimate"}).raise_for_status()
 
 
 def test_another_organisations_things_are_not_there(root: Person, team: Org) -> None:

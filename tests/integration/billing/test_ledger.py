@@ -90,6 +90,17 @@ async def test_an_event_twice_in_one_batch_gives_one_row(ground: Ground, org: Or
     assert await quarantined(ground, [event]) == []
 
 
+async def test_of_a_batch_that_is_there_in_part_only_the_rest_is_added(ground: Ground, org: Org) -> None:
+    batch = events(org, 30)
+    await take_in(INTAKE, batch[:10])
+    forged = msgspec.structs.replace(batch[3], completion_tokens=999)
+
+    await take_in(INTAKE, [*batch, forged, *batch[25:]])
+
+    assert await sums(ground, org) == (30, 3000, 300, 1800, Decimal("1.23"))
+    assert len(await quarantined(ground, batch)) == 1
+
+
 async def test_another_body_under_the_same_id_goes_to_quarantine_and_changes_nothing(ground: Ground, org: Org) -> None:
     batch = events(org, 2)
     await take_in(INTAKE, batch)

@@ -6,17 +6,21 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from ias.billing import rebuild
+from ias.billing import projection, rebuild
 from ias.billing.doors import INTAKE, pay_debts
-from ias.contract import keys
+from ias.billing.ledger import outbox
+from ias.billing.ledger.domain import event_of
+from ias.contract import admission, keys
 from ias.contract.admission import Admitted, BadKey, NotReady, OverBudget, UnknownModel, text
-from ias.db import EVERYWHERE, transaction
+from ias.contract.usage import UsageRecorded
+from ias.db import EVERYWHERE, transaction, uuid7
 from ias.edge import Edge
 from ias.identity import owe
 from ias.intake import take_in
 from tests.integration.billing.doors import environment
 from tests.integration.billing.ground import Ground, Org, opened
 from tests.integration.billing.test_ledger import events
+from tests.integration.gateway.place import eventually
 from tests.product.processes import BIN
 from tests.services import Service, Services
 
@@ -34,6 +38,12 @@ async def ground(world: Services, redis: Service, migrated: str) -> AsyncIterato
     with world.database(migrated) as url:
         async with opened(url, redis.url) as ground:
             yield ground
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways, which there are none of, get no time."""
+    monkeypatch.setattr(projection, "REASSERT_S", 0.0)
 
 
 async def give_key(ground: Ground, org: Org) -> None:
@@ -93,6 +103,94 @@ async def test_use_counted_by_redis_before_the_rebuild_is_kept(ground: Ground, o
     await rebuild(org.edge)
 
     assert text((await org.edge.standing(org.tag, str(org.user)))[2]) == "125"
+
+
+async def test_what_is_sent_again_and_in_the_ledger_already_is_counted_once(ground: Ground, org: Org) -> None:
+    """A gateway keeps what it settled until the ledger has it, and sends it again to a Redis that lost it."""
+    await give_key(ground, org)
+    request_id, admitted = await org.reserve()
+    assert isinstance(admitted, Admitted)
+    await org.settle(request_id, (10, 5, 0), admitted)
+    await take_in(INTAKE, await settled(org))
+    assert await ground.value("SELECT sum(prompt_tokens + completion_tokens)::bigint FROM billing.spend") == 15
+    await org.edge.call(("FLUSHALL",))
+    await org.settle(request_id, (10, 5, 0), admitted)
+    another = str(uuid7())
+    await org.settle(another, (3, 4, 0), admitted)
+
+    await rebuild(org.edge)
+
+    assert [text(part) for part in (await org.edge.standing(org.tag, str(org.user)))[2:5:2]] == ["22", "22"]
+
+
+async def settled(org: Org) -> list[UsageRecorded]:
+    """What the relay would hand on."""
+    return [event_of(entry.fields, entry.at_ms) for entry in await outbox.first(org.edge, [org.tag], {}, 100)]
+
+
+async def test_a_settlement_that_is_sent_again_is_no_contradiction(ground: Ground, org: Org) -> None:
+    """Its time in a Redis that lost the first is another one; all that money goes by is the same."""
+    await give_key(ground, org)
+    request_id, admitted = await org.reserve()
+    assert isinstance(admitted, Admitted)
+    await org.settle(request_id, (10, 5, 0), admitted)
+    await take_in(INTAKE, await settled(org))
+    await org.edge.call(("FLUSHALL",))
+    await org.settle(request_id, (10, 5, 0), admitted)
+    await take_in(INTAKE, await settled(org))
+    assert await ground.value("SELECT count(*) FROM billing.quarantine") == 0
+    assert await ground.value("SELECT sum(requests)::bigint FROM billing.spend") == 1
+
+
+async def test_gateways_put_back_what_they_have_under_way_before_anybody_is_admitted(
+    ground: Ground, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection, "REASSERT_S", 3.0)
+    await give_key(ground, org)
+    await ground.owner.execute("INSERT INTO billing.budgets (org_id, monthly_tokens) VALUES ($1, 120)", org.id)
+    request_id, admitted = await org.reserve()
+    assert isinstance(admitted, Admitted)
+    await org.edge.call(("FLUSHALL",))
+    rebuilding = asyncio.create_task(rebuild(org.edge))
+
+    async def projected() -> bool:
+        return bool(await org.edge.redis.exists(f"{admission.slot(org.tag)}:pol"))
+
+    await eventually(projected)
+    assert isinstance((await org.reserve())[1], NotReady)
+    record = (admitted.held, admitted.period, admitted.user, admitted.output, 0, 0, 0, admitted.key, "f", "m")
+    again = admission.reassert(org.tag, request_id, (*record, str(org.model), "chat", 0, 1), ("gateway-1", 30))
+    assert await org.edge.call(again) == 1
+    assert not rebuilding.done()
+
+    await rebuilding
+
+    assert isinstance((await org.reserve())[1], OverBudget)
+    await org.settle(request_id, (10, 5, 0), admitted)
+    assert isinstance((await org.reserve())[1], Admitted)
+
+
+async def test_an_ordinary_rebuild_waits_for_nobody(ground: Ground, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "REASSERT_S", 3600.0)
+    await give_key(ground, org)
+    await asyncio.wait_for(rebuild(org.edge), 60)
+    await asyncio.wait_for(rebuild(org.edge), 60)
+
+
+async def test_an_organisation_is_never_complete_without_what_it_has_used(ground: Ground, org: Org) -> None:
+    """Redis is emptied between a look at it and the paying of debts."""
+    await give_key(ground, org)
+    period = text((await org.edge.standing(org.tag, ""))[0])
+    await take_in(INTAKE, events(org, 3, period=period))
+    async with transaction(EVERYWHERE):
+        await owe(org.id)
+    await ground.owner.execute("UPDATE identity.projection_debts SET created_at = now() - interval '1 minute'")
+    await org.edge.call(("FLUSHALL",))
+
+    await pay_debts(org.edge)
+
+    assert isinstance((await org.reserve())[1], Admitted)
+    assert text((await org.edge.standing(org.tag, str(org.user)))[2]) == "330"
 
 
 async def test_a_redis_without_the_library_gets_it(ground: Ground, org: Org) -> None:

@@ -1,131 +1,91 @@
-"""Whatever happens in whatever order, the sums are right: the Function library against a plain model."""
+"""Whatever happens in whatever order, the books are right; and a library that keeps them wrong is found out.
+
+`make test` looks briefly, and always at the same orders. `nox -s machine` looks at new ones for as long as it is told.
+"""
 
 import asyncio
-from dataclasses import dataclass
+import os
 
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
 
-from ias.contract import admission
-from ias.contract.admission import Admitted
-from ias.edge import Edge
-from tests.integration.contract.ground import Org
+from tests.integration.contract.driven import Table, driven
+from tests.integration.contract.machine import Books
 from tests.services import Service
 
-BUDGET = 1500
-COUNTS = st.integers(0, 200)
+QUICK = 60
+EXAMPLES = int(os.environ.get("IAS_TEST_MACHINE_EXAMPLES", str(QUICK)))
+SEED = int(os.environ.get("IAS_TEST_MACHINE_SEED", "1"))
+LOOK = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=40,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+)
+UNTIL_FOUND = settings(LOOK, max_examples=max(EXAMPLES, 300), phases=[Phase.generate], report_multiple_bugs=False)
+
+WRONG = {
+    "a release is dropped": ("'resv', tonumber(bud[3] or 0) - est", "'resv', tonumber(bud[3] or 0)"),
+    "a user's release is dropped": ("'r:' .. uid, tonumber(bud[4] or 0) - est", "'r:' .. uid, tonumber(bud[4] or 0)"),
+    "a charge is doubled": ("tonumber(bud[1] or 0) + actual", "tonumber(bud[1] or 0) + 2 * actual"),
+    "a user's charge is forgotten": ("tonumber(bud[2] or 0) + actual", "tonumber(bud[2] or 0)"),
+    "who is done stays under way": ("redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)", ""),
+    "another gateway's request is anybody's": ("or r[OPEN.gw] ~= gateway", ""),
+    "an older section goes over a newer one": (
+        "if tonumber(redis.call('HGET', P .. ':v', section) or 0) >= tonumber(version) then return 0 end",
+        "",
+    ),
+    "an older projection is remembered": ("if read and read.stamp == v[2] then", "if read then"),
+    "a lower bound is taken for the truth": ("lower_bound = '1'", "lower_bound = '0'"),
+    "who is asserted again is not under way": ("redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)", ""),
+    "the month is that of the settlement": (
+        "uid, per, t0 = r[OPEN.uid], r[OPEN.per],",
+        "uid, per, t0 = r[OPEN.uid], period_of((now())),",
+    ),
+    "what is known is asserted again": (
+        "if not redis.call('SET', P .. ':r:' .. rid, record, 'NX') then return 0 end",
+        "redis.call('SET', P .. ':r:' .. rid, record)",
+    ),
+    "adjustments have no numbers": ("line = r[DONE.line] + 1", "line = r[DONE.line]"),
+    "adjustments count reused tokens anew": ("ca - r[DONE.sca]", "ca"),
+    "one token too many is let in": ("if est > left and", "if est > left + 1 and"),
+    "one request too many is let in": (">= org.conc then", "> org.conc then"),
+    "one request too many of a user is let in": ("live >= org.uconc", "live > org.uconc"),
+    "the floor is not reached": ("clamped < least", "clamped <= least"),
+    "an older key goes over a newer one": (
+        "if tonumber(redis.call('HGET', k, 'v') or 0) >= tonumber(version) then return 0 end",
+        "",
+    ),
+    "a key is good a second too long": ("tonumber(key[4]) <= sec", "tonumber(key[4]) < sec"),
+    "a suspended user is let in": ("redis.call('HEXISTS', P .. ':org', 'x:' .. key[3]) == 1", "false"),
+    "leases end a second too early": ("'-inf', int(sec), 'LIMIT'", "'-inf', int(sec + 1), 'LIMIT'"),
+    "what is not there yet is revoked": ("and (keys[fp] or redis.call('HGET', P .. ':v', 'complete') == '1')", ""),
+}
+"""What the library would say, and what it says instead."""
+AT_ONCE = 12
+"""How many of them `make test` looks at: the ones that are soon found."""
 
 
-@dataclass
-class Request:
-    """What the model knows of a request."""
-
-    admitted: Admitted
-    settled: tuple[int, int] | None = None
-    seen: tuple[int, int] = (0, 0)
-    lapsed: bool = False
-
-
-class Books(RuleBasedStateMachine):
-    """Reserve, repeat, tick, settle and sweep."""
-
-    url = ""
-    requests = Bundle("requests")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runner = asyncio.Runner()
-        self.org = self.runner.run(self._begin())
-        self.open: dict[str, Request] = {}
-        self.used = 0
-
-    async def _begin(self) -> Org:
-        return await Org(Edge(self.url)).whole(tokens=BUDGET, floor=1)
-
-    @rule(target=requests, prompt=st.integers(1, 300), output=st.integers(0, 300), n=st.integers(1, 3))
-    def reserve(self, prompt: int, output: int, n: int) -> str:
-        request_id = f"s{len(self.open)}"
-        answer = self.runner.run(self.org.reserve(request_id, prompt=prompt, output=output, n=n))
-        left = BUDGET - self.used - self.held
-        if isinstance(answer, Admitted):
-            assert answer.held == prompt + n * answer.output <= left
-            assert 1 <= answer.output <= (output or 1024)
-            self.open[request_id] = Request(answer)
-        else:
-            assert isinstance(answer, admission.OverBudget)
-            assert prompt + n > left
-            assert (answer.used, answer.held) == (self.used, self.held)
-        return request_id
-
-    @rule(request_id=requests)
-    def repeat(self, request_id: str) -> None:
-        request = self.open.get(request_id)
-        if request is None:
-            return
-        answer = self.runner.run(self.org.reserve(request_id))
-        if request.settled is None:
-            assert isinstance(answer, Admitted)
-            assert (answer.held, answer.output) == (request.admitted.held, request.admitted.output)
-        else:
-            assert answer == admission.Duplicate()
-
-    @rule(request_id=requests, more=st.tuples(COUNTS, COUNTS), lapse=st.booleans())
-    def tick(self, request_id: str, more: tuple[int, int], lapse: bool) -> None:
-        request = self.open.get(request_id)
-        if request is None:
-            return
-        lease = -1 if lapse else 30
-        call = admission.tick(self.org.tag, lease, [request_id, *more, 0])
-        marks = self.runner.run(self.org.edge.call(call))[2:]
-        if request.settled is not None:
-            assert marks == [request_id.encode(), b"swept"]
-        else:
-            assert marks == []
-            request.seen, request.lapsed = more, lapse
-
-    @rule(request_id=requests, tokens=st.tuples(COUNTS, COUNTS))
-    def settle(self, request_id: str, tokens: tuple[int, int]) -> None:
-        request = self.open.get(request_id)
-        if request is None:
-            return
-        answer = self.runner.run(self.org.settle(request_id, request.admitted, *tokens))
-        assert answer == (b"already" if request.settled == tokens else b"ok")
-        self._charge(request, tokens)
-
-    @rule()
-    def sweep(self) -> None:
-        lapsed = [request for request in self.open.values() if request.lapsed and request.settled is None]
-        assert self.runner.run(self.org.edge.call(admission.sweep(self.org.tag, 100))) == len(lapsed)
-        for request in lapsed:
-            self._charge(request, request.seen)
-
-    @invariant()
-    def the_sums_are_right(self) -> None:
-        assert self.runner.run(self.org.budget()) == (self.used, self.held)
-        lines = self.runner.run(self.org.outbox())
-        assert sum(int(line["pt"]) + int(line["ct"]) for line in lines) == self.used
-        assert len({(line["r"], line["l"]) for line in lines}) == len(lines)
-        firsts = {line["r"] for line in lines if line["l"] == "1"}
-        assert firsts == {name for name, request in self.open.items() if request.settled is not None}
-
-    @property
-    def held(self) -> int:
-        return sum(request.admitted.held for request in self.open.values() if request.settled is None)
-
-    def _charge(self, request: Request, tokens: tuple[int, int]) -> None:
-        self.used += sum(tokens) - sum(request.settled or (0, 0))
-        request.settled = tokens
-
-    def teardown(self) -> None:
-        self.runner.run(self.org.edge.close())
-        self.runner.close()
+def look(url: str, library: str, how: settings) -> None:
+    table = Table(url, library)
+    machine = seed(SEED)(type("Machine", (Books,), {"table": table}))
+    try:
+        run_state_machine_as_test(machine, settings=how)
+    finally:
+        table.close()
 
 
-async def test_no_order_of_events_spoils_the_books(server: Service, edge: Edge) -> None:
-    assert await edge.library_is_current()
-    machine = type("BooksHere", (Books,), {"url": server.url})
-    few = settings(
-        max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
-    await asyncio.to_thread(run_state_machine_as_test, machine, settings=few)
+async def test_no_order_of_events_spoils_the_books(server: Service) -> None:
+    await asyncio.to_thread(look, server.url, driven(), LOOK)
+
+
+@pytest.mark.parametrize("wrong", list(WRONG)[: AT_ONCE if EXAMPLES <= QUICK else None])
+async def test_a_library_is_found_out_where(server: Service, wrong: str) -> None:
+    right, instead = WRONG[wrong]
+    library = driven()
+    assert library.count(right) == 1, f"the library has changed: say anew what it would be if {wrong}"
+    with pytest.raises(AssertionError):
+        await asyncio.to_thread(look, server.url, library.replace(right, instead), UNTIL_FOUND)

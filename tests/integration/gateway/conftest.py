@@ -5,15 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from ias.edge import Edge
 from tests.integration.gateway.place import Place, Tenant, place_of
 from tests.services import Services
+from tests.services.looking import LookingEdge
+from tests.services.settings import SETTINGS
 
 
 @pytest.fixture(scope="session")
-def shared(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A gateway that all tests use."""
-    with place_of(services, tmp_path_factory.mktemp("gateway")) as place:
+def shared(
+    request: pytest.FixtureRequest, services: Services, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """A gateway that all tests use; on a cluster where IAS_TEST_REDIS_KIND says so."""
+    on = request.getfixturevalue("shards") if SETTINGS.redis_kind == "cluster" else None
+    with place_of(services, tmp_path_factory.mktemp("gateway"), on) as place:
         yield place
 
 
@@ -30,7 +34,7 @@ async def tenants() -> AsyncIterator[Callable[[Place], Tenant]]:
     made: list[Tenant] = []
 
     def make(place: Place) -> Tenant:
-        made.append(Tenant(place, Edge(place.redis.url)))
+        made.append(Tenant(place, LookingEdge(place.redis.url)))
         return made[-1]
 
     yield make

@@ -4,10 +4,10 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import msgspec
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from ias.contract import admission, catalogue, keys
 from ias.edge import Edge, KeyRecord
 from tests.product.processes import BIN, SECRET, Process
-from tests.services import Service, Services, free_port
+from tests.services import Services, free_port
 
 ORG, KEY, USER, MODEL = (f"0192d0c0-0000-7000-8000-{number:012}" for number in (1, 2, 3, 4))
 FREE = dict.fromkeys(("tokens", "udef", "rps", "tpm", "conc", "urps", "utpm", "uconc", "cap"), -1)
@@ -24,11 +24,18 @@ FREE |= {"burst": 1, "uburst": 1, "floor": 16}
 CHAT = "/v1/chat/completions"
 
 
+class Redis(Protocol):
+    """A Redis of whatever kind."""
+
+    @property
+    def url(self) -> str: ...
+
+
 @dataclass
 class Place:
     """Where everything is."""
 
-    redis: Service
+    redis: Redis
     gateway: Process
     engine: Process
     url: str
@@ -130,7 +137,7 @@ async def eventually(look: Callable[[], Any], within: float = 10.0) -> None:
         await asyncio.sleep(0.02)
 
 
-def environment(redis: Service, ports: tuple[int, int], **more: str) -> dict[str, str]:
+def environment(redis: Redis, ports: tuple[int, int], **more: str) -> dict[str, str]:
     """What a gateway is told."""
     return {
         "PATH": "/usr/bin:/bin",
@@ -156,11 +163,11 @@ def logged(folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def place_of(services: Services, folder: Path, **settings: str) -> Iterator[Place]:
-    """A gateway with its engine and Redis."""
+def place_of(services: Services, folder: Path, given: Redis | None = None, **settings: str) -> Iterator[Place]:
+    """A gateway with its engine, on this Redis or on one of its own."""
     ports = [free_port() for _ in range(4)]
     urls = [f"http://127.0.0.1:{port}" for port in ports]
-    with services.fresh("redis") as redis:
+    with nullcontext(given) if given else services.fresh("redis") as redis:
         argv = (sys.executable, "-m", "ias.dev.engine", "--port", str(ports[2]), "--control-port", str(ports[3]))
         engine = Process("engine", argv, {"PATH": "/usr/bin:/bin"}, folder, f"{urls[2]}/health")
         env = environment(redis, (ports[0], ports[1]), **settings)

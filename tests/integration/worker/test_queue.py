@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aio_pika
+import msgspec
 import pytest
 from aio_pika.abc import AbstractRobustChannel
 
@@ -13,6 +14,7 @@ from ias.bus import Bus, BusDown, dead_letters
 from ias.contract.usage import ANALYTICS_QUEUE, EXCHANGE, LEDGER_QUEUE, ROUTING_KEY, UsageRecorded, encode_batch
 from tests.integration.billing.test_ledger import events
 from tests.integration.worker.place import Place, a_place, metric, until
+from tests.product.processes import Product
 from tests.services import Services
 
 QUEUES = (LEDGER_QUEUE, ANALYTICS_QUEUE)
@@ -79,6 +81,31 @@ async def test_poison_is_set_aside_and_the_others_go_on(queued: Place) -> None:
         assert [str(row[0]).partition(":")[0] for row in reasons] == ["line 1 has negative tokens", "not a batch"]
     for queue in QUEUES:
         assert await waiting(queued.amqp_url, dead_letters(queue)) == 1
+
+
+async def test_messages_that_wait_are_taken_in_together_and_each_event_once(queued: Place) -> None:
+    """With poison among them, twice-sent messages and one that contradicts another."""
+    org = await queued.ground.organisation()
+    batch, bad = events(org, 60), events(org, 1, status=2**31)
+    forged = msgspec.structs.replace(batch[7], completion_tokens=999)
+    with queued.worker():
+        pass  # the queues are there now
+    for at in range(0, 60, 3):
+        await publish(queued.amqp_url, encode_batch(batch[at : at + 6]))
+    await publish(queued.amqp_url, b"no batch at all")
+    await publish(queued.amqp_url, encode_batch([*batch[:1], *bad, forged]))
+
+    with queued.worker() as worker:
+        await queued.booked(org, [str(event.request_id) for event in batch])
+        await until(lambda: is_figure(worker, "ias_ledger_quarantined_total", 3))
+
+    for queue in QUEUES:
+        assert await waiting(queued.amqp_url, dead_letters(queue)) == 1
+        assert await waiting(queued.amqp_url, queue) == 0
+
+
+async def is_figure(worker: Product, name: str, value: float) -> bool:
+    return metric(worker, name) == value
 
 
 async def test_workers_killed_again_and_again_lose_and_double_nothing(queued: Place) -> None:

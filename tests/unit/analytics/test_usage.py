@@ -11,6 +11,7 @@ from ias.analytics.usage.domain import (
     Span,
     Sum,
     day_of,
+    days,
     fault_in,
     fingerprint,
     hour_of,
@@ -77,7 +78,7 @@ def test_another_body_has_another_fingerprint() -> None:
 def test_adjustments_add_tokens_but_no_request() -> None:
     events = [an_event(), an_event(line=2, prompt_tokens=0, completion_tokens=-4, cached_tokens=0)]
 
-    [(bucket, total)] = rolled_up(events, by_day=True)
+    [(bucket, total)] = days(rolled_up(events))
 
     assert bucket == Bucket(UUID(int=2), datetime(2026, 1, 31, tzinfo=UTC), UUID(int=3), UUID(int=4), "mock-gpt")
     assert total == Sum(requests=1, prompt_tokens=100, completion_tokens=6, cached_tokens=60)
@@ -94,7 +95,7 @@ def test_adjustments_add_tokens_but_no_request() -> None:
     ],
 )
 def test_only_what_the_platform_did_not_bring_to_an_end_has_failed(outcome: Outcome, failed: int) -> None:
-    [(_, total)] = rolled_up([an_event(outcome=outcome)], by_day=False)
+    [(_, total)] = rolled_up([an_event(outcome=outcome)])
 
     assert total.failed == failed
 
@@ -102,10 +103,21 @@ def test_only_what_the_platform_did_not_bring_to_an_end_has_failed(outcome: Outc
 def test_buckets_come_in_order() -> None:
     events = [an_event(started_at=MOMENT + timedelta(hours=hours)) for hours in (3, -3, 0)]
 
-    starts = [bucket.start for bucket, _ in rolled_up(events, by_day=False)]
+    starts = [bucket.start for bucket, _ in rolled_up(events)]
 
     assert starts == sorted(starts)
     assert len(starts) == 3
+
+
+def test_the_days_hold_what_their_hours_do() -> None:
+    moments = [MOMENT + timedelta(hours=hours) for hours in (-5, -1, 0, 3)]
+    events = [
+        an_event(started_at=moment, settled_at=moment, user=UUID(int=9 + n % 2)) for n, moment in enumerate(moments)
+    ]
+
+    by_day = [(bucket.start.day, bucket.user.int, total.requests) for bucket, total in days(rolled_up(events))]
+
+    assert by_day == [(31, 9, 2), (31, 10, 1), (1, 10, 1)]
 
 
 def test_where_nothing_is_said_it_is_the_month_so_far() -> None:

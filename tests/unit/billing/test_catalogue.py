@@ -7,7 +7,8 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from ias.billing.catalogue.domain import Backend, BadModel, Model, NewModel, check, written
+from ias.billing.catalogue.domain import Backend, Model, NewModel, check
+from ias.billing.catalogue.prices import BadModel, written
 from ias.contract.catalogue import decode_route, encode_route
 
 MOMENT = datetime(2026, 1, 31, tzinfo=UTC)

@@ -1,5 +1,6 @@
 """Taking in batches, with a store that does as it is told: no database is imitated, only what it raises."""
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import msgspec
 import pytest
 
 from ias.contract.usage import UsageRecorded, encode_batch
-from ias.intake import Batch, Intake, Reject, Unfit, read, take_in, take_message
+from ias.intake import TOGETHER, Batch, Inlet, Intake, Reject, Unfit, read, take_in
 from tests.unit.billing.test_ledger import an_event
 
 
@@ -23,9 +24,14 @@ class Store:
         self.failures = list(failures)
         self.bug = bug
         self.kept: list[UUID] = []
+        self.batches: list[int] = []
+        self.open = asyncio.Event()
+        self.open.set()
         self.rejects: list[Reject] = []
 
     async def record(self, events: Batch) -> list[Reject]:
+        self.batches.append(len(events))
+        await self.open.wait()
         if self.failures:
             raise self.failures.pop(0)
         if any(event.request_id in self.poison for event in events):
@@ -73,7 +79,7 @@ async def test_a_store_that_is_away_is_not_the_events_fault() -> None:
 async def test_a_message_waits_for_a_store_that_is_away() -> None:
     store = Store(failures=[Away()])
 
-    assert await take_message(store.intake, encode_batch(events(2)))
+    assert await Inlet(store.intake).take(encode_batch(events(2)))
     assert len(store.kept) == 2
 
 
@@ -97,14 +103,14 @@ async def test_an_event_that_fails_every_time_is_set_aside_alone() -> None:
 async def test_a_message_that_is_no_batch_goes_to_the_dead_letters() -> None:
     store = Store()
 
-    assert not await take_message(store.intake, b"junk")
+    assert not await Inlet(store.intake).take(b"junk")
     assert [reject.body for reject in store.rejects] == [b"junk"]
 
 
 async def test_an_empty_batch_is_nothing_to_do() -> None:
     store = Store()
 
-    assert await take_message(store.intake, b"[]")
+    assert await Inlet(store.intake).take(b"[]")
     assert (store.kept, store.rejects) == ([], [])
 
 
@@ -119,3 +125,89 @@ def test_bad_events_of_a_message_are_told_from_good_ones() -> None:
         "not an event",
         "version 2 is unknown to this release",
     ]
+
+
+async def queued(store: Store, bodies: Sequence[bytes]) -> list[asyncio.Task[bool]]:
+    """Messages that arrive while the store is busy with others."""
+    inlet = Inlet(store.intake)
+    store.open.clear()
+    tasks = [asyncio.ensure_future(inlet.take(body)) for body in bodies]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_message_waits_for_no_company_and_those_that_wait_go_together() -> None:
+    store = Store()
+    tasks = await queued(store, [encode_batch(events(3)) for _ in range(7)])
+    assert store.batches == [3, 3]
+
+    store.open.set()
+
+    assert await asyncio.gather(*tasks) == [True] * 7
+    assert store.batches == [3, 3, 15]
+
+
+async def test_a_transaction_takes_no_more_messages_once_it_is_full() -> None:
+    store = Store()
+    tasks = await queued(store, [encode_batch(events(TOGETHER - 1)) for _ in range(6)])
+
+    store.open.set()
+    await asyncio.gather(*tasks)
+
+    assert store.batches == [TOGETHER - 1] * 2 + [2 * TOGETHER - 2] * 2
+
+
+async def test_a_message_that_is_no_batch_goes_to_the_dead_letters_alone() -> None:
+    store = Store(poison=[1])
+    good = encode_batch(events(1))
+    tasks = await queued(store, [good, good, good, b"junk", encode_batch(events(2)), b'[{"line": 1}]', good])
+
+    store.open.set()
+
+    assert await asyncio.gather(*tasks) == [True, True, True, False, True, False, True]
+    assert sorted(reject.reason.partition(":")[0] for reject in store.rejects) == [
+        "does not fit",
+        "not a batch",
+        "not an event",
+    ]
+
+
+async def test_a_message_is_answered_only_after_all_of_it_was_recorded() -> None:
+    store = Store(failures=[Away()])
+    tasks = await queued(store, [encode_batch(events(1))])
+    assert not tasks[0].done()
+
+    store.open.set()
+
+    assert await tasks[0]
+    assert len(store.kept) == 1
+
+
+async def test_what_goes_wrong_with_a_transaction_is_told_to_each_of_its_messages() -> None:
+    store = Store()
+
+    async def broken(rejects: Sequence[Reject]) -> None:
+        raise RuntimeError("no quarantine")
+
+    store.quarantine = broken
+    tasks = await queued(store, [encode_batch(events(1)), encode_batch(events(1)), b"junk", b"more junk"])
+
+    store.open.set()
+
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert answers[:2] == [True, True]
+    assert [str(answer) for answer in answers[2:]] == ["no quarantine"] * 2
+
+
+async def test_a_cancelled_transaction_cancels_its_messages_and_the_next_goes_on() -> None:
+    store = Store()
+    good = encode_batch(events(1))
+    tasks = await queued(store, [good] * 4)
+
+    tasks[0].cancel()
+    store.open.set()
+
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert answers[1:] == [True, True, True]

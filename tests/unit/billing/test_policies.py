@@ -36,7 +36,8 @@ def test_the_defaults_have_an_end_for_every_organisation() -> None:
 
     assert {name for name, value in fields.items() if value == -1} == {"udef", "cap"}
     assert set(fields) == {
-        *("tokens", "udef", "rps", "burst", "tpm", "conc", "urps", "uburst", "utpm", "uconc", "floor", "cap")
+        *("tokens", "udef", "rps", "burst", "tpm", "conc", "urps", "uburst", "utpm", "uconc", "floor", "cap"),
+        "estimate",
     }
 
 
@@ -79,3 +80,18 @@ def test_none_is_above_every_ceiling_but_none() -> None:
 def test_a_budget_that_cannot_be_counted_is_refused(tokens: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(f'{{"monthly_tokens": {tokens}}}', type=Budget)
+
+
+def test_estimates_are_told_as_a_number_and_only_where_the_platform_gave_them() -> None:
+    assert section(DEFAULT_BUDGET, {}, DEFAULT_LIMITS)["estimate"] == 0
+    estimating = RateLimits(mode="estimate")
+    assert section(DEFAULT_BUDGET, {}, estimating)["estimate"] == 1
+    with pytest.raises(AboveCeiling, match="mode may be strict"):
+        check_ceiling(DEFAULT_LIMITS, estimating)
+    check_ceiling(estimating, estimating)
+    check_ceiling(estimating, DEFAULT_LIMITS)
+
+
+def test_a_ceiling_from_before_there_were_estimates_is_strict() -> None:
+    before = msgspec.json.decode(msgspec.json.encode({"concurrency": 5}), type=RateLimits)
+    assert before.mode == "strict"

@@ -38,7 +38,7 @@ def test_every_call_names_the_one_key_of_its_organisation() -> None:
         admission.grant(TAG, "f", 1, ("k", "u"), None),
         admission.revoke(TAG, "f", 1, ("k", "u")),
         admission.project(TAG, "pol", 1, {"tokens": 5}),
-        admission.restore(TAG, "203001", 5, {"u": 5}),
+        admission.restore(TAG, "203001", 4, 5, {"u": 5}),
         admission.complete(TAG),
         admission.models(TAG, "f"),
         admission.standing(TAG, "u"),
@@ -101,8 +101,8 @@ def test_an_admission_is_read_whole() -> None:
             OverBudget("user", 10, 4, 5, "203001", 1893456000),
         ),
         (
-            [b"rate", b"tokens", b"organisation", b"60", b"1", b"500", b"900"],
-            OverRate("tokens", "organisation", Rate(60, 1, 900), 500),
+            [b"rate", b"tokens", b"organisation", 60, 500, -1, -1, 0, 60, 1, 900],
+            OverRate("tokens", "organisation", 60, 500, Rate(-1, -1, 0), Rate(60, 1, 900)),
         ),
         ([b"too_large", b"60", b"100"], TooLarge(60, 100)),
     ],
@@ -128,10 +128,10 @@ def test_numbers_come_as_integers_or_as_text(number: int) -> None:
 
 
 def test_limits_are_read_row_by_row_and_refusals_as_elsewhere() -> None:
-    row = [b"budget", b"user", b"10", b"4", b"5", b"0"]
-    period, standings = admission.read_limits([b"ok", b"203001", 1893456000, *row, *row])
-    assert period == "203001"
-    assert standings == (admission.Standing("budget", "user", 10, 4, 5, 0),) * 2
+    row = [b"budget", b"user", b"10", b"4", b"5", b"0", b"-1"]
+    period, now_ms, standings = admission.read_limits([b"ok", b"203001", b"1893456000001", *row, *row])
+    assert (period, now_ms) == ("203001", 1_893_456_000_001)
+    assert standings == (admission.Standing("budget", "user", 10, 4, 5, 0, -1),) * 2
     assert admission.read_limits([b"key"]) == BadKey()
 
 

@@ -37,8 +37,8 @@ def test_anything_else_is_a_401_that_does_not_repeat_it(header: bytes) -> None:
         (contract.UnknownModel(()), 404, "invalid_request_error", "model_not_found"),
         (contract.Duplicate(), 409, "invalid_request_error", "duplicate_request"),
         (contract.OverBudget("user", 10, 9, 1, "202611", 1), 429, "insufficient_quota", "insufficient_quota"),
-        (contract.OverRate("requests", "user", Rate(5, 0, 9), 120), 429, "rate_limit_error", "rate_limit_exceeded"),
-        (contract.OverRate("concurrency", "user", Rate(5, 0, 9), 9), 429, "rate_limit_error", "rate_limit_exceeded"),
+        (contract.OverRate("requests", "user", 5, 120, Rate(5, 0, 9)), 429, "rate_limit_error", "rate_limit_exceeded"),
+        (contract.OverRate("concurrency", "user", 5, 9), 429, "rate_limit_error", "rate_limit_exceeded"),
         (contract.TooLarge(5, 9), 429, "rate_limit_error", "rate_limit_exceeded"),
     ],
 )
@@ -56,12 +56,22 @@ def test_an_exhausted_budget_says_whose_how_much_and_until_when_and_is_not_retri
 
 
 def test_a_rate_says_when_to_come_back_to_the_millisecond() -> None:
-    error = admission.refusal(contract.OverRate("requests", "organisation", Rate(5, 0, 1900), 1250), "gpt")
+    refused = contract.OverRate("requests", "organisation", 5, 1250, Rate(8, 0, 1900), Rate(60, 17, 61_500))
+    error = admission.refusal(refused, "gpt")
     headers = dict(error.headers)
     assert (headers["retry-after"], headers["retry-after-ms"]) == ("2", "1250")
-    assert headers["x-ratelimit-limit-requests"] == "5"
+    assert "limit of 5 requests per second" in error.detail.message
+    assert headers["x-ratelimit-limit-requests"] == "8"
     assert headers["x-ratelimit-reset-requests"] == "1.9s"
+    assert headers["x-ratelimit-remaining-tokens"] == "17"
+    assert headers["x-ratelimit-reset-tokens"] == "1m1.5s"
     assert "1.25s" in error.detail.message
+
+
+def test_a_limit_of_nothing_is_not_to_be_tried_again() -> None:
+    error = admission.refusal(contract.OverRate("requests", "user", 0, 60_000), "gpt")
+    assert dict(error.headers)["x-should-retry"] == "false"
+    assert "try again" not in error.detail.message
 
 
 def test_a_long_model_name_is_not_repeated_whole() -> None:

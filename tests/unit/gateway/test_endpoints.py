@@ -70,8 +70,8 @@ def test_an_answer_that_is_no_json_reports_nothing_and_never_raises(endpoint: ob
 
 
 def test_streams_are_read_by_the_scanner_of_their_kind() -> None:
-    assert isinstance(RESPONSES.scanner((True, False), 1), ResponseScanner)
-    scanner = BY_PATH[b"/v1/completions"].scanner((False, False), 2)
+    assert isinstance(RESPONSES.scanner((True, False), 1, 1), ResponseScanner)
+    scanner = BY_PATH[b"/v1/completions"].scanner((False, False), 2, 1)
     assert isinstance(scanner, UsageScanner)
     for index in (0, 1):
         usage = b'"usage":{"prompt_tokens":1,"completion_tokens":4}'
@@ -84,7 +84,7 @@ def test_streams_are_read_by_the_scanner_of_their_kind() -> None:
 def test_a_broken_stream_ends_with_an_event_of_its_kind() -> None:
     broke = errors.upstream_broke()
     assert BY_PATH[b"/v1/completions"].failure(broke, None) == broke.event
-    scanner = RESPONSES.scanner((True, False), 1)
+    scanner = RESPONSES.scanner((True, False), 1, 1)
     scanner.feed(b"event: response.created\ndata: {}\n\n")
     assert b'"sequence_number":1' in RESPONSES.failure(broke, scanner)
     assert b'"sequence_number":0' in RESPONSES.failure(broke, None)

@@ -251,6 +251,22 @@ def test_running_usage_of_several_choices_is_added_up() -> None:
     assert scanner.tokens == (5, 7, 0)
 
 
+def test_running_usage_of_several_prompts_is_added_up() -> None:
+    """vLLM 0.32 reports on a chunk the prompt that its choice answers; choices of one prompt follow each other."""
+    scanner = UsageScanner(include_usage=False, continuous=False, choices=4, prompts=2)
+    chunk = (
+        b'data: {"id":"c","choices":[{"index":%d,"text":"a"}],'
+        b'"usage":{"prompt_tokens":%d,"total_tokens":6,"completion_tokens":%d}}\n\n'
+    )
+    for place in ((0, 5, 1), (1, 5, 1), (3, 7, 1), (0, 5, 2)):
+        scanner.feed(chunk % place)
+    assert scanner.tokens == (12, 4, 0)
+    scanner.feed(
+        b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":12,"total_tokens":21,"completion_tokens":9}}\n\n'
+    )
+    assert scanner.tokens == (12, 9, 0)
+
+
 @given(
     st.lists(st.integers(0, 3), min_size=1, max_size=20), st.lists(st.integers(0, 10**5), max_size=30), st.booleans()
 )

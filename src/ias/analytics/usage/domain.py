@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from operator import itemgetter
 from uuid import UUID
 
 import msgspec
@@ -81,6 +83,20 @@ def day_of(moment: datetime) -> datetime:
 
 def fault_in(event: UsageRecorded) -> str | None:
     """Why an event cannot be taken in, None where it can."""
+    prompt, completion, cached = event.prompt_tokens, event.completion_tokens, event.cached_tokens
+    if (
+        event.line == 1
+        and 0 <= prompt <= MOST_TOKENS
+        and 0 <= completion <= MOST_TOKENS
+        and 0 <= cached <= MOST_TOKENS
+        and _FIRST <= event.started_at <= event.settled_at
+        and not _has_nul(event.model, event.endpoint, event.gateway, event.replica)
+    ):
+        return None
+    return _why_not(event)
+
+
+def _why_not(event: UsageRecorded) -> str | None:
     tokens = (event.prompt_tokens, event.completion_tokens, event.cached_tokens)
     faults = (
         (event.line < 1, "line numbers begin with 1"),
@@ -88,29 +104,55 @@ def fault_in(event: UsageRecorded) -> str | None:
         (max(map(abs, tokens)) > MOST_TOKENS, "more tokens than can be counted"),
         (event.started_at < _FIRST, "started before there was anything to start"),
         (event.started_at > event.settled_at + _AHEAD, "started long after it was settled"),
-        ("\0" in event.model + event.endpoint + event.gateway + event.replica, "text with a NUL character"),
+        (_has_nul(event.model, event.endpoint, event.gateway, event.replica), "text with a NUL character"),
     )
     return next((said for wrong, said in faults if wrong), None)
 
 
+@lru_cache(maxsize=10_000)
+def _has_nul(*texts: str) -> bool:
+    return any("\0" in text for text in texts)
+
+
 def fingerprint(event: UsageRecorded) -> bytes:
-    """SHA-256 of the event in its one spelling: the same request and line must always have the same."""
-    return hashlib.sha256(_ENCODER.encode(event)).digest()
+    """SHA-256 of the event in its one spelling: the same request and line must always have the same.
+
+    Its times are left out: they are Redis's, and other ones where it lost a settlement that a gateway sent again.
+    """
+    timeless = msgspec.structs.replace(event, started_at=_FIRST, settled_at=_FIRST)
+    return hashlib.sha256(_ENCODER.encode(timeless)).digest()
 
 
-def rolled_up(events: Iterable[UsageRecorded], *, by_day: bool) -> list[tuple[Bucket, Sum]]:
-    """What events add to each hour, or day, in the buckets' order: writers never wait in a circle."""
-    totals: dict[Bucket, Sum] = {}
+def rolled_up(events: Iterable[UsageRecorded]) -> list[tuple[Bucket, Sum]]:
+    """What events add to each hour, in the buckets' order: writers never wait in a circle."""
+    # By the numbers of the ids: hashing and comparing a UUID is slow, and this runs for every event.
+    totals: dict[tuple[int, datetime, int, int, str], tuple[Bucket, Sum]] = {}
     for event in events:
-        start = day_of(event.started_at) if by_day else hour_of(event.started_at)
-        bucket = Bucket(event.organisation, start, event.user, event.key, event.model)
-        total = totals.setdefault(bucket, Sum())
+        start = hour_of(event.started_at)
+        place = (event.organisation.int, start, event.user.int, event.key.int, event.model)
+        entry = totals.get(place)
+        if entry is None:
+            entry = totals[place] = (Bucket(event.organisation, start, event.user, event.key, event.model), Sum())
+        total = entry[1]
         total.requests += event.line == 1
         total.failed += event.line == 1 and event.outcome in _FAILED
         total.prompt_tokens += event.prompt_tokens
         total.completion_tokens += event.completion_tokens
         total.cached_tokens += event.cached_tokens
-    return sorted(totals.items())
+    return [totals[place] for place in sorted(totals)]
+
+
+def days(hours: Iterable[tuple[Bucket, Sum]]) -> list[tuple[Bucket, Sum]]:
+    """What sums by the hour add to each day, in the buckets' order."""
+    totals: dict[Bucket, Sum] = {}
+    for bucket, added in hours:
+        total = totals.setdefault(msgspec.structs.replace(bucket, start=day_of(bucket.start)), Sum())
+        total.requests += added.requests
+        total.failed += added.failed
+        total.prompt_tokens += added.prompt_tokens
+        total.completion_tokens += added.completion_tokens
+        total.cached_tokens += added.cached_tokens
+    return sorted(totals.items(), key=itemgetter(0))
 
 
 def span(start: datetime | None, end: datetime | None, moment: datetime) -> Span:

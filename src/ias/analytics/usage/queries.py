@@ -1,13 +1,13 @@
 """Reading usage out of the rollups, and how fresh it is."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
 
 from ias.analytics.usage.domain import LONGEST_BY_HOUR, BadRange, Grouping, Span
-from ias.db import EVERYWHERE, Connection, transaction
+from ias.db import EVERYWHERE, Connection, Within, transaction
 from ias.identity import Principal, tenant
 from ias.problems import NotFound
 
@@ -41,10 +41,26 @@ WHERE org_id = $1 AND bucket >= $2 AND bucket < $3
 GROUP BY 1 ORDER BY 1
 """
 
-_SETTLED = """
-SELECT request_id, line FROM unnest($1::uuid[], $2::integer[]) AS asked (request_id, line)
-WHERE EXISTS (SELECT FROM analytics.usage_seen s WHERE (s.request_id, s.line) = (asked.request_id, asked.line))
-   OR EXISTS (SELECT FROM analytics.quarantine q WHERE (q.request_id, q.line) = (asked.request_id, asked.line))
+_OPEN = """
+SELECT number - 1 AS index FROM unnest($1::uuid[], $2::integer[]) WITH ORDINALITY AS asked (request_id, line, number)
+WHERE NOT EXISTS (SELECT FROM analytics.usage_seen s WHERE (s.request_id, s.line) = (asked.request_id, asked.line))
+  AND NOT EXISTS (SELECT FROM analytics.quarantine q WHERE (q.request_id, q.line) = (asked.request_id, asked.line))
+"""
+
+_SEEN = """
+SELECT s.request_id, s.line FROM analytics.usage_seen s
+JOIN unnest($1::uuid[], $2::integer[]) AS asked (request_id, line) USING (request_id, line)
+"""
+
+_TOTALS = """
+SELECT org_id, sum(requests)::bigint AS requests, sum(prompt_tokens + completion_tokens)::bigint AS tokens
+FROM analytics.usage_daily WHERE org_id = ANY($1) AND bucket >= $2 GROUP BY org_id
+"""
+
+_DAYS = """
+SELECT (bucket AT TIME ZONE 'UTC')::date AS day, sum(prompt_tokens + completion_tokens)::bigint AS tokens
+FROM analytics.usage_daily
+WHERE org_id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND bucket >= $3 AND bucket < $4 GROUP BY 1
 """
 
 
@@ -114,8 +130,27 @@ async def usage(principal: Principal, org_id: UUID, span: Span, group_by: Groupi
 async def settled(places: Sequence[Place]) -> set[Place]:
     """Those that were taken in, or set aside in quarantine: the outbox need not keep them."""
     async with transaction(EVERYWHERE) as connection:
-        rows = await connection.fetch(_SETTLED, [place[0] for place in places], [place[1] for place in places])
+        rows = await connection.fetch(_OPEN, [place[0] for place in places], [place[1] for place in places])
+    return set(places).difference(places[row["index"]] for row in rows)
+
+
+async def seen(connection: Connection, places: Sequence[Place]) -> set[Place]:
+    """Those that were taken in."""
+    rows = await connection.fetch(_SEEN, [place[0] for place in places], [place[1] for place in places])
     return {(row["request_id"], row["line"]) for row in rows}
+
+
+async def totals(connection: Connection, orgs: Sequence[UUID], since: datetime) -> dict[UUID, tuple[int, int]]:
+    """Requests and tokens of organisations since the start of a day."""
+    rows = await connection.fetch(_TOTALS, orgs, since)
+    return {row["org_id"]: (row["requests"], row["tokens"]) for row in rows}
+
+
+async def daily(org_id: UUID, user_id: UUID | None, start: datetime, end: datetime) -> dict[date, int]:
+    """Tokens of each day (UTC) from midnight to before another, of an organisation or of one of its members."""
+    async with transaction(Within(org_id)) as connection:
+        rows = await connection.fetch(_DAYS, org_id, user_id, start, end)
+    return {row["day"]: row["tokens"] for row in rows}
 
 
 async def _rows(

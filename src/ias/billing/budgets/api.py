@@ -3,11 +3,13 @@
 from uuid import UUID
 
 from litestar import Controller, get, patch, put
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from ias.billing.budgets import actions, queries
 from ias.billing.budgets.actions import BudgetChanges, MemberBudget
-from ias.billing.budgets.queries import BudgetStanding
+from ias.billing.budgets.domain import DailyUse
+from ias.billing.budgets.queries import BudgetStanding, MemberStanding
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
 
@@ -19,17 +21,40 @@ class BudgetApi(Controller):
     tags = ("organizations",)
 
     @get("/budget", guards=[requires(Permission.BUDGETS_READ)])
-    async def read(self, principal: Principal, org_id: FromPath[UUID], edge: Edge) -> BudgetStanding:
-        """The budget, and how much of it is gone this month."""
-        return await queries.standing(principal, org_id, edge)
+    async def read(
+        self,
+        principal: Principal,
+        org_id: FromPath[UUID],
+        edge: NamedDependency[Edge],
+        daily_use: NamedDependency[DailyUse],
+    ) -> BudgetStanding:
+        """The budget, how much of it is gone this month, and on which day it ends if that goes on."""
+        return await queries.standing(principal, org_id, edge, daily_use)
 
     @patch("/budget", guards=[requires(Permission.BUDGETS_WRITE)])
     async def change(
-        self, principal: Principal, org_id: FromPath[UUID], data: JSONBody[BudgetChanges], edge: Edge
+        self,
+        principal: Principal,
+        org_id: FromPath[UUID],
+        data: JSONBody[BudgetChanges],
+        edge: NamedDependency[Edge],
+        daily_use: NamedDependency[DailyUse],
     ) -> BudgetStanding:
         """Change the budget; what is used stays used."""
         await actions.change(principal, org_id, data, edge)
-        return await queries.standing(principal, org_id, edge)
+        return await queries.standing(principal, org_id, edge, daily_use)
+
+    @get("/users/{user_id:uuid}/budget", guards=[requires(Permission.BUDGETS_READ)])
+    async def read_member(
+        self,
+        principal: Principal,
+        org_id: FromPath[UUID],
+        user_id: FromPath[UUID],
+        edge: NamedDependency[Edge],
+        daily_use: NamedDependency[DailyUse],
+    ) -> MemberStanding:
+        """A member's budget, their own or that of every member, and where it goes; members see their own only."""
+        return await queries.member_standing(principal, (org_id, user_id), edge, daily_use)
 
     @put("/users/{user_id:uuid}/budget", guards=[requires(Permission.BUDGETS_WRITE)])
     async def change_member(

@@ -1,14 +1,16 @@
-"""Reading budgets, and what is used of them this month by the gateways' own count."""
+"""Reading budgets, what is used of them this month by the gateways' own count, and where that leads."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 
+from ias.billing.budgets.domain import DailyUse, Forecast, forecast, month_of
 from ias.billing.policies.queries import budget_of, member_budgets
 from ias.contract.admission import text
 from ias.db import transaction
 from ias.edge import Edge
-from ias.identity import Principal, tenant
+from ias.identity import Permission, Principal, is_member, tenant
 from ias.problems import NotFound
 
 
@@ -21,9 +23,33 @@ class BudgetStanding(msgspec.Struct, kw_only=True):
     period: str
     used_tokens: int
     held_tokens: int
+    forecast: Forecast
 
 
-async def standing(principal: Principal, org_id: UUID, edge: Edge) -> BudgetStanding:
+class MemberStanding(msgspec.Struct, kw_only=True):
+    """The same of one member; `own` where the budget is the member's and not that of every member."""
+
+    user_id: UUID
+    monthly_tokens: int | None
+    own: bool
+    period: str
+    used_tokens: int
+    held_tokens: int
+    forecast: Forecast
+
+
+class Count(msgspec.Struct, frozen=True):
+    """What Redis counts of this month, of an organisation and of one of its users, and its clock."""
+
+    period: str
+    moment: datetime
+    used: int
+    held: int
+    user_used: int
+    user_held: int
+
+
+async def standing(principal: Principal, org_id: UUID, edge: Edge, daily_use: DailyUse) -> BudgetStanding:
     """An organisation's budget and how much of it is gone.
 
     Raises:
@@ -35,12 +61,57 @@ async def standing(principal: Principal, org_id: UUID, edge: Edge) -> BudgetStan
         raise NotFound("no such organisation")
     async with transaction(scope):
         budget, users = await budget_of(org_id), await member_budgets(org_id)
-    period, _, used, held = (text(part) for part in (await edge.standing(org.tag, ""))[:4])
+    count = await _count(edge, org.tag, None)
+    days = await daily_use(org_id, None, *_days(count.moment))
     return BudgetStanding(
         monthly_tokens=budget.monthly_tokens,
         user_monthly_tokens=budget.user_monthly_tokens,
         users=users,
-        period=period,
-        used_tokens=int(used),
-        held_tokens=int(held),
+        period=count.period,
+        used_tokens=count.used,
+        held_tokens=count.held,
+        forecast=forecast(days, count.used, budget.monthly_tokens, count.moment),
     )
+
+
+async def member_standing(
+    principal: Principal, member: tuple[UUID, UUID], edge: Edge, daily_use: DailyUse
+) -> MemberStanding:
+    """The budget of a member, that is an organisation's id and a user's, and how much of it is gone.
+
+    Raises:
+        NotFound: it is not the caller's organisation, or the user is not of it, or is another than the caller, who may
+            not change budgets.
+        EdgeDown: Redis, which counts, does not answer.
+    """
+    org_id, user_id = member
+    scope, org = principal.within(org_id), await tenant(org_id)
+    visible = principal.user_id == user_id or principal.may(Permission.BUDGETS_WRITE)
+    if org is None or not visible or not await is_member(org_id, user_id):
+        raise NotFound("no such member")
+    async with transaction(scope):
+        budget, users = await budget_of(org_id), await member_budgets(org_id)
+    limit = users.get(user_id, budget.user_monthly_tokens)
+    count = await _count(edge, org.tag, user_id)
+    days = await daily_use(org_id, user_id, *_days(count.moment))
+    return MemberStanding(
+        user_id=user_id,
+        monthly_tokens=limit,
+        own=user_id in users,
+        period=count.period,
+        used_tokens=count.user_used,
+        held_tokens=count.user_held,
+        forecast=forecast(days, count.user_used, limit, count.moment),
+    )
+
+
+async def _count(edge: Edge, tag: str, user_id: UUID | None) -> Count:
+    reply = await edge.standing(tag, "" if user_id is None else str(user_id))
+    period, seconds, *tokens = (text(part) for part in reply[:6])
+    used, held, user_used, user_held = map(int, tokens)
+    return Count(period, datetime.fromtimestamp(int(seconds), UTC), used, held, user_used, user_held)
+
+
+def _days(moment: datetime) -> tuple[datetime, datetime]:
+    """From the month's beginning to today's."""
+    return month_of(moment)[0], moment.replace(hour=0, minute=0, second=0, microsecond=0)

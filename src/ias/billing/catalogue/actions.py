@@ -1,14 +1,23 @@
 """Registering, changing and removing models, and who may call which. Gateways know of it when these return."""
 
-from decimal import Decimal
 from uuid import UUID
 
 import msgspec
 from asyncpg.exceptions import UniqueViolationError
 from piccolo.columns import Column
 
-from ias.billing.catalogue.domain import USUAL_OUTPUT, Backend, Model, ModelAccess, ModelChanges, NewModel, check
+from ias.billing.catalogue.domain import (
+    USUAL_OUTPUT,
+    Backend,
+    Model,
+    ModelAccess,
+    ModelChanges,
+    NewModel,
+    check,
+)
+from ias.billing.catalogue.prices import Rates
 from ias.billing.catalogue.queries import allowed, ceiling, registered
+from ias.billing.catalogue.rates import add
 from ias.billing.catalogue.routes import owe_routes, pay_routes, project_routes
 from ias.billing.policies.domain import AboveCeiling
 from ias.billing.tables import AllowedModels, ModelBackends, Models
@@ -18,11 +27,6 @@ from ias.identity import Principal, owe, paid, record, tenant
 from ias.problems import Conflict, NotFound, Problem
 from ias.settings import settings
 from ias.telemetry import now
-
-_ADD_RATE = """
-INSERT INTO billing.rates (id, model_id, valid_from, input, output, cached_input)
-VALUES ($1, $2, clock_timestamp(), $3, $4, $5)
-"""
 
 
 class ModelNameTaken(Conflict):
@@ -52,7 +56,7 @@ async def register(principal: Principal, new: NewModel, edge: Edge) -> Model:
         except UniqueViolationError:
             raise ModelNameTaken(f"there is a model called {model.name!r} already") from None
         await _put_backends(model)
-        await connection.execute(_ADD_RATE, uuid7(), model.id, *_rates(model))
+        await add(connection, model.id, _rates(model))
         await record(principal, "model.registered", model.id, after=_audited(model))
         debt = await owe_routes()
     await pay_routes(edge, debt)
@@ -76,7 +80,7 @@ async def change(principal: Principal, model_id: UUID, changes: ModelChanges, ed
             await ModelBackends.delete().where(ModelBackends.model_id == model_id)
             await _put_backends(model)
         if _rates(model) != _rates(before):
-            await connection.execute(_ADD_RATE, uuid7(), model_id, *_rates(model))
+            await add(connection, model_id, _rates(model))
         was, is_now = _audited(before), _audited(model)
         fields = [name for name in is_now if was[name] != is_now[name]]
         await record(principal, "model.changed", model_id, {f: was[f] for f in fields}, {f: is_now[f] for f in fields})
@@ -177,6 +181,7 @@ def _registered(new: NewModel) -> Model:
         max_output_tokens=new.max_output_tokens or max(1, min(USUAL_OUTPUT, new.context_length // 2)),
         tenant_salt=new.tenant_salt,
         image_tokens=new.image_tokens,
+        prompt_overhead=new.prompt_overhead,
         input_rate=new.input_rate,
         output_rate=new.output_rate,
         cached_input_rate=new.input_rate if new.cached_input_rate is None else new.cached_input_rate,
@@ -202,12 +207,13 @@ def _columns(model: Model) -> dict[str, object]:
         "max_output_tokens": model.max_output_tokens,
         "tenant_salt": model.tenant_salt,
         "image_tokens": model.image_tokens,
+        "prompt_overhead": model.prompt_overhead,
         "updated_at": model.updated_at,
     }
 
 
-def _rates(model: Model) -> tuple[Decimal, Decimal, Decimal]:
-    return model.input_rate, model.output_rate, model.cached_input_rate
+def _rates(model: Model) -> Rates:
+    return Rates(model.input_rate, model.output_rate, model.cached_input_rate)
 
 
 def _audited(model: Model) -> dict[str, object]:

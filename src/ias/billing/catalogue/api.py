@@ -5,8 +5,9 @@ from uuid import UUID
 from litestar import Controller, delete, get, patch, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from ias.billing.catalogue import actions, queries
+from ias.billing.catalogue import actions, queries, rates
 from ias.billing.catalogue.domain import Model, ModelAccess, ModelChanges, NewModel
+from ias.billing.catalogue.prices import ModelRate, NewRate
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit, Page
@@ -46,6 +47,34 @@ class ModelApi(Controller):
     async def remove(self, principal: Principal, model_id: FromPath[UUID], edge: Edge) -> None:
         """Remove a model; its ledger lines stay."""
         await actions.remove(principal, model_id, edge)
+
+
+class RateApi(Controller):
+    """What a model costs: by rates that follow one another, none of which is ever changed."""
+
+    path = "/models/{model_id:uuid}/rates"
+    tags = ("models",)
+
+    @get(guards=[requires(Permission.MODELS_READ)])
+    async def history(
+        self,
+        principal: Principal,
+        model_id: FromPath[UUID],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Page[ModelRate]:
+        """All rates, past, valid and announced, the one that begins last first."""
+        return await rates.history(principal, model_id, cursor, limit)
+
+    @post(guards=[requires(Permission.MODELS_WRITE)])
+    async def announce(self, principal: Principal, model_id: FromPath[UUID], data: JSONBody[NewRate]) -> ModelRate:
+        """Add a rate that begins now, or at a moment to come."""
+        return await rates.announce(principal, model_id, data)
+
+    @delete("/{rate_id:uuid}", guards=[requires(Permission.MODELS_WRITE)])
+    async def withdraw(self, principal: Principal, model_id: FromPath[UUID], rate_id: FromPath[UUID]) -> None:
+        """Take back a rate that has not begun."""
+        await rates.withdraw(principal, model_id, rate_id)
 
 
 class ModelAccessApi(Controller):

@@ -12,17 +12,14 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ias.billing.catalogue.prices import Money, bad_model, faults_in
 from ias.contract.addresses import Network, allows, unwrapped, why_not
 from ias.contract.catalogue import ModelRoute
-from ias.problems import FieldError, Problem
+from ias.problems import FieldError
 
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 ImageTokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
-Money = Decimal
-"""Money per 1,000 tokens, a string in JSON."""
-
-HIGHEST_RATE = Decimal(1_000_000)
-RATE_PLACES = 10
+Overhead = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 MOST_BACKENDS = 64
 USUAL_OUTPUT = 1024
 NOT_ENGINES = frozenset(
@@ -37,12 +34,6 @@ _NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOOPBACK = ipaddress.IPv4Address("127.0.0.1")
 _METADATA_SERVICE = ipaddress.IPv4Address("169.254.169.254")
 _METADATA = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
-
-
-class BadModel(Problem):
-    """What was sent does not describe a model that can be served."""
-
-    title = "Bad model"
 
 
 class Backend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +55,8 @@ class NewModel(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     tenant_salt: bool = True
     image_tokens: ImageTokens = 0
     """What an image is held as until its tokens are known, at least as many as one can be; 0: it takes no images."""
+    prompt_overhead: Overhead = 0
+    """Tokens at most that its template adds to a prompt by itself: a system prompt, a reranker's instruction."""
     input_rate: Money = Decimal(0)
     output_rate: Money = Decimal(0)
     cached_input_rate: Money | None = None
@@ -80,6 +73,7 @@ class ModelChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     max_output_tokens: Tokens | UnsetType = UNSET
     tenant_salt: bool | UnsetType = UNSET
     image_tokens: ImageTokens | UnsetType = UNSET
+    prompt_overhead: Overhead | UnsetType = UNSET
     input_rate: Money | UnsetType = UNSET
     output_rate: Money | UnsetType = UNSET
     cached_input_rate: Money | UnsetType = UNSET
@@ -96,6 +90,7 @@ class Model(msgspec.Struct, kw_only=True, frozen=True):
     max_output_tokens: int
     tenant_salt: bool
     image_tokens: int = 0
+    prompt_overhead: int = 0
     input_rate: Money
     output_rate: Money
     cached_input_rate: Money
@@ -115,6 +110,7 @@ class Model(msgspec.Struct, kw_only=True, frozen=True):
             max_output_tokens=self.max_output_tokens,
             tenant_salt=self.tenant_salt,
             image_tokens=self.image_tokens,
+            prompt_overhead=self.prompt_overhead,
             created=int(self.created_at.timestamp()),
         )
 
@@ -141,16 +137,8 @@ def check(model: Model, *, allowed: Sequence[Network]) -> Model:
     if not errors and not 1 <= len(set(backends)) <= MOST_BACKENDS:
         errors.append(FieldError("/backends", f"must be 1 to {MOST_BACKENDS} engines"))
     if errors:
-        raise BadModel(
-            "; ".join(f"{error.pointer.removeprefix('/')}: {error.detail}" for error in errors), tuple(errors)
-        )
+        raise bad_model(errors)
     return msgspec.structs.replace(model, backends=tuple(dict.fromkeys(backends)))
-
-
-def written(money: Decimal) -> str:
-    """The amount without exponent and trailing zeros."""
-    text = format(money, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def base_url(url: str, *, allowed: Sequence[Network]) -> str:
@@ -222,23 +210,10 @@ def _names(model: Model) -> list[FieldError]:
 
 
 def _lengths(model: Model) -> list[FieldError]:
-    if model.max_output_tokens < model.context_length:
-        return []
-    return [FieldError("/max_output_tokens", "must be less than context_length, which prompt and output share")]
+    rule = "must be less than context_length, which prompt and output share"
+    lengths = {"/max_output_tokens": model.max_output_tokens, "/prompt_overhead": model.prompt_overhead}
+    return [FieldError(pointer, rule) for pointer, length in lengths.items() if length >= model.context_length]
 
 
 def _rates(model: Model) -> list[FieldError]:
-    rates = {"/input_rate": model.input_rate, "/output_rate": model.output_rate}
-    if model.cached_input_rate is not model.input_rate:
-        rates["/cached_input_rate"] = model.cached_input_rate
-    return [
-        FieldError(pointer, f"must be 0 to {HIGHEST_RATE} with at most {RATE_PLACES} decimal places")
-        for pointer, rate in rates.items()
-        if not _is_rate(rate)
-    ]
-
-
-def _is_rate(rate: Decimal) -> bool:
-    if not rate.is_finite() or not 0 <= rate <= HIGHEST_RATE:
-        return False
-    return rate == rate.quantize(Decimal(1).scaleb(-RATE_PLACES))
+    return faults_in(model.input_rate, model.output_rate, model.cached_input_rate)

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 
-from ias.billing.catalogue.domain import Model, ModelAccess, written
+from ias.billing.catalogue.domain import Model, ModelAccess
+from ias.billing.catalogue.prices import written
 from ias.billing.tables import AllowedModels, Models
 from ias.db import Connection, transaction
 from ias.identity import Permission, Principal, tenant
@@ -16,12 +17,13 @@ from ias.problems import NotFound
 
 _MODELS = """
 SELECT m.id, m.name, m.upstream_name, m.enabled, m.context_length, m.max_output_tokens, m.tenant_salt,
-       m.image_tokens, m.created_at, m.updated_at,
+       m.image_tokens, m.prompt_overhead, m.created_at, m.updated_at,
        r.input AS input_rate, r.output AS output_rate, r.cached_input AS cached_input_rate,
        ARRAY(SELECT b.url FROM billing.model_backends b WHERE b.model_id = m.id ORDER BY b.id) AS urls
 FROM billing.models m
 CROSS JOIN LATERAL (
-    SELECT * FROM billing.rates WHERE model_id = m.id ORDER BY valid_from DESC LIMIT 1
+    SELECT * FROM billing.rates WHERE model_id = m.id
+    ORDER BY valid_from <= clock_timestamp() DESC, abs(extract(epoch FROM valid_from - clock_timestamp())) LIMIT 1
 ) r
 WHERE m.removed_at IS NULL
 """

@@ -10,7 +10,7 @@ from ias.contract import admission
 from ias.contract.admission import Argument
 from ias.contract.catalogue import encode_route
 from ias.db import EVERYWHERE, transaction, uuid7
-from ias.edge import Edge
+from ias.edge import Edge, EdgeDown
 from ias.identity import Tenant, next_version, tenants
 from ias.telemetry import now
 
@@ -27,13 +27,17 @@ async def project_routes(orgs: Sequence[Tenant], edge: Edge) -> None:
         version = await next_version()
         models, allowed = await enabled(connection), await allowed_to_each()
     routes = {model.id: encode_route(model.route()) for model in models}
-    for start in range(0, len(orgs), BATCH):
+    here = set(await edge.reachable([org.tag for org in orgs]))
+    there = [org for org in orgs if org.tag in here]
+    for start in range(0, len(there), BATCH):
         await edge.calls(
             [
                 admission.project(org.tag, "routes", version, _section(models, routes, allowed.get(org.id)))
-                for org in orgs[start : start + BATCH]
+                for org in there[start : start + BATCH]
             ]
         )
+    if len(there) < len(orgs):
+        raise EdgeDown(f"Redis does not answer: the shards of {len(orgs) - len(there)} organisations are away")
 
 
 async def owe_routes() -> UUID:

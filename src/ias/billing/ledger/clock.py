@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import cast
 from uuid import UUID
 
+import msgspec
 import prometheus_client as prometheus
 from loguru import logger
 
@@ -23,13 +25,15 @@ from ias.telemetry import now
 
 SWEPT = prometheus.Counter("ias_sweep_swept", "Requests of lost gateways that were settled from their last checkpoint.")
 AGAIN = prometheus.Counter("ias_relay_again", "Outbox entries relayed again: the ledger did not have them.")
-LENGTH = prometheus.Gauge("ias_outbox_entries", "Settlements in Redis that are not known to be in the ledger yet.")
-OLDEST = prometheus.Gauge("ias_outbox_oldest_seconds", "Age of the oldest of them.")
 
 SWEEP_MOST = 500
 STREAMS = 20
+FIRST_PAGE = 50
+"""While consumers are behind there is nothing to delete, and looking for it costs."""
 PAGE = 500
 MONTHS_AHEAD = 2
+
+_decode_id = msgspec.json.Decoder(UUID).decode
 
 Settled = Callable[[Sequence[Place]], Awaitable[set[Place]]]
 """Which of these a consumer has taken in, or set aside for good."""
@@ -37,7 +41,7 @@ Settled = Callable[[Sequence[Place]], Awaitable[set[Place]]]
 
 async def sweep(edge: Edge) -> None:
     """Settle the requests whose gateway no longer holds their lease, in every organisation."""
-    some = await tags()
+    some = await edge.reachable(await tags())
     while some:
         replies = await edge.calls([admission.sweep(tag, SWEEP_MOST) for tag in some])
         swept = [cast("int", reply) for reply in replies]
@@ -49,35 +53,27 @@ async def sweep(edge: Edge) -> None:
 
 async def clear(edge: Edge, settled_by: Sequence[Settled]) -> None:
     """Delete from the outboxes what every consumer has."""
-    for some in await _some_tags():
+    for some in await _some_tags(edge):
         await _clear(edge, some, settled_by)
 
 
-async def measure(edge: Edge) -> None:
-    """How much waits in the outboxes, and for how long."""
-    left, oldest = 0, 0.0
-    for some in await _some_tags():
-        left += sum(cast("list[int]", await edge.calls([("XLEN", admission.outbox(tag)) for tag in some])))
-        oldest = max([oldest, *(_age_s(entry) for entry in await outbox.first(edge, some, {}, 1))])
-    LENGTH.set(left)
-    OLDEST.set(oldest)
-
-
 async def _clear(edge: Edge, streams: list[str], settled_by: Sequence[Settled]) -> None:
-    """Goes on in a stream as long as whole pages bring something to delete."""
+    """Goes on in a stream as long as whole pages bring something to delete; the first page is a small one."""
     after: dict[str, bytes] = {}
+    page = FIRST_PAGE
     while streams:
-        entries = await outbox.first(edge, streams, after, PAGE)
+        entries = await outbox.first(edge, streams, after, page)
         done, _ = await _sorted_out(entries, settled_by)
         await outbox.delete(edge, done)
         after.update({entry.tag: entry.id for entry in entries})
         whole = Counter(entry.tag for entry in entries)
-        streams = [tag for tag in {entry.tag for entry in done} if whole[tag] == PAGE]
+        streams = [tag for tag in {entry.tag for entry in done} if whole[tag] == page]
+        page = PAGE
 
 
 async def relay_again(edge: Edge, settled_by: Sequence[Settled], sink: Sink, older_than_s: float) -> None:
     """Relay what should have been taken in long ago once more: the queue may have lost it."""
-    for some in await _some_tags():
+    for some in await _some_tags(edge):
         entries = await outbox.first(edge, some, {}, PAGE)
         _, open_ones = await _sorted_out([e for e in entries if _age_s(e) > older_than_s], settled_by)
         events = [event for entry in open_ones if (event := _event(entry)) is not None]
@@ -99,20 +95,19 @@ async def open_periods() -> None:
 
 async def _sorted_out(entries: Sequence[Entry], settled_by: Sequence[Settled]) -> tuple[list[Entry], list[Entry]]:
     """Those that every consumer has, and the others."""
-    places = {entry.id + entry.tag.encode(): _place(entry) for entry in entries}
-    asked = [place for place in places.values() if place is not None]
-    done = set(asked)
+    places = [_place(entry) for entry in entries]
+    done = {place for place in places if place is not None}
     for settled in settled_by:
         if done:
-            done &= await settled(sorted(done))
-    have = [entry for entry in entries if places[entry.id + entry.tag.encode()] in done]
-    return have, [entry for entry in entries if places[entry.id + entry.tag.encode()] not in done]
+            done &= await settled(list(done))
+    have = [place in done for place in places]
+    return list(compress(entries, have)), [entry for entry, had in zip(entries, have, strict=True) if not had]
 
 
 def _place(entry: Entry) -> Place | None:
     try:
-        return UUID(entry.fields[b"r"].decode()), int(entry.fields[b"l"])
-    except (KeyError, ValueError):
+        return _decode_id(b'"%b"' % entry.fields[b"r"]), int(entry.fields[b"l"])
+    except (KeyError, ValueError, msgspec.MsgspecError):
         return None
 
 
@@ -131,6 +126,6 @@ def _next_month(moment: datetime) -> datetime:
     return (moment + timedelta(days=32)).replace(day=1)
 
 
-async def _some_tags() -> Iterator[list[str]]:
-    every = await tags()
+async def _some_tags(edge: Edge) -> Iterator[list[str]]:
+    every = await edge.reachable(await tags())
     return (every[start : start + STREAMS] for start in range(0, len(every), STREAMS))

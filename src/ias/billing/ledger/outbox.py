@@ -36,10 +36,8 @@ class Entry(msgspec.Struct, frozen=True):
 async def open_groups(edge: Edge, tags: Sequence[str]) -> None:
     """Make the group where it is missing; it begins with the first entry that is there."""
     for some in _chunks(tags):
-        pipeline = edge.redis.pipeline(transaction=False)
-        for tag in some:
-            pipeline.execute_command("XGROUP", "CREATE", admission.outbox(tag), GROUP, "0", "MKSTREAM")
-        await pipeline.execute(raise_on_error=False)
+        # Most often it is refused: the group is there.
+        await edge.tries([("XGROUP", "CREATE", admission.outbox(tag), GROUP, "0", "MKSTREAM") for tag in some])
 
 
 async def read(edge: Edge, consumer: str, tags: Sequence[str], start: str, most: int) -> list[Entry]:
@@ -50,7 +48,7 @@ async def read(edge: Edge, consumer: str, tags: Sequence[str], start: str, most:
     """
     calls: list[Command] = [
         ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", most, "STREAMS", *_heads(some, start))
-        for some in _chunks(tags)
+        for some in await edge.groups(tags, STREAMS_PER_CALL)
     ]
     entries = []
     for reply in await edge.calls(calls):

@@ -20,7 +20,8 @@ from ias.contract.usage import UsageRecorded
 from ias.db import DatabaseDown
 from ias.edge import Edge, EdgeDown
 from ias.identity import tags
-from ias.intake import Batch, Reject, told_of
+from ias.intake import Batch, Reject
+from ias.lag import LAGS
 
 RELAYED = Counter("ias_relay_relayed", "Outbox entries that the sink has confirmed.")
 
@@ -49,6 +50,7 @@ class Relay:
         self._sink = sink
         self._consumer = consumer
         self._takeover_ms = int(takeover_s * 1000)
+        self._known: list[str] = []
         self._tags: list[str] = []
         self._opened: set[str] = set()
         self._behind = True
@@ -71,6 +73,7 @@ class Relay:
         except BaseException:
             self._behind = True
             self._opened.clear()
+            self._refresh_at = 0.0
             raise
         return 0.0 if moved else IDLE_S
 
@@ -97,10 +100,11 @@ class Relay:
 
     async def _refresh(self) -> None:
         try:
-            self._tags = await tags()
+            self._known = await tags()
         except DatabaseDown:
-            if not self._tags:
+            if not self._known:
                 raise
+        self._tags = await self._edge.reachable(self._known)
 
     async def _hand_on(self, start: str) -> int:
         share = max(LEAST, PER_TURN // max(1, len(self._tags)))
@@ -122,7 +126,7 @@ class Relay:
             await self._sink([event for _, event in batch])
         await outbox.acknowledge(self._edge, [entry for entry, _ in batch])
         RELAYED.inc(len(batch))
-        told_of("relay", [event for _, event in batch])
+        LAGS.observe("relay", [event.settled_at for _, event in batch])
 
     async def _set_aside(self, useless: Sequence[tuple[Entry, str]]) -> None:
         """What no event can be made of must not keep the others waiting, not even while PostgreSQL is away."""

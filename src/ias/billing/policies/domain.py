@@ -4,7 +4,7 @@ A missing row is the default, never "none": none is said on purpose, null here a
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -17,10 +17,11 @@ MOST_TOKENS: Final = 2**53 - 1
 
 Tokens = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
 Rate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Mode = Literal["strict", "estimate"]
 TokenRate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000_000)]
 NONE: Final = -1
-_FREE: Final = frozenset({"min_output_tokens", "max_output_tokens"})
-"""What the platform sets no ceiling for."""
+_FREE: Final = frozenset({"min_output_tokens", "max_output_tokens", "mode"})
+"""What is no number that the platform sets a ceiling for."""
 
 
 class AboveCeiling(Problem):
@@ -50,6 +51,9 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         burst: requests that may come at once; at least `requests_per_second`.
         min_output_tokens: near the end of a budget the output limit is cut down to this, not further.
         max_output_tokens: output limit of a request that gives none, where it is less than the model's own.
+        mode: what a request's prompt holds of the budget while it runs. `strict`: its upper bound, so that the budget
+            is never passed. `estimate`: what prompts of its length usually are, so that more fit in at once; the budget
+            may be passed, by what the estimates of requests under way have too little.
     """
 
     requests_per_second: Rate | None = 1_000
@@ -62,6 +66,7 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     user_concurrency: Rate | None = 1_000
     min_output_tokens: Rate = 16
     max_output_tokens: Rate | None = None
+    mode: Mode = "strict"
 
 
 DEFAULT_BUDGET: Final = Budget()
@@ -85,6 +90,7 @@ def section(budget: Budget, members: Mapping[UUID, int | None], limits: RateLimi
         "uconc": _told(limits.user_concurrency),
         "floor": limits.min_output_tokens,
         "cap": _told(limits.max_output_tokens),
+        "estimate": int(limits.mode == "estimate"),
         **{f"u:{user_id}": _told(tokens) for user_id, tokens in members.items()},
     }
 
@@ -120,6 +126,8 @@ def check_ceiling(ceiling: RateLimits, asked: RateLimits) -> None:
     """
     most, wanted = msgspec.structs.asdict(ceiling), msgspec.structs.asdict(asked)
     above = [name for name in wanted if name not in _FREE and not within(most[name], wanted[name])]
+    if asked.mode == "estimate" and ceiling.mode == "strict":
+        above.append("mode")
     if above:
         raise AboveCeiling("; ".join(f"{name} may be {most[name]} at most" for name in above))
 

@@ -1,0 +1,1 @@
+"""Usage events that analytics could not take in."""

@@ -1,0 +1,1 @@
+"""Alerts: a budget's use has passed a threshold."""

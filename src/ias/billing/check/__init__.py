@@ -1,0 +1,1 @@
+"""Comparing what Redis counts and holds with the ledger, each minute."""

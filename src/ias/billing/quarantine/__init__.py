@@ -1,0 +1,1 @@
+"""Settlements that the ledger could not book."""

@@ -1,0 +1,1 @@
+"""Spend: the ledger's sums by month."""

@@ -1,0 +1,40 @@
+"""How many bytes of a prompt are a token: what each model has reported, for organisations that hold estimates.
+
+The ratio of a model is that of its last prompts, all bytes to all tokens, each counting 1 % less than the one after it.
+Bytes are those of the prompt's upper bound: text, and what a template may put around it.
+"""
+
+from ias.contract.admission import Ask
+
+FIRST = 2.0
+"""Bytes a token, before a model has reported anything: less than any common tokenizer makes of prose in any script."""
+LEAST, MOST = 1.0, 8.0
+"""What a ratio may be: a byte-level tokenizer makes no more tokens than bytes, and a long prompt of blanks few."""
+KEEP = 0.99
+
+
+class Ratios:
+    """The running bytes-per-token ratio of each model; by its public name."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[float, float]] = {}
+
+    def guess(self, ask: Ask) -> int:
+        """The tokens of a prompt, as far as its length tells."""
+        seen = self._seen.get(ask.model)
+        return int(ask.prompt / (min(max(seen[0] / seen[1], LEAST), MOST) if seen else FIRST)) + 1
+
+    def learn(self, ask: Ask, tokens: int) -> None:
+        """Note how many tokens a prompt was; one with images, or that was counted, tells nothing of bytes."""
+        if tokens <= 0 or ask.images or ask.guess < 0 or ask.guess == ask.prompt:
+            return
+        seen = self._seen.get(ask.model)
+        if seen is None:
+            # The start counts as much as the prompt itself, so that one odd prompt does not set the ratio.
+            seen = ask.prompt, ask.prompt / FIRST
+        self._seen[ask.model] = seen[0] * KEEP + ask.prompt, seen[1] * KEEP + tokens
+
+    def of(self, model: str) -> float:
+        """The ratio in use."""
+        seen = self._seen.get(model)
+        return min(max(seen[0] / seen[1], LEAST), MOST) if seen else FIRST

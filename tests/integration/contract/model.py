@@ -1,0 +1,164 @@
+"""The accounting as a plain model: what was promised, with sums that are always added up anew."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ias.contract import admission, keys
+from ias.contract.admission import Admitted, Ask, Refused
+
+CAP, CONTEXT = 1024, 8192
+Tokens = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the ledger in the making."""
+
+    request: str
+    number: int
+    period: str
+    user: str
+    tokens: Tokens
+    outcome: str
+    lower_bound: bool
+
+    @property
+    def amount(self) -> int:
+        return self.tokens[0] + self.tokens[1]
+
+
+@dataclass
+class Key:
+    """A key as identity has it."""
+
+    user: str
+    fingerprint: str
+    version: int = 1
+    active: bool = True
+    expires_at: int | None = None
+
+
+@dataclass
+class Request:
+    """A request that was admitted."""
+
+    key: Key
+    gateway: str
+    admitted: Admitted
+    ask: Ask
+    deadline: int
+    live: bool = True
+    """Redis has its reservation."""
+    open: bool = True
+    """Its gateway has not settled it yet."""
+    lines: int = 0
+    truth: Tokens = (0, 0, 0)
+    """What is settled, or the last checkpoint."""
+
+
+@dataclass
+class Organisation:
+    """What identity and billing know, what Redis was told of it, and what has happened."""
+
+    users: tuple[str, ...]
+    tag: str = field(default_factory=keys.new_tag)
+    keys: list[Key] = field(default_factory=list)
+    policy: dict[str, int] = field(default_factory=dict)
+    suspended: set[str] = field(default_factory=set)
+    versions: Counter[str] = field(default_factory=Counter)
+    told: dict[str, int] = field(default_factory=dict)
+    """Versions of the sections that Redis has."""
+    told_keys: set[str] = field(default_factory=set)
+    complete: bool = False
+    requests: dict[str, Request] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    """Requests of which Redis has a reservation or a tombstone."""
+    outbox: list[Line] = field(default_factory=list)
+    ledger: dict[tuple[str, int], Line] = field(default_factory=dict)
+    counted: list[Line] = field(default_factory=list)
+    """Lines whose tokens Redis counts as used."""
+    kept: set[str] = field(default_factory=set)
+    """Settled, but Redis has lost it and the ledger may not have it: what gateways send again."""
+
+    def lines(self) -> list[Line]:
+        """What the ledger has and will have, each line once, in the order of their numbers."""
+        once = {(line.request, line.number): line for line in self.outbox} | self.ledger
+        return sorted(once.values(), key=lambda line: line.number)
+
+    def live(self, user: str | None = None) -> Iterator[Request]:
+        """Those that hold tokens, of one user or all."""
+        return (each for each in self.requests.values() if each.live and user in (None, each.admitted.user))
+
+    def used(self, period: str, user: str | None = None) -> int:
+        """Tokens of a month that are used."""
+        return sum(line.amount for line in self.counted if line.period == period and user in (None, line.user))
+
+    def held(self, period: str, user: str | None = None) -> int:
+        """Tokens of a month that are held."""
+        return sum(each.admitted.held for each in self.live(user) if each.admitted.period == period)
+
+    def limit(self, user: str | None = None) -> float:
+        """Tokens a month."""
+        limit = self.policy["tokens"] if user is None else self.policy.get(f"u:{user}", self.policy["udef"])
+        return limit if limit >= 0 else float("inf")
+
+    def left(self, period: str, user: str | None = None) -> float:
+        """Tokens of a month that are left."""
+        return self.limit(user) - self.used(period, user) - self.held(period, user)
+
+    def turned_away(self, key: Key, second: int) -> Refused | None:
+        """Why this caller is turned away whatever they ask."""
+        if not self.complete:
+            return admission.NotReady(unknown_org=key.fingerprint not in self.told_keys and "org" not in self.told)
+        if not key.active or (key.expires_at is not None and key.expires_at <= second):
+            return admission.BadKey()
+        if key.user in self.suspended:
+            return admission.Suspended("user")
+        return admission.Suspended("organisation") if "" in self.suspended else None
+
+    def crowded(self, user: str) -> Refused | None:
+        """Why no further request may be under way."""
+        for scope, limit, live in (
+            ("organisation", self.policy["conc"], len(list(self.live()))),
+            ("user", self.policy["uconc"], len(list(self.live(user)))),
+        ):
+            if 0 <= limit <= live:
+                return admission.OverRate("concurrency", scope, limit, 1000)
+        return None
+
+    def granted(self, key: Key, ask: Ask, period: str, second: int) -> int | Refused:
+        """The output limit that is granted; or the refusal."""
+        no = self.turned_away(key, second) or self.crowded(key.user)
+        if no is not None:
+            return no
+        output = 0 if ask.output < 0 else ask.output or CAP
+        left = min(self.left(period), self.left(period, key.user))
+        if ask.prompt + ask.n * min(output, CONTEXT) <= left or ask.output == admission.NO_TOKENS:
+            return output
+        clamped = (left - ask.prompt) // ask.n
+        if ask.output < 0 or clamped < max(1, min(self.policy["floor"], output)):
+            of_user = self.left(period, key.user) < self.left(period)
+            user = key.user if of_user else None
+            scope, limit = "user" if of_user else "organisation", int(self.limit(user))
+            used, held = self.used(period, user), self.held(period, user)
+            return admission.OverBudget(scope, limit, used, held, period, second)
+        return int(clamped)
+
+    def settle(self, request_id: str, truth: Tokens, outcome: str) -> Line | None:
+        """The line that a settlement makes, if it makes one."""
+        request = self.requests[request_id]
+        gone = outcome == "gateway_lost"
+        before = (0, 0, 0) if request.live or request_id not in self.known else request.truth
+        change = (truth[0] - before[0], truth[1] - before[1], truth[2] - before[2])
+        again = request_id in self.known and not request.live
+        if again and change == (0, 0, 0):
+            return None
+        number = request.lines + 1 if again else 1
+        request.live, request.truth, request.lines = False, truth, number
+        self.known.add(request_id)
+        admitted = request.admitted
+        line = Line(request_id, number, admitted.period, admitted.user, change, outcome, gone)
+        self.outbox.append(line)
+        self.counted.append(line)
+        return line

@@ -1,0 +1,300 @@
+"""A Redis Cluster under a gateway: a lost shard takes its own organisations with it, and a slot that moves nobody."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from ias.contract import admission, keys
+from ias.contract.shards import slot_of
+from tests.integration.gateway.place import CHAT, Place, Tenant, eventually, place_of
+from tests.services import Services
+from tests.services.cluster import Cluster, Node, cluster
+
+GOOD, LATER = 200, 503
+
+
+@pytest.fixture(scope="module")
+def trio(services: Services) -> Iterator[Cluster]:
+    with cluster(services) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def place(services: Services, trio: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with place_of(services, tmp_path_factory.mktemp("trio"), trio) as place:
+        yield place
+
+
+@pytest.fixture
+async def each(place: Place, trio: Cluster, tenants: Callable[[Place], Tenant]) -> AsyncIterator[list[Tenant]]:
+    """An organisation on each shard, all of which are whole; and afterwards the cluster as it was."""
+    made = [await settled_in(tenants(place), trio, master) for master in trio.masters]
+    yield made
+    for master in trio.masters:
+        await asyncio.to_thread(master.service.start)
+    await eventually(lambda: serves(made, GOOD), 30)
+
+
+async def settled_in(tenant: Tenant, trio: Cluster, home: Node) -> Tenant:
+    while trio.home(tenant.tag) is not home:
+        tenant.tag = keys.new_tag()
+    await eventually(lambda: loaded(tenant), 30)
+    return await tenant.begin()
+
+
+async def loaded(tenant: Tenant) -> bool:
+    try:
+        await tenant.edge.load_library()
+    except Exception:  # noqa: BLE001 - a shard was just started
+        return False
+    return True
+
+
+async def serves(tenants: list[Tenant], *statuses: int) -> bool:
+    """Whether each of these gets one of the statuses, and every 503 says when to come back."""
+    answers = await asyncio.gather(*(tenant.chat(max_tokens=1) for tenant in tenants))
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == LATER)
+    return all(answer.status_code in statuses for answer in answers)
+
+
+async def ready(place: Place) -> tuple[int, dict[str, str]]:
+    answer = await place.client.get(f"{place.probes}/ready")
+    return answer.status_code, answer.json()["dependencies"]
+
+
+async def test_a_killed_shard_takes_its_own_organisations_with_it(
+    place: Place, trio: Cluster, each: list[Tenant]
+) -> None:
+    victim, *others = each
+    dead = trio.home(victim.tag)
+    assert (await ready(place))[1] == {"process": "ok", "redis": "ok", "clock": "ok"} | {
+        f"shard {node.name}": "ok" for node in trio.masters
+    }
+    dead.service.kill()
+    assert await serves([victim], LATER)
+    for _ in range(10):
+        assert await serves(others, GOOD)
+        assert await serves([victim], LATER)
+    status, states = await ready(place)
+    assert (status, states["redis"]) == (200, "ok")
+    assert "does not answer" in states[f"shard {dead.name}"]
+    metrics = (await place.client.get(f"{place.probes}/metrics")).text
+    assert f'ias_gateway_shard_up{{shard="{dead.name}"}} 0' in metrics
+    dead.service.start()
+    await eventually(lambda: serves([victim], GOOD), 30)
+
+
+async def test_an_open_stream_finishes_without_its_shard_and_is_settled_when_that_is_back(
+    place: Place, trio: Cluster, each: list[Tenant]
+) -> None:
+    victim, other, _ = each
+    body = victim.body("[[mock tokens=60 delay_ms=10]]", stream=True, max_tokens=60)
+    async with place.client.stream("POST", CHAT, json=body, headers=victim.headers) as answer:
+        parts = answer.aiter_bytes()
+        whole = await anext(parts)
+        trio.home(victim.tag).service.kill()
+        async for part in parts:
+            whole += part
+    assert whole.endswith(b"data: [DONE]\n\n")
+    assert await serves([other], GOOD)
+    trio.home(victim.tag).service.start()
+    (line,) = await victim.books_agree()
+    assert line["ct"] == "60"
+
+
+async def test_an_emptied_shard_is_not_ready_rather_than_open_to_all_or_to_nobody(
+    place: Place, trio: Cluster, each: list[Tenant]
+) -> None:
+    victim, *others = each
+    trio.home(victim.tag).client.flushall()
+    answer = await victim.chat()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+    stranger = keys.new_tag()
+    while trio.home(stranger) is not trio.home(victim.tag):
+        stranger = keys.new_tag()
+    assert await status_of(place, keys.mint(stranger)) == 503
+    while trio.home(stranger) is trio.home(victim.tag):
+        stranger = keys.new_tag()
+    assert await status_of(place, keys.mint(stranger)) == 401
+    assert await serves(others, GOOD)
+    status, states = await ready(place)
+    assert status == 200
+    assert "projection" in states[f"shard {trio.home(victim.tag).name}"]
+    victim.version += 1
+    await victim.begin()
+    assert await serves([victim], GOOD)
+    assert await status_of(place, keys.mint(stranger)) == 401
+
+
+async def status_of(place: Place, token: str) -> int:
+    body = {"model": "mock-gpt", "messages": [{"role": "user", "content": "hello"}]}
+    answer = await place.client.post(CHAT, json=body, headers={"authorization": f"Bearer {token}"})
+    return answer.status_code
+
+
+async def test_a_slot_that_has_moved_is_followed(place: Place, trio: Cluster, each: list[Tenant]) -> None:
+    mover, other, _ = each
+    source, target = trio.home(mover.tag), trio.home(other.tag)
+    await asyncio.to_thread(trio.move, slot_of(mover.tag), source, target)
+    for _ in range(3):
+        assert await serves([mover, other], GOOD)
+    lines = await lines_at(target, mover.tag, 3)
+    assert len(set(lines)) == len(lines) == 3
+    await asyncio.to_thread(trio.move, slot_of(mover.tag), target, source)
+    assert await serves([mover, other], GOOD)
+
+
+async def test_half_an_organisation_is_never_decided_by(place: Place, trio: Cluster, each: list[Tenant]) -> None:
+    mover, other, _ = each
+    assert await serves([mover], GOOD)
+    await mover.lines()
+    slot, source, target = slot_of(mover.tag), trio.home(mover.tag), trio.home(other.tag)
+    trio.begin_move(slot, source, target)
+    assert await serves([mover], LATER)
+    assert trio.move_keys(slot, source, target, 3) == 3
+    for _ in range(3):
+        assert await serves([mover], LATER)
+        assert await serves([other], GOOD)
+    while trio.move_keys(slot, source, target, 10):
+        pass
+    # All is there, but the slot is still said to be here: what is asked follows by ASK.
+    assert await serves([mover], GOOD)
+    trio.end_move(slot, target)
+    assert await serves([mover], GOOD)
+    lines = await lines_at(target, mover.tag, 3)
+    assert len(set(lines)) == len(lines) == 3
+    await asyncio.to_thread(trio.move, slot, target, source)
+
+
+async def test_no_line_is_lost_or_doubled_while_a_slot_moves_under_load(
+    place: Place, trio: Cluster, each: list[Tenant]
+) -> None:
+    mover, other, _ = each
+    slot, ends = slot_of(mover.tag), [trio.home(mover.tag), trio.home(other.tag)]
+    seen: Counter[int] = Counter()
+    served: list[str] = []
+    stop = asyncio.Event()
+
+    async def ask(tenant: Tenant) -> None:
+        client = tenant.place.client
+        while not stop.is_set():
+            stream = bool(sum(seen.values()) % 2)
+            body = tenant.body("[[mock tokens=5 delay_ms=5]]", stream=stream, max_tokens=5)
+            answer = await client.post(CHAT, json=body, headers=tenant.headers)
+            seen[answer.status_code] += 1
+            if answer.status_code == GOOD and tenant is mover:
+                served.append(answer.headers["x-request-id"])
+
+    asking = [asyncio.create_task(ask(tenant)) for tenant in (mover, mover, mover, other)]
+    for turn in range(6):
+        before = len(served)
+        await asyncio.to_thread(slowly, trio, slot, ends[turn % 2], ends[1 - turn % 2])
+        await eventually(lambda before=before: enough(served, before + 10), 60)
+    stop.set()
+    await asyncio.gather(*asking)
+    assert set(seen) <= {GOOD, LATER}, seen
+    await eventually(lambda: quiet(place), 30)
+    lines = await lines_at(ends[0], mover.tag, len(served))
+    assert len(lines) == len(set(lines))
+    oracle = await place.oracle()
+    assert set(served) <= set(lines)
+    paid = {rid: (int(line["pt"]), int(line["ct"])) for rid, line in (await outbox_at(ends[0], mover.tag)).items()}
+    assert all(paid[rid] == (oracle[rid]["prompt_tokens"], oracle[rid]["completion_tokens"]) for rid in served)
+    assert all(rid in oracle or tokens == (0, 0) for rid, tokens in paid.items())
+    assert await mover.edge.redis.zcard(f"{admission.slot(mover.tag)}:resv") == 0
+
+
+def slowly(trio: Cluster, slot: int, source: Node, target: Node) -> None:
+    """Move a slot a few keys at a time, so that requests come in between."""
+    trio.begin_move(slot, source, target)
+    while trio.move_keys(slot, source, target, 5):
+        pass
+    trio.end_move(slot, target)
+
+
+async def enough(served: list[str], number: int) -> bool:
+    return len(served) >= number
+
+
+async def quiet(place: Place) -> bool:
+    metrics = (await place.client.get(f"{place.probes}/metrics")).text
+    return "ias_gateway_unsettled 0\n" in metrics and "ias_gateway_open_requests 0\n" in metrics
+
+
+async def outbox_at(node: Node, tag: str) -> dict[str, dict[str, str]]:
+    entries = await asyncio.to_thread(node.client.xrange, admission.outbox(tag))
+    told = [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in entries]
+    return {line["r"]: line for line in told}
+
+
+async def lines_at(node: Node, tag: str, number: int) -> list[str]:
+    """The requests in the outbox on this very node, once there are so many."""
+    await eventually(lambda: holds(node, tag, number))
+    entries = await asyncio.to_thread(node.client.xrange, admission.outbox(tag))
+    return [fields[b"r"].decode() for _, fields in entries]
+
+
+async def holds(node: Node, tag: str, number: int) -> bool:
+    return await asyncio.to_thread(node.client.xlen, admission.outbox(tag)) >= number
+
+
+async def test_a_slot_that_moves_all_at_once_is_followed(place: Place, trio: Cluster, each: list[Tenant]) -> None:
+    mover, other, _ = each
+    slot, source, target = slot_of(mover.tag), trio.home(mover.tag), trio.home(other.tag)
+    for here, there in ((source, target), (target, source)):
+        try:
+            await asyncio.to_thread(here.ask, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", there.id)
+        except redis.ResponseError as error:
+            pytest.skip(f"this server cannot: {error}")
+        await eventually(lambda there=there: has_slot(there, slot), 30)
+        assert await serves([mover, other], GOOD)
+    assert len(await lines_at(source, mover.tag, 2)) == 2
+
+
+async def has_slot(node: Node, slot: int) -> bool:
+    told = await asyncio.to_thread(node.ask, "CLUSTER", "SLOTS")
+    return any(first <= slot <= last and master[1] == node.port for first, last, master, *_ in told)
+
+
+async def test_a_replica_that_takes_over_is_followed(
+    services: Services, tmp_path: Path, tenants: Callable[[Place], Tenant]
+) -> None:
+    with cluster(services, replicas=True) as six, place_of(services, tmp_path, six) as place:
+        mine = [await settled_in(tenants(place), six, master) for master in six.masters]
+        victim, *others = mine
+        for _ in range(5):
+            assert await serves(mine, GOOD)
+        before = {line["r"] for line in await victim.lines(5)}
+        six.home(victim.tag).client.wait(1, 5000)
+        six.home(victim.tag).service.kill()
+        assert await serves(others, GOOD)
+        await eventually(lambda: serves([victim], GOOD), 60)
+        lines = [line["r"] for line in await victim.lines(6)]
+        assert before < set(lines)
+        assert len(lines) == len(set(lines))
+        await eventually(lambda: all_ok(place), 30)
+        # The one that was killed comes back as a replica, and is not written to.
+        six.home(victim.tag).service.start()
+        assert await serves(mine, GOOD)
+
+
+async def all_ok(place: Place) -> bool:
+    states = (await ready(place))[1]
+    print(states)
+    return set(states.values()) == {"ok"}
+
+
+async def test_a_cluster_that_is_taken_for_one_server_is_told(services: Services, trio: Cluster, tmp_path: Path) -> None:
+    with place_of(services, tmp_path, trio.masters[0].service) as place:
+        try:
+            status, states = await ready(place)
+            assert status == 503
+            assert "redis+cluster://" in states["redis"]
+        finally:
+            for client in place.clients:
+                await client.aclose()
