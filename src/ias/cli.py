@@ -1,35 +1,45 @@
 """The commands `ias` and `ias-admin`; an expected failure is one line and an exit code."""
 
 from collections.abc import Callable
-from importlib.metadata import EntryPoints, entry_points
+from importlib.metadata import entry_points
 
 import click
 from rich_click import RichGroup
 
 from ias.db import DatabaseDown
 from ias.edge import EdgeDown
-from ias.identity.doors import bootstrap
 from ias.settings import BadSettings
 
 COMMANDS = "ias.commands"
 """The entry points that are commands of `ias`: processes and tools name theirs, and none imports another."""
+ADMIN_COMMANDS = "ias.admin"
+"""Those of `ias-admin`: each slice names its own."""
 UNREACHABLE = 9
 
 
 class Installed(RichGroup):
-    """A group that also has the installed commands, each loaded only when it is called for."""
+    """A group whose commands are the installed ones, each loaded only when it is called for; `users` means `user`."""
+
+    installed = COMMANDS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *entry_points(group=COMMANDS).names})
+        return sorted({*super().list_commands(ctx), *entry_points(group=self.installed).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or self._load(entry_points(group=COMMANDS, name=cmd_name))
+        own = super().get_command(ctx, cmd_name)
+        return own or self._load(cmd_name) or self._load(cmd_name.removesuffix("s"))
 
-    def _load(self, found: EntryPoints) -> click.Command | None:
-        for command in found:
+    def _load(self, name: str) -> click.Command | None:
+        for command in entry_points(group=self.installed, name=name):
             loaded: click.Command = command.load()
             return loaded
         return None
+
+
+class InstalledAdmin(Installed):
+    """The same for `ias-admin`."""
+
+    installed = ADMIN_COMMANDS
 
 
 @click.group(cls=Installed)
@@ -37,12 +47,9 @@ def ias() -> None:
     """Inference-as-a-Service: operate the platform."""
 
 
-@click.group(cls=RichGroup)
+@click.group(cls=InstalledAdmin)
 def ias_admin() -> None:
-    """Administer Inference-as-a-Service."""
-
-
-ias_admin.add_command(bootstrap)
+    """Administer Inference-as-a-Service: a client of its API."""
 
 
 def main() -> None:

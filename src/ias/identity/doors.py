@@ -5,14 +5,13 @@ from litestar.di import Provide
 from ias.identity.access.guards import PUBLIC, Authentication, provide_origin, provide_principal
 from ias.identity.api_keys.api import KeyApi
 from ias.identity.audit.api import AuditApi
-from ias.identity.cli import bootstrap
 from ias.identity.members.api import MemberApi
 from ias.identity.orgs.api import OrganisationApi
 from ias.identity.repeats.actions import forget
 from ias.identity.repeats.door import Repeats
 from ias.identity.sessions.api import AuthApi, MeApi, PasswordApi
 
-__all__ = ["PUBLIC", "Authentication", "Repeats", "bootstrap", "controllers", "dependencies", "forget"]
+__all__ = ["PUBLIC", "Authentication", "Repeats", "controllers", "dependencies", "forget"]
 
 controllers = (AuthApi, MeApi, OrganisationApi, MemberApi, PasswordApi, KeyApi, AuditApi)
 

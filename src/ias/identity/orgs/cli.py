@@ -1,0 +1,84 @@
+"""`ias-admin org`: organisations."""
+
+from uuid import UUID
+
+import rich_click as click
+
+from ias.identity.orgs.domain import NewOrganisation, Organisation
+from ias.terminal.commands import Terminal, command
+
+COLUMNS = ("id", "name", "status", "tag", "created_at")
+
+
+@click.group()
+def org() -> None:
+    """Organisations: your own; all, for system admins."""
+
+
+@org.command("list")
+@command
+def listed(terminal: Terminal) -> None:
+    """Organisations that you may see."""
+    terminal.show(terminal.client.listed("/organizations", Organisation), *COLUMNS)
+
+
+@org.command()
+@click.argument("org_id", type=click.UUID)
+@command
+def show(terminal: Terminal, org_id: UUID) -> None:
+    """One organisation."""
+    terminal.show(terminal.client.get(f"/organizations/{org_id}", Organisation), *COLUMNS)
+
+
+@org.command()
+@click.argument("name")
+@command
+def create(terminal: Terminal, name: str) -> None:
+    """Create an organisation."""
+    body = NewOrganisation(name)
+    if not terminal.would("POST", "/organizations", body):
+        terminal.show(terminal.client.send("POST", "/organizations", body, Organisation), *COLUMNS)
+
+
+@org.command()
+@click.argument("org_id", type=click.UUID)
+@click.argument("name")
+@command
+def rename(terminal: Terminal, org_id: UUID, name: str) -> None:
+    """Give an organisation another name."""
+    body, path = NewOrganisation(name), f"/organizations/{org_id}"
+    if not terminal.would("PATCH", path, body):
+        terminal.show(terminal.client.send("PATCH", path, body, Organisation), *COLUMNS)
+
+
+@org.command()
+@click.argument("org_id", type=click.UUID)
+@command
+def suspend(terminal: Terminal, org_id: UUID) -> None:
+    """Let nothing of an organisation in."""
+    terminal.sure(f"suspend organisation {org_id}, so that none of its requests is served")
+    _turn(terminal, f"/organizations/{org_id}/suspend")
+
+
+@org.command()
+@click.argument("org_id", type=click.UUID)
+@command
+def resume(terminal: Terminal, org_id: UUID) -> None:
+    """Let a suspended organisation in again."""
+    _turn(terminal, f"/organizations/{org_id}/resume")
+
+
+@org.command()
+@click.argument("org_id", type=click.UUID)
+@command
+def delete(terminal: Terminal, org_id: UUID) -> None:
+    """Remove an organisation with its members and keys; usage and audit log stay."""
+    path = f"/organizations/{org_id}"
+    terminal.sure(f"remove organisation {org_id} with its members and keys")
+    if not terminal.would("DELETE", path):
+        terminal.client.do("DELETE", path)
+
+
+def _turn(terminal: Terminal, path: str) -> None:
+    if not terminal.would("POST", path):
+        terminal.show(terminal.client.send("POST", path, None, Organisation), *COLUMNS)
