@@ -3,6 +3,7 @@
 import logging
 import sys
 from pathlib import Path
+from secrets import randbelow
 
 import nox
 
@@ -66,15 +67,63 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def intake(session: nox.Session) -> None:
+    run(session, "tests.services", "prepare")
+    run(session, "bench.intake", *session.posargs)
+
+
+@nox.session
+def rebuild(session: nox.Session) -> None:
+    run(session, "tests.services", "prepare")
+    run(session, "bench.rebuild", *session.posargs)
+
+
+@nox.session
+def worlds(session: nox.Session) -> None:
+    # Every version of the services that this machine can have; builds a private root for each, once.
+    run(session, "tests.services", "worlds", "--out=bench/results/worlds.json", *session.posargs)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     run(session, "tests.services", "prepare")
     run(session, "tests.soak", *session.posargs)
 
 
 @nox.session
+def machine(session: nox.Session) -> None:
+    # New orders of events each time; IAS_TEST_MACHINE_SEED and IAS_TEST_MACHINE_EXAMPLES say which and how many.
+    chosen = {"IAS_TEST_MACHINE_SEED": str(randbelow(2**32)), "IAS_TEST_MACHINE_EXAMPLES": "2000"}
+    asked = {name: session.env.get(name) or given for name, given in chosen.items()}
+    run(session, "tests.services", "prepare")
+    run(
+        session,
+        "pytest",
+        "-v",
+        "tests/integration/contract/test_invariants.py",
+        "--timeout=7200",
+        *session.posargs,
+        **asked,
+    )
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     run(session, "tests.services", "prepare")
     run(session, "tests.faults", *session.posargs)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    # All that speaks to Redis, on three shards; and what takes long: replicas and sentinels that take over.
+    folders = (
+        "tests/cluster",
+        "tests/integration/gateway",
+        "tests/integration/contract",
+        "tests/e2e/test_redis_cluster.py",
+    )
+    run(session, "tests.services", "prepare")
+    run(session, "pytest", "-n", "2", "--dist=loadfile", *folders, *session.posargs, IAS_TEST_REDIS_KIND="cluster")
 
 
 @nox.session

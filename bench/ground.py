@@ -80,6 +80,8 @@ def open_ground(*, queue: bool) -> Iterator[Ground]:
         attend(folder)
         stack.callback(end, folder)
         services = Services(folder, partial(choose, folder, print))
+        if queue and "rabbitmq" in services.world.missing:
+            raise RuntimeError(f"there is nothing to measure without RabbitMQ: {services.world.missing['rabbitmq']}")
         ground = Ground(
             folder,
             services.world.name,

@@ -40,8 +40,7 @@ RULES = {"checks": EVERYWHERE, "drifts": MINE}
 
 COMMENTS = {
     "checks": (
-        "The last check of each kind: used (Redis against the ledger), held (Redis against live reservations), "
-        "analytics (against the ledger)",
+        "The last check of each kind: of used and held tokens in Redis, and of analytics",
         {
             "kind": "used, held or analytics",
             "checked_at": "When it ended",

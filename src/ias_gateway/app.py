@@ -11,7 +11,7 @@ from ias_gateway.completions import complete
 from ias_gateway.crashpoints import arm_gateway
 from ias_gateway.door import Door
 from ias_gateway.ending import LAST_WORDS_S, stop_asked
-from ias_gateway.errors import ApiError
+from ias_gateway.errors import ApiError, server_error
 from ias_gateway.exchange import Exchange
 from ias_gateway.health import OK, Probes, private_port
 from ias_gateway.limits import PATH as LIMITS
@@ -95,7 +95,7 @@ async def route(door: Door, exchange: Exchange) -> None:
             door.note(exchange, "", "unrouted")
     except Exception as error:  # noqa: BLE001 - the last line of defence: the client is told, the log says what
         door.log.line("error", "a request failed", error=repr(error), path=path.decode(errors="replace"))
-        fault = ApiError(500, "The gateway failed. Please try again.", kind="server_error", code="internal_error")
+        fault = server_error(500, "The gateway failed. Please try again.", "internal_error", retry_after=1)
         if exchange.status:
             exchange.close()
         else:

@@ -17,24 +17,27 @@ class Ratios:
     """The running bytes-per-token ratio of each model; by its public name."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[float, float]] = {}
+        self._ratios: dict[str, float] = {}
+        self._seen: dict[str, list[float]] = {}
 
     def guess(self, ask: Ask) -> int:
         """The tokens of a prompt, as far as its length tells."""
-        seen = self._seen.get(ask.model)
-        return int(ask.prompt / (min(max(seen[0] / seen[1], LEAST), MOST) if seen else FIRST)) + 1
+        return int(ask.prompt / self._ratios.get(ask.model, FIRST)) + 1
 
     def learn(self, ask: Ask, tokens: int) -> None:
         """Note how many tokens a prompt was; one with images, or that was counted, tells nothing of bytes."""
-        if tokens <= 0 or ask.images or ask.guess < 0 or ask.guess == ask.prompt:
+        prompt, guess = ask.prompt, ask.guess
+        if tokens <= 0 or ask.images or guess < 0 or guess == prompt:
             return
         seen = self._seen.get(ask.model)
         if seen is None:
             # The start counts as much as the prompt itself, so that one odd prompt does not set the ratio.
-            seen = ask.prompt, ask.prompt / FIRST
-        self._seen[ask.model] = seen[0] * KEEP + ask.prompt, seen[1] * KEEP + tokens
+            seen = self._seen[ask.model] = [prompt, prompt / FIRST]
+        seen[0] = size = seen[0] * KEEP + prompt
+        seen[1] = count = seen[1] * KEEP + tokens
+        ratio = size / count
+        self._ratios[ask.model] = ratio if LEAST < ratio < MOST else min(max(ratio, LEAST), MOST)
 
     def of(self, model: str) -> float:
         """The ratio in use."""
-        seen = self._seen.get(model)
-        return min(max(seen[0] / seen[1], LEAST), MOST) if seen else FIRST
+        return self._ratios.get(model, FIRST)

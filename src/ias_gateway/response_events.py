@@ -28,9 +28,10 @@ class ResponseUsage(msgspec.Struct):
 
     @property
     def tokens(self) -> Tokens:
-        """Prompt, completion, cached."""
+        """Prompt, completion, cached: no more than the prompt, whatever is reported."""
         details = self.input_tokens_details
-        return self.input_tokens, self.output_tokens, (details.cached_tokens or 0) if details else 0
+        cached = (details.cached_tokens or 0) if details else 0
+        return self.input_tokens, self.output_tokens, min(cached, self.input_tokens)
 
 
 class Response(msgspec.Struct):

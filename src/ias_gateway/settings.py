@@ -54,7 +54,7 @@ class GatewaySettings(BaseSettings):
     """New requests are turned away while the event loop is later than this."""
     lease: int = Field(default=30, ge=2, le=300)
     tick_ms: int = Field(default=200, ge=10, le=5000)
-    """Between two checkpoints of open streams: what a killed gateway leaves unbilled is at most this and its lateness."""
+    """Between two checkpoints of open streams: a killed gateway leaves this, and its lateness, unbilled."""
     first_token_timeout: float = Field(default=120, gt=0)
     idle_timeout: float = Field(default=60, gt=0)
     total_timeout: float = Field(default=900, gt=0)

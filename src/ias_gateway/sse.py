@@ -8,6 +8,7 @@ import re
 
 import msgspec
 
+from ias_gateway.choices import Choices
 from ias_gateway.scanner import UNREADABLE, Count, Tokens
 
 _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
@@ -43,9 +44,10 @@ class Usage(msgspec.Struct):
 
     @property
     def tokens(self) -> Tokens:
-        """Prompt, completion, cached."""
+        """Prompt, completion, cached: no more than the prompt, whatever is reported."""
         details = self.prompt_tokens_details
-        return self.prompt_tokens, self.completion_tokens or 0, (details.cached_tokens or 0) if details else 0
+        cached = (details.cached_tokens or 0) if details else 0
+        return self.prompt_tokens, self.completion_tokens or 0, min(cached, self.prompt_tokens)
 
 
 class _Choice(msgspec.Struct):
@@ -73,7 +75,7 @@ class UsageScanner:
     """
 
     __slots__ = (
-        *("_before", "_by_choice", "_by_prompt", "_include", "_keep", "_last", "_rest", "_times", "_tokens"),
+        *("_before", "_choices", "_include", "_keep", "_last", "_rest", "_tokens"),
         *("done", "error", "events"),
     )
 
@@ -88,9 +90,7 @@ class UsageScanner:
         self._rest = b""
         self._last: bytes | None = None
         self._before: bytes | None = None
-        self._by_choice: dict[int, int] | None = {} if choices > 1 else None
-        self._by_prompt: dict[int, int] = {}
-        self._times = max(1, choices // prompts)
+        self._choices = Choices(choices, prompts) if choices > 1 else None
         self._tokens: Tokens | None = None
 
     def feed(self, data: bytes) -> bytes:
@@ -106,10 +106,10 @@ class UsageScanner:
             # A string holds no bare line break, so that text which looks like an event is not counted.
             self.events += whole.count(b"\ndata:") + whole.startswith(b"data:")
         else:
-            if self._by_choice is None:
+            if self._choices is None:
                 self._before, self._last = self._last, whole
             else:
-                self._add_up(whole, self._by_choice)
+                self._add_up(whole, self._choices)
             if not self._keep:
                 whole = self._strip(whole)
         if b'{"error":' in whole:
@@ -130,16 +130,15 @@ class UsageScanner:
             self._before = self._last = None
         return self._tokens
 
-    def _add_up(self, whole: bytes, by_choice: dict[int, int]) -> None:
+    def _add_up(self, whole: bytes, choices: Choices) -> None:
         for event in _events(whole):
             if event.usage is None:
                 continue
             prompt, completion, cached = event.usage.tokens
             for choice in event.choices:
-                by_choice[choice.index] = max(by_choice.get(choice.index, 0), completion)
-                self._by_prompt[choice.index // self._times] = prompt
+                choices.note(choice.index, prompt, completion)
             if event.choices:
-                prompt, completion = sum(self._by_prompt.values()), sum(by_choice.values())
+                prompt, completion = choices.total
             self._note(Usage(prompt, completion, Details(cached)))
 
     def _note(self, usage: Usage) -> None:

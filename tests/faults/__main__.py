@@ -32,6 +32,7 @@ def main(only: tuple[str, ...], logs: Path | None) -> None:
     attend(folder)
     logs = logs or folder / "product"
     logs.mkdir(parents=True, exist_ok=True)
+    (logs / "oracle.jsonl").unlink(missing_ok=True)
     try:
         services = Services(folder, partial(choose, folder, _say))
         with rig(services, logs) as it:

@@ -15,6 +15,10 @@ KILLS = 20
 NAMES = ("gateway", "second-gateway")
 DIES_WITHIN_S = 60.0
 STREAMS = 50
+SPOOLED = 200
+"""Bytes of a spool file that something is in."""
+BLIND_MS = 3000
+"""Streams that are open without Redis have no newer checkpoint."""
 LONG = 5
 """Of them go on beyond the drain window."""
 
@@ -71,6 +75,17 @@ async def told_to_end(rig: Rig, load: Load) -> None:
     assert (whole, told) == (STREAMS - LONG, LONG), f"{whole} were whole, {told} told of the end"
 
 
+async def killed_with_a_spool(rig: Rig, load: Load) -> None:
+    """Redis does not answer it, it has settlements on its disk, and is killed: the next one finds them."""
+    link = rig.links["second-gateway redis"]
+    spools = rig.product.folder / "spool"
+    with link.doing(refuse=True):
+        link.reset()
+        await load.until(lambda: any(file.stat().st_size > SPOOLED for file in spools.glob("*.spool")), DIES_WITHIN_S)
+        rig.second.kill()
+    await asyncio.to_thread(rig.restart, NAMES[1])
+
+
 async def both_killed(rig: Rig, load: Load) -> None:
     """Both at once: nobody is there to serve."""
     for name in NAMES:
@@ -83,6 +98,7 @@ FAULTS = (
     Fault(f"gateway: kill -9, {KILLS} times at random", killed_at_random),
     *(Fault(f"gateway: kill -9 {point}", partial(killed_at, point)) for point in list(Crashpoint)[:5]),
     Fault("gateway: both killed -9 at once", both_killed),
+    Fault("gateway: kill -9 with settlements in its spool file", killed_with_a_spool, blind_ms=BLIND_MS),
     Fault(f"gateway: SIGSTOP {LEASE_S + 4} s (lease {LEASE_S} s), SIGCONT", stopped),
     Fault(f"gateway: SIGTERM with {STREAMS} open streams", told_to_end),
 )

@@ -47,6 +47,8 @@ class Load:
     """What the engine is told beside tokens and delay, from now on."""
     share: float = 1.0
     """Of the requests that the directive goes to."""
+    lies: bool = False
+    """Whether the engine may report another usage than it wrote."""
     stopping: bool = False
     resting: bool = False
     """Nothing new is asked for the time being."""
@@ -140,7 +142,7 @@ class Load:
         self.witness.seen[request] = usage.get("completion_tokens", 0)
 
     def _note_lie(self, request: str) -> None:
-        if "usage" in self.directive:
+        if self.lies:
             self.witness.lied.add(request)
 
     def _note(self, answer: httpx.Response) -> None:

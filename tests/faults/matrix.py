@@ -45,6 +45,7 @@ class Fault:
     Attributes:
         needs: services without which it cannot be.
         directive: what the engine is told, in the share of requests that are to go wrong.
+        blind_ms: how long a gateway can tell Redis nothing before it is killed.
         unheard: whether the engine is killed, and tells of nothing that it was writing.
     """
 
@@ -52,6 +53,7 @@ class Fault:
     deed: Deed
     needs: tuple[str, ...] = ()
     directive: str = ""
+    blind_ms: float = 0.0
     unheard: bool = False
 
 
@@ -71,12 +73,13 @@ class Result:
 
 async def undergo(rig: Rig, fault: Fault) -> Result:
     """One fault, from the first request until the books are quiet again."""
-    witness = rig.witness = Witness()
+    witness = rig.witness = Witness(lied=rig.witness.lied)
     await asyncio.to_thread(rig.grant)
     ended = time.monotonic()
     trouble: list[str] = []
     async with watching(rig.parts["redis"].url, rig.limits, witness):
         async with running(rig.target, crc32(fault.name.encode()), witness) as load:
+            load.lies = "usage" in fault.directive
             load.directive, load.share = fault.directive, 0.2 if fault.directive else 1.0
             try:
                 await load.reaches(WARM)
@@ -84,7 +87,7 @@ async def undergo(rig: Rig, fault: Fault) -> Result:
                 await load.serves_again(ended)
             except Exception as error:  # noqa: BLE001 - the matrix goes on, and the row is not clean
                 trouble.append(f"{type(error).__name__}: {error}")
-        books = await rig.settled()
+        books = await rig.settled(fault.blind_ms)
     recovery = time.monotonic() - ended
     result = _judged(rig, fault, (load, books, recovery), trouble)
     if not result.clean:

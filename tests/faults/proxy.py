@@ -188,6 +188,7 @@ class Proxy:
         self._server = parts.hostname, parts.port
         self._loop = loop
         self._links: set[Link] = set()
+        self._tasks: set[asyncio.Task[Any] | None] = set()
 
     def do(self, **harm: Any) -> None:
         """From now on this harm, and no other; with none, all is well."""
@@ -238,10 +239,13 @@ class Proxy:
         _at_once(server[1])
         link = Link(self, (reader, writer), server)
         self._links.add(link)
+        task = asyncio.current_task()
+        self._tasks.add(task)  # the loop itself would let go of it
         # Cancelled when the proxy ends: asyncio would report that.
         with suppress(asyncio.CancelledError):
             await link.run()
         self._links.discard(link)
+        self._tasks.discard(task)
 
     def _call(self, verb: Callable[[], object]) -> None:
         done = threading.Event()

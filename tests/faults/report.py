@@ -78,7 +78,8 @@ def _counted(results: Sequence[Result]) -> list[Promise]:
     rows = [result.row for result in results]
     missing, doubled, differing = (sum(getattr(row, name) for row in rows) for name in Row.__struct_fields__[2:5])
     over, asked = max((row.overshoot for row in rows), default=0), sum(row.requests for row in rows)
-    unbilled = max((ms for result in results for ms in result.books.unbilled_ms.values()), default=0)
+    promised = [result.books for result in results if result.books.most_unbilled_ms == UNBILLED_MS]
+    unbilled = max((ms for books in promised for ms in books.unbilled_ms.values()), default=0)
     swept = max((row.recovery_s for row in rows if row.fault.startswith("gateway: kill")), default=0)
     stuck = sum(result.books.reserved + result.books.open for result in results)
     lost = sum(row.missing for row in rows if row.fault.startswith("RabbitMQ: data"))

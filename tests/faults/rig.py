@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from ias.contract import keys
-from tests.faults.checker import Books, check, look_into_redis
+from tests.faults.checker import UNBILLED_MS, Books, check, look_into_redis
 from tests.faults.load import Target
 from tests.faults.proxy import Proxies, Proxy, proxies
 from tests.faults.witness import Witness
@@ -61,6 +61,7 @@ class Rig:
     unheard: set[str] = field(default_factory=set)
     figures: dict[str, float] = field(default_factory=dict)
     before: Books = field(default_factory=Books)
+    most_unbilled_ms: float = UNBILLED_MS
 
     @property
     def target(self) -> Target:
@@ -113,6 +114,8 @@ class Rig:
     def grant(self, tokens: int = POOR_TOKENS) -> None:
         """Let the poor organisation use so many tokens more than it has."""
         self.admin = login(self.product, self.admin.email)
+        for org in self.orgs.values():
+            org.user = login(self.product, org.user.email)
         budget = f"/organizations/{self.orgs['poor'].id}/budget"
         used = self.admin.get(budget)["used_tokens"]
         self.limits[tag_of(self.tokens["poor"])] = used + tokens
@@ -125,8 +128,7 @@ class Rig:
 
     def try_to_revoke(self, name: str, key: str) -> int:
         """The status that an organisation's user gets who revokes a key."""
-        person = login(self.product, self.orgs[name].user.email)
-        return person.api.delete(f"/api-keys/{key}").status_code
+        return self.orgs[name].user.api.delete(f"/api-keys/{key}").status_code
 
     def revoke(self, name: str, key: str) -> None:
         """Revoke a key."""
@@ -137,6 +139,7 @@ class Rig:
         """The books as they are now."""
         urls = self.parts["postgres"].url, self.parts["redis"].url
         books = await check(*urls, self.product.oracle, self.witness, self.amqp_url)
+        books.most_unbilled_ms = self.most_unbilled_ms
         return books.less(self.before)
 
     async def forgive(self) -> None:
@@ -144,9 +147,12 @@ class Rig:
         self.before = Books()
         self.before = await self.books()
 
-    async def settled(self, within: float = QUIET_WITHIN_S) -> Books:
-        """The books once they are quiet and right, or as they are when it is too late for that."""
-        until = time.monotonic() + within
+    async def settled(self, blind_ms: float = 0.0) -> Books:
+        """The books once they are quiet and right, or as they are when it is too late for that.
+
+        A gateway was killed that could tell Redis nothing for `blind_ms` before.
+        """
+        until = time.monotonic() + QUIET_WITHIN_S
         wrongs: list[str] = []
         same_since = time.monotonic()
         while True:
@@ -155,6 +161,7 @@ class Rig:
             late = time.monotonic() > until
             if quick.less(self.before).quiet or late:
                 books = await self.books()
+                books.most_unbilled_ms += blind_ms
                 if books.wrongs() != wrongs:
                     wrongs, same_since = books.wrongs(), time.monotonic()
                 if not wrongs or late or (books.quiet and time.monotonic() > same_since + UNCHANGED_S):
@@ -182,7 +189,8 @@ def rig(services: Services, folder: Path, settings: Mapping[str, str] | None = N
         if "rabbitmq" not in services.world.missing:
             parts["rabbitmq"] = stack.enter_context(services.fresh("rabbitmq"))
         links = _links(stack.enter_context(proxies()), parts)
-        whole = stack.enter_context(_product(folder, parts, links, SETTINGS | dict(settings or {})))
+        usual = SETTINGS | {"IAS_SPOOL_DIR": str(folder / "spool")}
+        whole = stack.enter_context(_product(folder, parts, links, usual | dict(settings or {})))
         links["gateway engine"] = stack.enter_context(proxies()).before(whole.engine_url)
         admin = system_admin(whole)
         admin.post("/models", {"name": MODEL, "backends": [{"url": links["gateway engine"].url}]})
@@ -211,7 +219,7 @@ def _product(
         who, part = pair.split()
         apart.setdefault(who, {})[names[part]] = link.url
     amqp = parts["rabbitmq"].url if "rabbitmq" in parts else None
-    with product(folder, parts["postgres"].url, parts["redis"].url, amqp, settings, apart=apart) as whole:
+    with product(folder, parts["postgres"].url, parts["redis"].url, amqp, {**settings, **apart}) as whole:
         second = gateway_process(whole, "second-gateway", apart["second-gateway"])
         whole.processes[second.name] = second
         second.start()

@@ -142,21 +142,21 @@ def product(
     database_url: str,
     redis_url: str,
     amqp_url: str | None = None,
-    settings: Mapping[str, str] | None = None,
-    *,
-    apart: Mapping[str, Mapping[str, str]] | None = None,
+    settings: Mapping[str, str | Mapping[str, str]] | None = None,
 ) -> Iterator[Product]:
     """The product, running and ready; every process is ended by its pid.
 
-    `settings` are every process's, `apart` those of one, by its name.
+    `settings` are every process's, or, under a process's name, those of one.
     """
-    env = _environment(database_url, redis_url, amqp_url) | dict(settings or {})
+    apart = {name: value for name, value in (settings or {}).items() if not isinstance(value, str)}
+    shared = {name: value for name, value in (settings or {}).items() if isinstance(value, str)}
+    env = _environment(database_url, redis_url, amqp_url) | shared
     whole = Product(folder, env)
     migrated = whole.ias("ias", "migrate", "up")
     if migrated.returncode:
         raise NotReady(f"ias migrate up: {migrated.stdout}\n{migrated.stderr}")
     for process in _processes(whole):
-        process.env = {**process.env, **(apart or {}).get(process.name, {})}
+        process.env = {**process.env, **apart.get(process.name, {})}
         whole.processes[process.name] = process
     try:
         for process in whole.processes.values():

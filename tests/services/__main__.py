@@ -7,8 +7,10 @@ import tempfile
 from pathlib import Path
 
 import click
+import msgspec
 
 from tests.services.ending import end
+from tests.services.everywhere import run_everywhere, table
 from tests.services.run import ROOT, join, watch
 from tests.services.service import PARTS
 from tests.services.stack import Services
@@ -81,6 +83,19 @@ def status(name: str) -> None:
 def down(name: str) -> None:
     """End them and delete their data."""
     end(_by_hand(name))
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.option("--only", help=f"Names with commas between: {', '.join(NAMES)}.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the table goes as JSON.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def worlds(only: str | None, out: Path | None, arguments: tuple[str, ...]) -> None:
+    """Run the tests that hang on a version, or pytest with ARGUMENTS, in every world that this machine can have."""
+    rows = run_everywhere(only.split(",") if only else (), arguments, say)
+    click.echo(f"\n{table(rows)}")
+    if out is not None:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+    sys.exit(any(row.failed for row in rows))
 
 
 @main.command(name="watch", hidden=True)

@@ -10,6 +10,7 @@ import redis
 
 from ias.contract.shards import SLOTS, Span, slot_of
 from tests.services.ports import free_port
+from tests.services.programs import with_programs
 from tests.services.service import Service
 from tests.services.stack import Services
 
@@ -108,11 +109,11 @@ class Cluster:
 def cluster(services: Services, *, replicas: bool = False) -> Iterator[Cluster]:
     """A cluster of three shards, whole and serving."""
     with ExitStack() as stack:
+        programs = with_programs(services)
 
         def node() -> Node:
-            # Of the programs that a container hides, other nodes would not find the port.
             settings = {**NODE, "cluster-port": str(free_port())}
-            return Node(stack.enter_context(services.fresh("redis", settings)))
+            return Node(stack.enter_context(programs.fresh("redis", settings)))
 
         made = Cluster([node() for _ in SPANS], [node() for _ in SPANS if replicas])
         join(made)

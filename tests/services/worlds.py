@@ -95,27 +95,28 @@ def choose(folder: Path, say: Say, name: str | None = None) -> World:
 def _named(wanted: str, folder: Path, say: Say) -> World:
     if wanted not in NAMES:
         raise NoSuchWorld(f"There is no world {wanted}: choose {', '.join(NAMES)}.")
-    why_not = _why_not(wanted)
-    if why_not:
-        raise NoSuchWorld(f"This machine cannot have the world {wanted}: {why_not}.")
+    reason = why_not(wanted)
+    if reason:
+        raise NoSuchWorld(f"This machine cannot have the world {wanted}: {reason}.")
     return _open(wanted, folder, say, [])
 
 
 def _best(folder: Path, say: Say) -> tuple[World, list[str]]:
     refused: list[str] = []
     for name in BEST[:-1]:
-        why_not = _why_not(name)
-        if why_not is None:
+        reason = why_not(name)
+        if reason is None:
             try:
                 return _open(name, folder, say, refused), refused
             except (engine.NoImage, roots.RootNotBuilt) as error:
                 say(str(error))
-                why_not = str(error).splitlines()[0]
-        refused.append(why_not)
+                reason = str(error).splitlines()[0]
+        refused.append(reason)
     return _open("embedded", folder, say, refused), refused
 
 
-def _why_not(name: str) -> str | None:
+def why_not(name: str) -> str | None:
+    """Say why this machine cannot have a world, None where it can, or where only trying would tell."""
     if name in roots.RECIPES:
         return roots.why_not(name)
     return engine.why_not() if name == "containers" else None

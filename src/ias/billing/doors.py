@@ -2,7 +2,7 @@
 
 from ias.billing.alerts.api import AlertApi
 from ias.billing.alerts.clock import Watch
-from ias.billing.budgets.api import BudgetApi
+from ias.billing.budgets.api import BudgetApi, OwnLimitsApi
 from ias.billing.catalogue.api import ModelAccessApi, ModelApi, RateApi
 from ias.billing.catalogue.routes import route_debts
 from ias.billing.check.clock import check
@@ -44,4 +44,4 @@ __all__ = [
     "sweep",
 ]
 
-controllers = (ModelApi, RateApi, ModelAccessApi, BudgetApi, AlertApi, SpendApi, LimitsApi, LedgerApi)
+controllers = (ModelApi, RateApi, ModelAccessApi, BudgetApi, OwnLimitsApi, AlertApi, SpendApi, LimitsApi, LedgerApi)

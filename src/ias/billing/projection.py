@@ -38,8 +38,9 @@ async def prepare_organisation(edge: Edge, org_id: UUID, tag: str) -> None:
 async def rebuild(edge: Edge, lost: Shard | None = None) -> int:
     """Project every organisation with its keys, limits, models and what it used this month; answers how many.
 
-    No organisation counts as complete before all of it is there, and all of them only when the last one is. Where
-    Redis lost one, gateways have time before that to put back what they have under way.
+    Where `lost` says that some slots alone have lost their data, only those that are in them. No organisation counts as
+    complete before all of it is there, and all of them only when the last one is. Where Redis lost one, gateways have
+    time before that to put back what they have under way.
 
     Raises:
         EdgeDown: Redis did not confirm; run it again.

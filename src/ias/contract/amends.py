@@ -20,6 +20,12 @@ class Known(msgspec.Struct, frozen=True):
     tokens: Tokens
     lower_bound: bool
 
+    def after(self, line: UsageRecorded) -> "Known":
+        """The same with a further line."""
+        prompt, completion, cached = self.tokens
+        sums = prompt + line.prompt_tokens, completion + line.completion_tokens, cached + line.cached_tokens
+        return Known(line.line, sums, self.lower_bound)
+
 
 def is_amendable(event: UsageRecorded, known: Known | None) -> bool:
     """Whether a second line 1 is no contradiction: one of the two is a lower bound."""

@@ -522,7 +522,9 @@ local function restore(K, A)
   return 1
 end
 
+-- Where nothing is projected (any more), nothing is complete.
 local function complete(K)
+  if redis.call('HEXISTS', K[1] .. ':v', 'stamp') == 0 then return 0 end
   redis.call('HSET', K[1] .. ':v', 'complete', 1)
   return 1
 end

@@ -35,9 +35,10 @@ class Server:
             socket_timeout=patience_s,
             socket_connect_timeout=1,
             # Calls may be repeated: projections go by version, settlements by request. A pooled connection that Redis
-            # closed when it restarted is replaced without anybody's noticing.
+            # closed when it restarted is replaced without anybody's noticing; for one that was reset uvloop has a
+            # RuntimeError.
             retry=Retry(NoBackoff(), 1),
-            retry_on_error=[RedisConnectionError],
+            retry_on_error=[RedisConnectionError, RuntimeError],
         )
         self.client = aioredis.Redis(connection_pool=pool)
 

@@ -125,3 +125,11 @@ async def test_what_is_over_is_not_under_way_whatever_brought_it_back(org: Org) 
         await again
         assert await org.edge.redis.zcard(f"{admission.slot(org.tag)}:resv") == 0
     assert await org.edge.call(admission.sweep(org.tag, 10)) == 0
+
+
+async def test_what_was_lost_again_before_it_was_complete_is_not_complete(edge: Edge) -> None:
+    org = Org(edge)
+    assert await edge.call(admission.complete(org.tag)) == 0
+    assert await org.reserve() == admission.NotReady(unknown_org=True)
+    await org.whole()
+    assert isinstance(await org.reserve(), Admitted)

@@ -3,19 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 import redis
 
 from ias.contract import admission, keys
 from ias.contract.shards import slot_of
 from tests.integration.gateway.place import CHAT, Place, Tenant, eventually, place_of
+from tests.integration.gateway.sharing import GOOD, LATER, ready, serves, settled_in
 from tests.services import Services
 from tests.services.cluster import Cluster, Node, cluster
-
-GOOD, LATER = 200, 503
 
 
 @pytest.fixture(scope="module")
@@ -38,33 +37,6 @@ async def each(place: Place, trio: Cluster, tenants: Callable[[Place], Tenant]) 
     for master in trio.masters:
         await asyncio.to_thread(master.service.start)
     await eventually(lambda: serves(made, GOOD), 30)
-
-
-async def settled_in(tenant: Tenant, trio: Cluster, home: Node) -> Tenant:
-    while trio.home(tenant.tag) is not home:
-        tenant.tag = keys.new_tag()
-    await eventually(lambda: loaded(tenant), 30)
-    return await tenant.begin()
-
-
-async def loaded(tenant: Tenant) -> bool:
-    try:
-        await tenant.edge.load_library()
-    except Exception:  # noqa: BLE001 - a shard was just started
-        return False
-    return True
-
-
-async def serves(tenants: list[Tenant], *statuses: int) -> bool:
-    """Whether each of these gets one of the statuses, and every 503 says when to come back."""
-    answers = await asyncio.gather(*(tenant.chat(max_tokens=1) for tenant in tenants))
-    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == LATER)
-    return all(answer.status_code in statuses for answer in answers)
-
-
-async def ready(place: Place) -> tuple[int, dict[str, str]]:
-    answer = await place.client.get(f"{place.probes}/ready")
-    return answer.status_code, answer.json()["dependencies"]
 
 
 async def test_a_killed_shard_takes_its_own_organisations_with_it(
@@ -171,41 +143,54 @@ async def test_half_an_organisation_is_never_decided_by(place: Place, trio: Clus
     await asyncio.to_thread(trio.move, slot, target, source)
 
 
+@dataclass
+class Load:
+    """Requests without end, whole and streamed in turns."""
+
+    seen: Counter[int] = field(default_factory=Counter)
+    served: dict[str, list[str]] = field(default_factory=dict)
+    """Requests with an answer, by tag."""
+    over: bool = False
+
+    async def ask(self, tenant: Tenant) -> None:
+        client = tenant.place.client
+        while not self.over:
+            stream = bool(sum(self.seen.values()) % 2)
+            body = tenant.body("[[mock tokens=5 delay_ms=5]]", stream=stream, max_tokens=5)
+            answer = await client.post(CHAT, json=body, headers=tenant.headers)
+            self.seen[answer.status_code] += 1
+            if answer.status_code == GOOD:
+                self.served.setdefault(tenant.tag, []).append(answer.headers["x-request-id"])
+
+    async def reaches(self, tag: str, more: int) -> None:
+        wanted = len(self.served.get(tag, ())) + more
+
+        async def enough() -> bool:
+            return len(self.served.get(tag, ())) >= wanted
+
+        await eventually(enough, 60)
+
+
 async def test_no_line_is_lost_or_doubled_while_a_slot_moves_under_load(
     place: Place, trio: Cluster, each: list[Tenant]
 ) -> None:
     mover, other, _ = each
-    slot, ends = slot_of(mover.tag), [trio.home(mover.tag), trio.home(other.tag)]
-    seen: Counter[int] = Counter()
-    served: list[str] = []
-    stop = asyncio.Event()
-
-    async def ask(tenant: Tenant) -> None:
-        client = tenant.place.client
-        while not stop.is_set():
-            stream = bool(sum(seen.values()) % 2)
-            body = tenant.body("[[mock tokens=5 delay_ms=5]]", stream=stream, max_tokens=5)
-            answer = await client.post(CHAT, json=body, headers=tenant.headers)
-            seen[answer.status_code] += 1
-            if answer.status_code == GOOD and tenant is mover:
-                served.append(answer.headers["x-request-id"])
-
-    asking = [asyncio.create_task(ask(tenant)) for tenant in (mover, mover, mover, other)]
+    slot, ends, load = slot_of(mover.tag), [trio.home(mover.tag), trio.home(other.tag)], Load()
+    asking = [asyncio.create_task(load.ask(tenant)) for tenant in (mover, mover, mover, other)]
     for turn in range(6):
-        before = len(served)
+        await load.reaches(mover.tag, 10)
         await asyncio.to_thread(slowly, trio, slot, ends[turn % 2], ends[1 - turn % 2])
-        await eventually(lambda before=before: enough(served, before + 10), 60)
-    stop.set()
+    await load.reaches(mover.tag, 10)
+    load.over = True
     await asyncio.gather(*asking)
-    assert set(seen) <= {GOOD, LATER}, seen
+    assert set(load.seen) <= {GOOD, LATER}, load.seen
     await eventually(lambda: quiet(place), 30)
-    lines = await lines_at(ends[0], mover.tag, len(served))
+    lines, oracle = await lines_at(ends[0], mover.tag, len(load.served[mover.tag])), await place.oracle()
     assert len(lines) == len(set(lines))
-    oracle = await place.oracle()
-    assert set(served) <= set(lines)
-    paid = {rid: (int(line["pt"]), int(line["ct"])) for rid, line in (await outbox_at(ends[0], mover.tag)).items()}
-    assert all(paid[rid] == (oracle[rid]["prompt_tokens"], oracle[rid]["completion_tokens"]) for rid in served)
-    assert all(rid in oracle or tokens == (0, 0) for rid, tokens in paid.items())
+    assert set(load.served[mover.tag]) <= set(lines)
+    for request_id, line in (await outbox_at(ends[0], mover.tag)).items():
+        wrote = oracle.get(request_id, {"prompt_tokens": 0, "completion_tokens": 0})
+        assert (int(line["pt"]), int(line["ct"])) == (wrote["prompt_tokens"], wrote["completion_tokens"]), line
     assert await mover.edge.redis.zcard(f"{admission.slot(mover.tag)}:resv") == 0
 
 
@@ -215,10 +200,6 @@ def slowly(trio: Cluster, slot: int, source: Node, target: Node) -> None:
     while trio.move_keys(slot, source, target, 5):
         pass
     trio.end_move(slot, target)
-
-
-async def enough(served: list[str], number: int) -> bool:
-    return len(served) >= number
 
 
 async def quiet(place: Place) -> bool:
@@ -261,35 +242,9 @@ async def has_slot(node: Node, slot: int) -> bool:
     return any(first <= slot <= last and master[1] == node.port for first, last, master, *_ in told)
 
 
-async def test_a_replica_that_takes_over_is_followed(
-    services: Services, tmp_path: Path, tenants: Callable[[Place], Tenant]
+async def test_a_cluster_that_is_taken_for_one_server_is_told(
+    services: Services, trio: Cluster, tmp_path: Path
 ) -> None:
-    with cluster(services, replicas=True) as six, place_of(services, tmp_path, six) as place:
-        mine = [await settled_in(tenants(place), six, master) for master in six.masters]
-        victim, *others = mine
-        for _ in range(5):
-            assert await serves(mine, GOOD)
-        before = {line["r"] for line in await victim.lines(5)}
-        six.home(victim.tag).client.wait(1, 5000)
-        six.home(victim.tag).service.kill()
-        assert await serves(others, GOOD)
-        await eventually(lambda: serves([victim], GOOD), 60)
-        lines = [line["r"] for line in await victim.lines(6)]
-        assert before < set(lines)
-        assert len(lines) == len(set(lines))
-        await eventually(lambda: all_ok(place), 30)
-        # The one that was killed comes back as a replica, and is not written to.
-        six.home(victim.tag).service.start()
-        assert await serves(mine, GOOD)
-
-
-async def all_ok(place: Place) -> bool:
-    states = (await ready(place))[1]
-    print(states)
-    return set(states.values()) == {"ok"}
-
-
-async def test_a_cluster_that_is_taken_for_one_server_is_told(services: Services, trio: Cluster, tmp_path: Path) -> None:
     with place_of(services, tmp_path, trio.masters[0].service) as place:
         try:
             status, states = await ready(place)

@@ -1,6 +1,7 @@
 """Settlements that Redis does not take outlive the gateway that made them."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -150,6 +151,32 @@ async def test_a_disk_that_is_full_is_told_and_loses_nothing_that_memory_holds(
         await eventually(told)
     spooling.place.redis.start()
     await settled_once(spooling)
+
+
+async def test_each_of_several_workers_has_a_file_of_its_own(
+    services: Services, tmp_path: Path, tenants: Callable[[Place], Tenant]
+) -> None:
+    settings = {"IAS_SPOOL_DIR": str(tmp_path / "spool"), "IAS_GATEWAY_NAME": "gw", "IAS_GATEWAY_WORKERS": "2"}
+    with place_of(services, tmp_path, **settings, IAS_IDLE_TIMEOUT="5") as place:
+        tenant = tenants(place)
+        await tenant.edge.load_library()
+        await tenant.begin()
+
+        async def ready() -> bool:
+            return (await place.client.get(f"{place.probes}/ready")).status_code == 200
+
+        await eventually(ready)
+        assert sorted(file.name for file in (tmp_path / "spool").iterdir()) == ["gw-0.spool", "gw-1.spool"]
+        async with unsettled(tenant):
+            await eventually(lambda: written(tmp_path / "spool"))
+        for worker in (await place.client.get(f"{place.probes}/health")).json()["workers"].values():
+            os.kill(worker["pid"], signal.SIGKILL)
+        place.redis.start()
+        await settled_once(tenant)
+
+
+async def written(folder: Path) -> bool:
+    return any(file.stat().st_size for file in await asyncio.to_thread(lambda: list(folder.iterdir())))
 
 
 async def test_a_folder_that_cannot_be_is_told_at_start(own: Place, tmp_path: Path) -> None:

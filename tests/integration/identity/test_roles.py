@@ -41,6 +41,7 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int]] = {
     ("POST", "/users/accept-invite"): OPEN,
     ("GET", "/ledger/lines"): READ_BY_ALL,
     ("GET", "/me"): READ_BY_ALL,
+    ("GET", "/me/limits"): (404, 200, 200),
     ("PATCH", "/me"): WRITTEN_BY_ALL,
     ("PUT", "/me/password"): WRITTEN_BY_ALL,
     ("GET", "/models"): READ_BY_ALL,

@@ -1,6 +1,5 @@
 """`ias doctor` on real services: what is broken on purpose is named, and a worker's metrics say the same."""
 
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from math import isnan
 from pathlib import Path
@@ -19,7 +18,7 @@ from ias.vitals.metrics import METRICS
 from tests.integration.billing.doors import environment
 from tests.integration.billing.ground import Org, migrate
 from tests.integration.worker.doctors import SOON_S, Answer, ask, command, doctor
-from tests.integration.worker.place import Place, until
+from tests.integration.worker.place import Place, metric, until
 from tests.integration.worker.test_queue import channel, publish
 from tests.product.processes import Product
 from tests.services import Services
@@ -221,16 +220,15 @@ async def test_drift_is_named_with_its_organisation_and_goes_when_it_is_repaired
 
         assert metrics(worker)["ias_check_drift_tokens", "used"] == 0
         assert (await org.edge.redis.hget(month, "used")) == b"15"
-        text = httpx.get(f"{worker.worker_url}/metrics").text
-        assert 'ias_check_repaired_total{kind="used"} 123.0' in text
+        assert metric(worker, 'ias_check_repaired_total{kind="used"}') == 123
 
 
 @pytest.fixture
-async def broken(world: Services, queued: Place) -> AsyncIterator[tuple[Place, dict[str, str]]]:
+def broken(world: Services, queued: Place) -> tuple[Place, dict[str, str]]:
     """A place whose worker has declared everything and ended."""
     with queued.worker():
         pass
-    yield queued, {"IAS_AMQP_MANAGEMENT_URL": world.management_url}
+    return queued, {"IAS_AMQP_MANAGEMENT_URL": world.management_url}
 
 
 async def test_queues_that_nobody_consumes_are_named(broken: tuple[Place, dict[str, str]]) -> None:

@@ -101,6 +101,28 @@ def test_an_entry_with_a_field_missing_names_it(name: bytes) -> None:
         event_of(entry, SETTLED_MS)
 
 
+def test_a_request_started_when_redis_admitted_it_whatever_its_gateways_clock_says() -> None:
+    admitted = datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    micros = (admitted - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+    assert event_of(an_entry(t=b"%d" % micros), SETTLED_MS).started_at == admitted
+
+
+@pytest.mark.parametrize(
+    ("period", "started_at"),
+    [
+        (b"202601", MOMENT),
+        (b"202512", datetime(2025, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        (b"202602", datetime(2026, 2, 1, tzinfo=UTC)),
+        (b"2026", MOMENT),
+    ],
+)
+def test_where_redis_lost_the_reservation_the_gateways_word_is_kept_within_the_month(
+    period: bytes, started_at: datetime
+) -> None:
+    assert event_of(an_entry(p=period, t=b"0"), SETTLED_MS).started_at == started_at
+
+
 def test_what_a_sweeper_knows_is_enough_for_an_event() -> None:
     facts = b'{"organisation":"%b","user":"%b","key":"%b","model":"m","model_id":"%b"'
     facts += b',"endpoint":"chat","started_at":1767225600.5}'

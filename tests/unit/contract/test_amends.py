@@ -39,8 +39,7 @@ def add(known: Known, event: UsageRecorded) -> Known:
     if further is None:
         return known
     assert further.line == known.line + 1
-    more = (further.prompt_tokens, further.completion_tokens, further.cached_tokens)
-    return Known(further.line, tuple(a + b for a, b in zip(known.tokens, more, strict=True)), known.lower_bound)
+    return known.after(further)
 
 
 @given(COUNTS, COUNTS)

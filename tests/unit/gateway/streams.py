@@ -45,7 +45,7 @@ class Script:
     def tokens(self) -> tuple[int, int, int] | None:
         """What is to be charged."""
         if self.final:
-            return self.prompt, len(self.texts), self.cached
+            return self.prompt, len(self.texts), min(self.cached, self.prompt)
         return (self.prompt, len(self.texts), 0) if self.running else None
 
     def _usage(self, completion: int) -> str:

@@ -88,3 +88,11 @@ def test_a_broken_stream_ends_with_an_event_of_its_kind() -> None:
     scanner.feed(b"event: response.created\ndata: {}\n\n")
     assert b'"sequence_number":1' in RESPONSES.failure(broke, scanner)
     assert b'"sequence_number":0' in RESPONSES.failure(broke, None)
+
+
+@pytest.mark.parametrize("names", [("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens")])
+def test_an_engine_that_reports_more_cached_tokens_than_the_prompt_has_is_not_believed(names: tuple[str, str]) -> None:
+    path = b"/v1/chat/completions" if names[0] == "prompt_tokens" else b"/v1/responses"
+    details = names[0].removesuffix("s") + "s_details"
+    usage = {names[0]: 0, names[1]: 7, details: {"cached_tokens": 3}}
+    assert BY_PATH[path].reported(msgspec.json.encode({"usage": usage})) == (0, 7, 0)

@@ -48,7 +48,11 @@ def test_every_bad_value_is_named_at_once(environment: pytest.MonkeyPatch) -> No
         assert f"IAS_{name}: " in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["redis://h:1/2", "rediss://user:pass@h:6380/0"])
-def test_redis_may_be_spoken_to_in_the_open_or_by_tls(environment: pytest.MonkeyPatch, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["redis://h:1/2", "rediss://user:pass@h:6380/0", "redis+sentinel://h1,h2:3/gate", "rediss+cluster://h1,h2:3"]
+)
+def test_redis_may_be_spoken_to_in_the_open_or_by_tls_and_be_one_or_several(
+    environment: pytest.MonkeyPatch, url: str
+) -> None:
     environment.setenv("IAS_REDIS_URL", url)
     assert read_settings().redis_url == url

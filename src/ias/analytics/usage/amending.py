@@ -24,15 +24,15 @@ async def amends(events: Sequence[UsageRecorded]) -> tuple[list[UsageRecorded], 
     if not events:
         return [], []
     known = await _known([event.request_id for event in events])
-    lines: dict[UUID, UsageRecorded] = {}
-    contradicting = []
+    lines, contradicting = [], []
     for event in events:
         so_far = known.get(event.request_id)
         if so_far is None or not is_amendable(event, so_far):
             contradicting.append(event)
         elif (line := adjustment(event, so_far)) is not None:
-            lines[event.request_id] = line
-    return list(lines.values()), contradicting
+            lines.append(line)
+            known[event.request_id] = so_far.after(line)
+    return lines, contradicting
 
 
 async def _known(requests: Sequence[UUID]) -> dict[UUID, Known]:

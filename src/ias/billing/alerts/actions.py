@@ -7,6 +7,7 @@ from prometheus_client import Counter
 from ias.billing.alerts.domain import Passing, Plan, Thresholds, check_thresholds
 from ias.billing.alerts.queries import Alert, Scope, one, thresholds_of
 from ias.billing.policies.projection import project_policy
+from ias.billing.policies.queries import hold
 from ias.db import EVERYWHERE, transaction, uuid7
 from ias.edge import Edge
 from ias.identity import Principal, owe, paid, record, tenant
@@ -67,7 +68,9 @@ async def put_thresholds(principal: Principal, org_id: UUID, asked: Thresholds, 
     if org is None:
         raise NotFound("no such organisation")
     async with transaction(by) as connection:
+        await hold(connection, org_id)
         before = await thresholds_of(connection, org_id)
+        by.expects(Thresholds(thresholds=list(before)))
         await connection.execute(_PUT_THRESHOLDS, org_id, wanted)
         await record(by, "alert_thresholds.changed", org_id, {"thresholds": before}, {"thresholds": wanted})
         debt = await owe(org_id)

@@ -14,6 +14,8 @@ from ias.edge import Edge
 from ias.identity import Tenant
 
 BATCH = 500
+"""Organisations whose sums are read in one round trip."""
+BATCH_WITH_MEMBERS = 50
 PAGE = 1000
 """About how many fields of a month are read at once: what many members use must not hold admission up."""
 
@@ -50,7 +52,7 @@ async def standings(edge: Edge, orgs: Sequence[Tenant], period: str) -> dict[UUI
         EdgeDown: Redis does not answer.
     """
     found: dict[UUID, Standing] = {}
-    for some in _chunks(orgs):
+    for some in _chunks(orgs, BATCH):
         calls = [call for org in some for call in _standing_calls(org.tag, period)]
         replies = cast("list[list[bytes | None]]", await edge.calls(calls))
         for org, known, month in zip(some, replies[::2], replies[1::2], strict=True):
@@ -67,7 +69,7 @@ async def members(edge: Edge, orgs: Sequence[Tenant], period: str) -> dict[UUID,
         EdgeDown: Redis does not answer.
     """
     found: dict[UUID, dict[UUID | None, Use]] = {}
-    for some in _chunks(orgs):
+    for some in _chunks(orgs, BATCH_WITH_MEMBERS):
         months = await _months(edge, some, period)
         found.update({org.id: _uses(months[org.tag]) for org in some})
     return found
@@ -110,5 +112,5 @@ def _month(tag: str, period: str) -> str:
     return f"{admission.slot(tag)}:bud:{period}"
 
 
-def _chunks(orgs: Sequence[Tenant]) -> Iterator[Sequence[Tenant]]:
-    return (orgs[start : start + BATCH] for start in range(0, len(orgs), BATCH))
+def _chunks(orgs: Sequence[Tenant], size: int) -> Iterator[Sequence[Tenant]]:
+    return (orgs[start : start + size] for start in range(0, len(orgs), size))

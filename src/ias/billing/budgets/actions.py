@@ -8,7 +8,7 @@ from piccolo.columns import Column
 
 from ias.billing.policies.domain import AboveCeiling, Budget, Tokens, within
 from ias.billing.policies.projection import project_policy
-from ias.billing.policies.queries import budget_ceiling, budget_of, member_budgets
+from ias.billing.policies.queries import budget_ceiling, budget_of, hold, member_budgets
 from ias.billing.tables import Budgets, UserBudgets
 from ias.db import transaction
 from ias.edge import Edge
@@ -44,8 +44,10 @@ async def change(principal: Principal, org_id: UUID, changes: BudgetChanges, edg
     if org is None:
         raise NotFound("no such organisation")
     asked = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
-    async with transaction(by):
+    async with transaction(by) as connection:
+        await hold(connection, org_id)
         before = await budget_of(org_id)
+        by.expects(before)
         ceiling = await _ceiling(by, org_id, changes)
         budget = msgspec.structs.replace(before, **asked)
         row = Budgets(
@@ -79,7 +81,8 @@ async def change_member(principal: Principal, member: tuple[UUID, UUID], budget:
     by, org = principal.within(org_id), await tenant(org_id)
     if org is None or not await is_member(org_id, user_id):
         raise NotFound("no such member")
-    async with transaction(by):
+    async with transaction(by) as connection:
+        await hold(connection, org_id)
         before = (await member_budgets(org_id)).get(user_id)
         row = UserBudgets(org_id=org_id, user_id=user_id, monthly_tokens=budget.monthly_tokens, updated_at=now())
         await UserBudgets.insert(row).on_conflict(

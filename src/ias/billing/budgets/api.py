@@ -9,9 +9,21 @@ from litestar.params import FromPath, JSONBody
 from ias.billing.budgets import actions, queries
 from ias.billing.budgets.actions import BudgetChanges, MemberBudget
 from ias.billing.budgets.domain import DailyUse
-from ias.billing.budgets.queries import BudgetStanding, MemberStanding
+from ias.billing.budgets.queries import BudgetStanding, MemberStanding, OwnLimits
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
+
+
+class OwnLimitsApi(Controller):
+    """What applies to oneself."""
+
+    path = "/me/limits"
+    tags = ("auth",)
+
+    @get()
+    async def read(self, principal: Principal, edge: NamedDependency[Edge]) -> OwnLimits:
+        """Every limit that applies to the caller, and what is used of the month's tokens."""
+        return await queries.own_limits(principal, edge)
 
 
 class BudgetApi(Controller):

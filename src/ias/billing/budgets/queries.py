@@ -6,7 +6,8 @@ from uuid import UUID
 import msgspec
 
 from ias.billing.budgets.domain import DailyUse, Forecast, forecast, month_of
-from ias.billing.policies.queries import budget_of, member_budgets
+from ias.billing.policies.domain import Budget, RateLimits
+from ias.billing.policies.queries import budget_of, limits_of, member_budgets
 from ias.contract.admission import text
 from ias.db import transaction
 from ias.edge import Edge
@@ -25,6 +26,10 @@ class BudgetStanding(msgspec.Struct, kw_only=True):
     held_tokens: int
     forecast: Forecast
 
+    def lasting(self) -> object:
+        """What only a change of the budget changes."""
+        return Budget(monthly_tokens=self.monthly_tokens, user_monthly_tokens=self.user_monthly_tokens)
+
 
 class MemberStanding(msgspec.Struct, kw_only=True):
     """The same of one member; `own` where the budget is the member's and not that of every member."""
@@ -36,6 +41,24 @@ class MemberStanding(msgspec.Struct, kw_only=True):
     used_tokens: int
     held_tokens: int
     forecast: Forecast
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Tokens a month, null for none, and what is used and held of them."""
+
+    monthly_tokens: int | None
+    used_tokens: int
+    held_tokens: int
+
+
+class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Every limit that applies to the caller. The tokens of `period`, YYYYMM, are whole again at `resets_at`."""
+
+    period: str
+    resets_at: datetime
+    organisation: Share
+    user: Share
+    rates: RateLimits
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -102,6 +125,29 @@ async def member_standing(
         used_tokens=count.user_used,
         held_tokens=count.user_held,
         forecast=forecast(days, count.user_used, limit, count.moment),
+    )
+
+
+async def own_limits(principal: Principal, edge: Edge) -> OwnLimits:
+    """Every limit that applies to the caller.
+
+    Raises:
+        NotFound: the caller belongs to no organisation.
+        EdgeDown: Redis, which counts, does not answer.
+    """
+    org = None if principal.org_id is None else await tenant(principal.org_id)
+    if org is None:
+        raise NotFound("you belong to no organisation, so that no limit applies to you")
+    async with transaction(principal):
+        budget, users, rates = await budget_of(org.id), await member_budgets(org.id), await limits_of(org.id)
+    count = await _count(edge, org.tag, principal.user_id)
+    own = users.get(principal.user_id, budget.user_monthly_tokens)
+    return OwnLimits(
+        period=count.period,
+        resets_at=month_of(count.moment)[1],
+        organisation=Share(budget.monthly_tokens, count.used, count.held),
+        user=Share(own, count.user_used, count.user_held),
+        rates=rates,
     )
 
 

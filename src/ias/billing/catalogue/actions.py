@@ -16,10 +16,11 @@ from ias.billing.catalogue.domain import (
     check,
 )
 from ias.billing.catalogue.prices import Rates
-from ias.billing.catalogue.queries import allowed, ceiling, registered
+from ias.billing.catalogue.queries import allowed, ceiling, named, registered
 from ias.billing.catalogue.rates import add
 from ias.billing.catalogue.routes import owe_routes, pay_routes, project_routes
 from ias.billing.policies.domain import AboveCeiling
+from ias.billing.policies.queries import hold
 from ias.billing.tables import AllowedModels, ModelBackends, Models
 from ias.db import transaction, uuid7
 from ias.edge import Edge
@@ -74,6 +75,7 @@ async def change(principal: Principal, model_id: UUID, changes: ModelChanges, ed
     async with transaction(principal) as connection:
         await _lock(model_id)
         before = await registered(connection, model_id)
+        principal.expects(before)
         model = check(_changed(before, changes), allowed=settings().upstream_allow)
         await Models.update(dict(_columns(model).items())).where(Models.id == model_id)
         if model.backends != before.backends:
@@ -99,6 +101,7 @@ async def remove(principal: Principal, model_id: UUID, edge: Edge) -> None:
     async with transaction(principal) as connection:
         await _lock(model_id)
         before = await registered(connection, model_id)
+        principal.expects(before)
         await Models.update({Models.removed_at: now(), Models.enabled: False}).where(Models.id == model_id)
         await record(principal, "model.removed", model_id, before=_audited(before))
         debt = await owe_routes()
@@ -118,9 +121,11 @@ async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: E
     org = await tenant(org_id)
     if org is None:
         raise NotFound("no such organisation")
-    async with transaction(by):
+    async with transaction(by) as connection:
+        await hold(connection, org_id)
         ids = None if access.models is None else await _ids(access.models)
         before = await allowed(org_id)
+        by.expects(await named(before))
         row = AllowedModels(org_id=org_id, model_ids=ids, ceiling_ids=await _ceiling(by, org_id, ids), updated_at=now())
         await AllowedModels.insert(row).on_conflict(
             target=AllowedModels.org_id,

@@ -107,10 +107,14 @@ async def access(principal: Principal, org_id: UUID) -> ModelAccess:
     if await tenant(org_id) is None:
         raise NotFound("no such organisation")
     async with transaction(scope):
-        ids = await allowed(org_id)
-        if ids is None:
-            return ModelAccess(models=None)
-        rows = await Models.select(Models.name).where(Models.id.is_in(ids) & Models.removed_at.is_null()) if ids else []
+        return await named(await allowed(org_id))
+
+
+async def named(ids: list[UUID] | None) -> ModelAccess:
+    """Models by their names, inside the caller's transaction; null is every model."""
+    if ids is None:
+        return ModelAccess(models=None)
+    rows = await Models.select(Models.name).where(Models.id.is_in(ids) & Models.removed_at.is_null()) if ids else []
     return ModelAccess(models=sorted(row["name"] for row in rows))
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from ias.billing.policies.domain import RateLimits, check_ceiling, check_limits
 from ias.billing.policies.projection import project_policy
-from ias.billing.policies.queries import limits_ceiling, limits_of
+from ias.billing.policies.queries import hold, limits_ceiling, limits_of
 from ias.billing.tables import Limits
 from ias.db import transaction
 from ias.edge import Edge
@@ -28,10 +28,13 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
     if org is None:
         raise NotFound("no such organisation")
     wanted = msgspec.structs.asdict(check_limits(limits))
-    async with transaction(by):
+    async with transaction(by) as connection:
+        await hold(connection, org_id)
         ceiling = limits if by.everywhere else await limits_ceiling(org_id)
         check_ceiling(ceiling, limits)
-        before = msgspec.structs.asdict(await limits_of(org_id))
+        in_force = await limits_of(org_id)
+        by.expects(in_force)
+        before = msgspec.structs.asdict(in_force)
         await Limits.insert(
             Limits.from_dict({"org_id": org_id, "updated_at": now(), "ceiling": _json(ceiling), **wanted})
         ).on_conflict(

@@ -6,6 +6,14 @@ import msgspec
 
 from ias.billing.policies.domain import DEFAULT_BUDGET, DEFAULT_LIMITS, Budget, RateLimits
 from ias.billing.tables import Budgets, Limits, UserBudgets
+from ias.db import Connection
+
+_HOLD = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+
+
+async def hold(connection: Connection, org_id: UUID) -> None:
+    """Let changes of one organisation's policy come one after the other, also where there is no row to lock yet."""
+    await connection.execute(_HOLD, f"policy of {org_id}")
 
 
 async def budget_of(org_id: UUID) -> Budget:

@@ -1,0 +1,1 @@
+"""What takes long on Redis Cluster and Sentinel: `nox -s cluster`."""
