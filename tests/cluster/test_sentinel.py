@@ -10,7 +10,7 @@ from ias.edge import EdgeDown
 from tests.integration.gateway.following import has, lines_of, served, took_over
 from tests.integration.gateway.place import CHAT, Place, Tenant, eventually, place_of
 from tests.services import Services
-from tests.services.cluster import until
+from tests.services.cluster import replicated, until
 from tests.services.sentinels import Watched, watched
 
 
@@ -58,7 +58,7 @@ async def test_a_master_that_is_changed_by_hand_is_left_for_the_other(
 async def test_what_keeps_the_books_follows_the_master_too(gate: Watched, tenant: Tenant) -> None:
     replica = gate.replica
     with gate.client(gate.master) as client:
-        client.wait(1, 5000)
+        await asyncio.to_thread(replicated, client)
     gate.master.kill()
     with pytest.raises(EdgeDown):
         await tenant.edge.complete(tenant.tag)

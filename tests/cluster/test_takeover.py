@@ -1,12 +1,13 @@
 """A replica takes over from a master of a Redis Cluster that is lost."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.integration.gateway.place import Place, Tenant, eventually, place_of
 from tests.integration.gateway.sharing import GOOD, ready, serves, settled_in
 from tests.services import Services
-from tests.services.cluster import cluster
+from tests.services.cluster import cluster, replicated
 
 
 async def test_a_replica_that_takes_over_is_followed(
@@ -18,7 +19,7 @@ async def test_a_replica_that_takes_over_is_followed(
         for _ in range(5):
             assert await serves(mine, GOOD)
         before = {line["r"] for line in await victim.lines(5)}
-        six.home(victim.tag).client.wait(1, 5000)
+        await asyncio.to_thread(replicated, six.home(victim.tag).client, f"{{o:{victim.tag}}}:told")
         six.home(victim.tag).service.kill()
         assert await serves(others, GOOD)
         await eventually(lambda: serves([victim], GOOD), 60)

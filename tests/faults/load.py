@@ -94,7 +94,7 @@ class Load:
         dice = random.Random(f"{self.seed} {number}")
         poor = self.target.poor_token is not None and number < OF_THE_POOR
         headers = {"authorization": f"Bearer {self.target.poor_token if poor else self.target.token}"}
-        async with httpx.AsyncClient(timeout=PATIENCE_S, headers=headers, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE_S, headers=headers, trust_env=False, verify=False) as client:
             while not self.stopping:
                 if self.resting:
                     await asyncio.sleep(REST_S)

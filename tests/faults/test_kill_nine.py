@@ -19,7 +19,6 @@ QUICK = _named(
     "gateway: both killed -9 at once",
     "gateway: kill -9 before_settle",
     "worker: kill -9 after_commit",
-    "api: kill -9",
     "engine: kill -9",
     "PostgreSQL: kill -9",
     "worker to PostgreSQL: answer to COMMIT lost",

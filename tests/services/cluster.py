@@ -139,6 +139,17 @@ def join(made: Cluster) -> None:
         until(lambda replica=replica: replica.client.info("replication")["master_link_status"] == "up")
 
 
+def replicated(client: redis.Redis, key: str = "told") -> None:
+    """Wait until a replica has all that this server was told; WAIT asks about what its own connection wrote."""
+
+    def reached() -> bool:
+        with client.client() as one:
+            one.set(key, 1)
+            return one.execute_command("WAIT", 1, 1000) >= 1
+
+    until(reached)
+
+
 def until(look: Callable[[], bool]) -> None:
     """Wait until something is true.
 

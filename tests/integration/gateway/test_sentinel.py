@@ -10,7 +10,7 @@ from ias.contract import admission
 from tests.integration.gateway.following import has, lines_of, served, took_over
 from tests.integration.gateway.place import Place, Tenant, eventually, place_of
 from tests.services import Services
-from tests.services.cluster import until
+from tests.services.cluster import replicated, until
 from tests.services.sentinels import Watched, watched
 
 
@@ -39,7 +39,7 @@ async def test_a_replica_that_takes_over_gets_what_it_had_not_heard_of(
     master, replica = gate.master, gate.replica
     assert await served(tenant)
     with gate.client(master) as client:
-        client.wait(1, 5000)
+        await asyncio.to_thread(replicated, client)
         # From here on the replica hears nothing more: what is settled now is lost with the master.
         replica.stop()
         client.client_kill_filter(_type="replica")

@@ -9,8 +9,7 @@ from litestar.di import Provide
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ias.analytics.usage import queries
-from ias.analytics.usage.domain import Grouping, Span, span
-from ias.analytics.usage.queries import Filter, Usage
+from ias.analytics.usage.domain import Filter, Grouping, Span, Usage, span
 from ias.identity import Permission, Principal, requires
 from ias.telemetry import now
 

@@ -71,6 +71,48 @@ class Span(msgspec.Struct, frozen=True):
         return self.start == day_of(self.start) and self.end == day_of(self.end)
 
 
+class Filter(msgspec.Struct, frozen=True):
+    """Only this model, user or key; None is any."""
+
+    model: str | None = None
+    user_id: UUID | None = None
+    key_id: UUID | None = None
+
+
+class Totals(msgspec.Struct, kw_only=True):
+    """Sums over all items. `failed` are the requests that the platform did not bring to an end."""
+
+    requests: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    total_tokens: int = 0
+
+
+class UsageItem(Totals, omit_defaults=False):
+    """Sums of one group; of `model`, `user_id`, `key_id` and `start` (UTC) the one that was grouped by is there."""
+
+    model: str | msgspec.UnsetType = msgspec.UNSET
+    user_id: UUID | msgspec.UnsetType = msgspec.UNSET
+    key_id: UUID | msgspec.UnsetType = msgspec.UNSET
+    start: datetime | msgspec.UnsetType = msgspec.UNSET
+
+
+class Usage(msgspec.Struct, kw_only=True):
+    """Usage from `start` to before `end`. `totals` are the sums of the items.
+
+    `data_as_of` is when an event was last taken in, of any organisation; null where none ever was.
+    """
+
+    start: datetime
+    end: datetime
+    group_by: Grouping
+    items: list[UsageItem]
+    totals: Totals
+    data_as_of: datetime | None
+
+
 def hour_of(moment: datetime) -> datetime:
     """The start of the hour (UTC)."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

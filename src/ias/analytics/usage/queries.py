@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from ias.analytics.usage.domain import LONGEST_BY_HOUR, BadRange, Grouping, Span
+from ias.analytics.usage.domain import LONGEST_BY_HOUR, BadRange, Filter, Grouping, Span, Totals, Usage, UsageItem
 from ias.db import EVERYWHERE, Connection, Within, transaction
 from ias.identity import Principal, tenant
 from ias.problems import NotFound
@@ -62,48 +62,6 @@ SELECT (bucket AT TIME ZONE 'UTC')::date AS day, sum(prompt_tokens + completion_
 FROM analytics.usage_daily
 WHERE org_id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND bucket >= $3 AND bucket < $4 GROUP BY 1
 """
-
-
-class Filter(msgspec.Struct, frozen=True):
-    """Only this model, user or key; None is any."""
-
-    model: str | None = None
-    user_id: UUID | None = None
-    key_id: UUID | None = None
-
-
-class Totals(msgspec.Struct, kw_only=True):
-    """Sums over all items. `failed` are the requests that the platform did not bring to an end."""
-
-    requests: int = 0
-    failed: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cached_tokens: int = 0
-    total_tokens: int = 0
-
-
-class UsageItem(Totals, omit_defaults=False):
-    """Sums of one group; of `model`, `user_id`, `key_id` and `start` (UTC) the one that was grouped by is there."""
-
-    model: str | msgspec.UnsetType = msgspec.UNSET
-    user_id: UUID | msgspec.UnsetType = msgspec.UNSET
-    key_id: UUID | msgspec.UnsetType = msgspec.UNSET
-    start: datetime | msgspec.UnsetType = msgspec.UNSET
-
-
-class Usage(msgspec.Struct, kw_only=True):
-    """Usage from `start` to before `end`. `totals` are the sums of the items.
-
-    `data_as_of` is when an event was last taken in, of any organisation; null where none ever was.
-    """
-
-    start: datetime
-    end: datetime
-    group_by: Grouping
-    items: list[UsageItem]
-    totals: Totals
-    data_as_of: datetime | None
 
 
 async def usage(principal: Principal, org_id: UUID, span: Span, group_by: Grouping, only: Filter) -> Usage:

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from ias.billing.alerts.domain import Passing, Plan, Thresholds, check_thresholds
-from ias.billing.alerts.queries import Alert, Scope, one, thresholds_of
+from ias.billing.alerts.domain import Alert, Passing, Plan, Scope, Thresholds, check_thresholds
+from ias.billing.alerts.queries import one, thresholds_of
 from ias.billing.policies.projection import project_policy
 from ias.billing.policies.queries import hold
 from ias.db import EVERYWHERE, transaction, uuid7

@@ -7,8 +7,7 @@ from litestar import Controller, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ias.billing.alerts import actions, queries
-from ias.billing.alerts.domain import Thresholds
-from ias.billing.alerts.queries import Alert
+from ias.billing.alerts.domain import Alert, Thresholds
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit, Page

@@ -1,4 +1,4 @@
-"""When an alert is raised, and when it is over.
+"""An alert as people see it; when it is raised, and when it is over.
 
 An alert is raised once for a budget, threshold and month. It holds until the budget is changed so far that the
 threshold is no longer passed; then it is cleared, and passing the threshold of the new amount raises another.
@@ -6,6 +6,7 @@ threshold is no longer passed; then it is cleared, and passing the threshold of 
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -36,6 +37,38 @@ class Thresholds(msgspec.Struct, forbid_unknown_fields=True):
     """At how many per cent of a budget alerts are raised: 1 to 10 different whole numbers from 1 to 100."""
 
     thresholds: list[Threshold]
+
+
+class Scope(StrEnum):
+    """Whose budget an alert is about."""
+
+    ORGANISATION = "organisation"
+    USER = "user"
+
+
+class Alert(msgspec.Struct, kw_only=True):
+    """A budget's use has passed a threshold.
+
+    Attributes:
+        user_id: the member whose budget it is; null where it is the organisation's.
+        period: the month, YYYYMM (UTC).
+        limit_tokens: the budget when the alert was raised; `used_tokens`: what was used of it then.
+        refused: whether it was raised since a request was refused: too little was left, the use being just below 100 %.
+        cleared_at: when a changed budget left the threshold behind; null while the alert holds.
+    """
+
+    id: UUID
+    scope: Scope
+    user_id: UUID | None
+    threshold: int
+    period: str
+    used_tokens: int
+    limit_tokens: int
+    refused: bool
+    raised_at: datetime
+    cleared_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: UUID | None
 
 
 class Use(msgspec.Struct, frozen=True):

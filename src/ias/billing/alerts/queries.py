@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from ias.billing.alerts.domain import DEFAULT_THRESHOLDS, Mark, Rules, Thresholds
+from ias.billing.alerts.domain import DEFAULT_THRESHOLDS, Alert, Mark, Rules, Scope, Thresholds
 from ias.billing.policies.domain import DEFAULT_BUDGET, Budget
 from ias.db import EVERYWHERE, Connection, transaction
 from ias.identity import Permission, Principal, tenant
@@ -39,38 +38,6 @@ FROM unnest($1::uuid[]) AS asked (org_id)
 LEFT JOIN billing.budgets b USING (org_id) LEFT JOIN billing.alert_thresholds t USING (org_id)
 """
 _MEMBERS = "SELECT org_id, user_id, monthly_tokens, updated_at FROM billing.user_budgets WHERE org_id = ANY($1)"
-
-
-class Scope(StrEnum):
-    """Whose budget an alert is about."""
-
-    ORGANISATION = "organisation"
-    USER = "user"
-
-
-class Alert(msgspec.Struct, kw_only=True):
-    """A budget's use has passed a threshold.
-
-    Attributes:
-        user_id: the member whose budget it is; null where it is the organisation's.
-        period: the month, YYYYMM (UTC).
-        limit_tokens: the budget when the alert was raised; `used_tokens`: what was used of it then.
-        refused: whether it was raised since a request was refused: too little was left, the use being just below 100 %.
-        cleared_at: when a changed budget left the threshold behind; null while the alert holds.
-    """
-
-    id: UUID
-    scope: Scope
-    user_id: UUID | None
-    threshold: int
-    period: str
-    used_tokens: int
-    limit_tokens: int
-    refused: bool
-    raised_at: datetime
-    cleared_at: datetime | None
-    acknowledged_at: datetime | None
-    acknowledged_by: UUID | None
 
 
 async def listed(principal: Principal, org_id: UUID, period: str | None, cursor: str | None, limit: int) -> Page[Alert]:

@@ -3,10 +3,11 @@
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from piccolo.columns import Column
 
-from ias.billing.policies.domain import AboveCeiling, Budget, Tokens, within
+from ias.billing.budgets.domain import BudgetChanges, MemberBudget
+from ias.billing.policies.domain import AboveCeiling, Budget, within
 from ias.billing.policies.projection import project_policy
 from ias.billing.policies.queries import budget_ceiling, budget_of, hold, member_budgets
 from ias.billing.tables import Budgets, UserBudgets
@@ -17,19 +18,6 @@ from ias.problems import NotFound
 from ias.telemetry import now
 
 _AMOUNTS = {"monthly_tokens": Budgets.monthly_tokens, "user_monthly_tokens": Budgets.user_monthly_tokens}
-
-
-class BudgetChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Tokens a month; null is none, what is left out stays."""
-
-    monthly_tokens: Tokens | UnsetType | None = UNSET
-    user_monthly_tokens: Tokens | UnsetType | None = UNSET
-
-
-class MemberBudget(msgspec.Struct, forbid_unknown_fields=True):
-    """Tokens a month of one member; null is none."""
-
-    monthly_tokens: Tokens | None
 
 
 async def change(principal: Principal, org_id: UUID, changes: BudgetChanges, edge: Edge) -> Budget:

@@ -7,9 +7,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from ias.billing.budgets import actions, queries
-from ias.billing.budgets.actions import BudgetChanges, MemberBudget
-from ias.billing.budgets.domain import DailyUse
-from ias.billing.budgets.queries import BudgetStanding, MemberStanding, OwnLimits
+from ias.billing.budgets.domain import (
+    BudgetChanges,
+    BudgetStanding,
+    DailyUse,
+    MemberBudget,
+    MemberStanding,
+    OwnLimits,
+)
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
 

@@ -1,4 +1,4 @@
-"""The forecast of a budget: on which day it ends, from what was used so far this month.
+"""A budget as people see it, and its forecast: on which day it ends, from what was used so far this month.
 
 The pace is the mean of today and the six days before it, as far as they are of this month; each day weighs one more
 than the one before it, and today counts for the part of it that is over. It is exact: whole tokens over seconds.
@@ -11,6 +11,9 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
+
+from ias.billing.policies.domain import Budget, RateLimits, Tokens
 
 DAYS: Final = 7
 DAY_S: Final = 86_400
@@ -40,6 +43,65 @@ class Forecast(msgspec.Struct, frozen=True):
     ends_on: date | None
     projected_tokens: int | None
     basis: Basis | None
+
+
+class BudgetChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Tokens a month; null is none, what is left out stays."""
+
+    monthly_tokens: Tokens | UnsetType | None = UNSET
+    user_monthly_tokens: Tokens | UnsetType | None = UNSET
+
+
+class MemberBudget(msgspec.Struct, forbid_unknown_fields=True):
+    """Tokens a month of one member; null is none."""
+
+    monthly_tokens: Tokens | None
+
+
+class BudgetStanding(msgspec.Struct, kw_only=True):
+    """Tokens a month, null for none, and what is used and held of them in `period`, YYYYMM (UTC)."""
+
+    monthly_tokens: int | None
+    user_monthly_tokens: int | None
+    users: dict[UUID, int | None]
+    period: str
+    used_tokens: int
+    held_tokens: int
+    forecast: Forecast
+
+    def lasting(self) -> object:
+        """What only a change of the budget changes."""
+        return Budget(monthly_tokens=self.monthly_tokens, user_monthly_tokens=self.user_monthly_tokens)
+
+
+class MemberStanding(msgspec.Struct, kw_only=True):
+    """The same of one member; `own` where the budget is the member's and not that of every member."""
+
+    user_id: UUID
+    monthly_tokens: int | None
+    own: bool
+    period: str
+    used_tokens: int
+    held_tokens: int
+    forecast: Forecast
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Tokens a month, null for none, and what is used and held of them."""
+
+    monthly_tokens: int | None
+    used_tokens: int
+    held_tokens: int
+
+
+class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Every limit that applies to the caller. The tokens of `period`, YYYYMM, are whole again at `resets_at`."""
+
+    period: str
+    resets_at: datetime
+    organisation: Share
+    user: Share
+    rates: RateLimits
 
 
 def month_of(moment: datetime) -> tuple[datetime, datetime]:

@@ -5,60 +5,21 @@ from uuid import UUID
 
 import msgspec
 
-from ias.billing.budgets.domain import DailyUse, Forecast, forecast, month_of
-from ias.billing.policies.domain import Budget, RateLimits
+from ias.billing.budgets.domain import (
+    BudgetStanding,
+    DailyUse,
+    MemberStanding,
+    OwnLimits,
+    Share,
+    forecast,
+    month_of,
+)
 from ias.billing.policies.queries import budget_of, limits_of, member_budgets
 from ias.contract.admission import text
 from ias.db import transaction
 from ias.edge import Edge
 from ias.identity import Permission, Principal, is_member, tenant
 from ias.problems import NotFound
-
-
-class BudgetStanding(msgspec.Struct, kw_only=True):
-    """Tokens a month, null for none, and what is used and held of them in `period`, YYYYMM (UTC)."""
-
-    monthly_tokens: int | None
-    user_monthly_tokens: int | None
-    users: dict[UUID, int | None]
-    period: str
-    used_tokens: int
-    held_tokens: int
-    forecast: Forecast
-
-    def lasting(self) -> object:
-        """What only a change of the budget changes."""
-        return Budget(monthly_tokens=self.monthly_tokens, user_monthly_tokens=self.user_monthly_tokens)
-
-
-class MemberStanding(msgspec.Struct, kw_only=True):
-    """The same of one member; `own` where the budget is the member's and not that of every member."""
-
-    user_id: UUID
-    monthly_tokens: int | None
-    own: bool
-    period: str
-    used_tokens: int
-    held_tokens: int
-    forecast: Forecast
-
-
-class Share(msgspec.Struct, frozen=True):
-    """Tokens a month, null for none, and what is used and held of them."""
-
-    monthly_tokens: int | None
-    used_tokens: int
-    held_tokens: int
-
-
-class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Every limit that applies to the caller. The tokens of `period`, YYYYMM, are whole again at `resets_at`."""
-
-    period: str
-    resets_at: datetime
-    organisation: Share
-    user: Share
-    rates: RateLimits
 
 
 class Count(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from litestar import Controller, get
 from litestar.params import FromQuery
 
 from ias.billing.ledger import queries
-from ias.billing.ledger.queries import LedgerLineList
+from ias.billing.ledger.lines import LedgerLineList
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit
 

@@ -7,7 +7,7 @@ from litestar import Controller, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ias.billing.spend import queries
-from ias.billing.spend.queries import Spend, SpendBy
+from ias.billing.spend.domain import Spend, SpendBy
 from ias.identity import Permission, Principal, requires
 
 Month = Annotated[
