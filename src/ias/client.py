@@ -1,7 +1,7 @@
 """The typed client of the management API: for the command line and the tests.
 
-Answers are decoded into the Structs that the caller names. Lists come as they are asked for, page after page. An
-access token that has expired is exchanged once, with the refresh token, and the request is sent again.
+Answers are decoded into the Structs that the caller names. Lists come as they are asked for, page after page. Where an
+access token has expired, the session is renewed once, and the request is sent again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +20,8 @@ SOURCE = "cli"
 
 ThingT = TypeVar("ThingT")
 Query = Mapping[str, object]
+Headers = Mapping[str, str]
+NONE: Headers = {}
 
 
 class Tokens(msgspec.Struct, frozen=True):
@@ -27,6 +29,12 @@ class Tokens(msgspec.Struct, frozen=True):
 
     access_token: str
     refresh_token: str = ""
+
+
+Exchange = Callable[[Tokens], Tokens | None]
+"""Gives a session's refresh token for the next session; None where it is taken no more."""
+Renewal = Callable[[Tokens, Exchange], Tokens | None]
+"""Finds the session to go on with when this one's access token has expired; None where there is none."""
 
 
 class Unreachable(Exception):
@@ -53,15 +61,22 @@ class Client:
     Args:
         url: where the API is, without the path.
         tokens: the session, None before there is one.
-        renewed: is told the next session when the access token had expired.
+        renewal: what to do where the access token has expired; where several share a session it is theirs to agree,
+            for a refresh token works once, and using it again ends the session.
+
+    Raises:
+        Unreachable: the URL is none.
     """
 
-    def __init__(self, url: str, tokens: Tokens | None, renewed: Callable[[Tokens], None] = lambda _: None) -> None:
+    def __init__(self, url: str, tokens: Tokens | None, renewal: Renewal = lambda old, exchange: exchange(old)) -> None:
         self._tokens = tokens
-        self._renewed = renewed
+        self._renewal = renewal
         self._url = url
         headers = {"x-ias-source": SOURCE, "accept": "application/json"}
-        self._http = httpx.Client(base_url=url.rstrip("/") + PREFIX, timeout=TIMEOUT_S, headers=headers)
+        try:
+            self._http = httpx.Client(base_url=url.rstrip("/") + PREFIX, timeout=TIMEOUT_S, headers=headers)
+        except httpx.InvalidURL as error:
+            raise Unreachable(f"{url} is no address: {error}") from None
 
     def close(self) -> None:
         """Close the connections."""
@@ -70,6 +85,16 @@ class Client:
     def get(self, path: str, kind: type[ThingT], query: Query | None = None) -> ThingT:
         """One thing."""
         return msgspec.json.decode(self._send("GET", path, query=query).content, type=kind)
+
+    def seen(self, path: str, kind: type[ThingT]) -> tuple[ThingT, str]:
+        """One thing with its ETag, to be given back to `put`."""
+        answer = self._send("GET", path)
+        return msgspec.json.decode(answer.content, type=kind), answer.headers.get("etag", "*")
+
+    def put(self, path: str, body: object, kind: type[ThingT], etag: str) -> ThingT:
+        """Replace a thing where it still is what it was when its ETag was read; else it is refused with 412."""
+        answer = self._send("PUT", path, body=body, more={"if-match": etag})
+        return msgspec.json.decode(answer.content, type=kind)
 
     def listed(self, path: str, kind: type[ThingT], query: Query | None = None) -> Iterator[ThingT]:
         """Every item of a list, page after page."""
@@ -91,51 +116,70 @@ class Client:
         """Change something that there is nothing to read of."""
         self._send(method, path, body=body)
 
-    def lines(self, path: str, query: Query | None = None, accept: str = "*/*") -> Iterator[str]:
-        """The lines of an export, as they come."""
-        with self._http.stream(
-            "GET", path, params=_said(query), headers=self._headers() | {"accept": accept}
-        ) as answer:
-            if answer.is_error:
-                answer.read()
-                raise refusal(answer)
-            yield from answer.iter_lines()
+    def lines(self, path: str, query: Query | None = None) -> Iterator[str]:
+        """The lines of an export, as they come.
 
-    def _send(self, method: str, path: str, query: Query | None = None, body: object = None) -> httpx.Response:
+        Raises:
+            Unreachable: the API does not answer, or broke off in the middle.
+        """
+        try:
+            yield from self._lines(path, query)
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self._url} broke off: {_why(error)}") from None
+
+    def _lines(self, path: str, query: Query | None) -> Iterator[str]:
+        renewed = False
+        while True:
+            headers = self._headers() | {"accept": "*/*"}
+            with self._http.stream("GET", path, params=_said(query), headers=headers) as answer:
+                if answer.is_success:
+                    yield from answer.iter_lines()
+                    return
+                answer.read()
+            if renewed or answer.status_code != HTTPStatus.UNAUTHORIZED or not self._renew():
+                raise refusal(answer)
+            renewed = True
+
+    def _send(
+        self, method: str, path: str, query: Query | None = None, body: object = None, more: Headers = NONE
+    ) -> httpx.Response:
         content = None if body is None else msgspec.json.encode(body)
         once = {"idempotency-key": str(uuid4())} if method == "POST" and self._tokens else {}
-        answer = self._once(method, path, query, (content, once))
+        sent = (content, {**once, **more})
+        answer = self._once(method, path, query, sent)
         if answer.status_code == HTTPStatus.UNAUTHORIZED and self._renew():
-            answer = self._once(method, path, query, (content, once))
-        if answer.is_error:
+            answer = self._once(method, path, query, sent)
+        if not answer.is_success:
             raise refusal(answer)
         return answer
 
-    def _once(
-        self, method: str, path: str, query: Query | None, sent: tuple[bytes | None, dict[str, str]]
-    ) -> httpx.Response:
+    def _once(self, method: str, path: str, query: Query | None, sent: tuple[bytes | None, Headers]) -> httpx.Response:
         content, more = sent
-        headers = self._headers() | more | ({} if content is None else {"content-type": "application/json"})
+        typed = {} if content is None else {"content-type": "application/json"}
+        headers = {**self._headers(), **typed, **more}
         try:
             return self._http.request(method, path, params=_said(query), content=content, headers=headers)
         except httpx.TransportError as error:
-            raise Unreachable(f"{self._url} does not answer: {error}") from None
-        except httpx.InvalidURL as error:
-            raise Unreachable(f"{self._url} is no address: {error}") from None
+            raise Unreachable(f"{self._url} does not answer: {_why(error)}") from None
 
     def _headers(self) -> dict[str, str]:
         return {} if self._tokens is None else {"authorization": f"Bearer {self._tokens.access_token}"}
 
     def _renew(self) -> bool:
-        if self._tokens is None or not self._tokens.refresh_token:
+        if self._tokens is None:
             return False
-        body = msgspec.json.encode({"refresh_token": self._tokens.refresh_token})
-        answer = self._once("POST", "/auth/refresh", None, (body, {}))
-        if answer.is_error:
+        renewed = self._renewal(self._tokens, self._exchanged)
+        if renewed is None:
             return False
-        self._tokens = msgspec.json.decode(answer.content, type=Tokens)
-        self._renewed(self._tokens)
+        self._tokens = renewed
         return True
+
+    def _exchanged(self, old: Tokens) -> Tokens | None:
+        if not old.refresh_token:
+            return None
+        body = msgspec.json.encode({"refresh_token": old.refresh_token})
+        answer = self._once("POST", "/auth/refresh", None, (body, NONE))
+        return msgspec.json.decode(answer.content, type=Tokens) if answer.is_success else None
 
 
 def refusal(answer: httpx.Response) -> Refused:
@@ -152,3 +196,8 @@ def refusal(answer: httpx.Response) -> Refused:
 
 def _said(query: Query | None) -> dict[str, str]:
     return {name: str(value) for name, value in (query or {}).items() if value is not None}
+
+
+def _why(error: httpx.TransportError) -> str:
+    """The cause in words; some of httpx's errors have none."""
+    return str(error) or type(error).__name__

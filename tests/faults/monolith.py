@@ -9,9 +9,9 @@ import aio_pika
 
 from ias.contract.crashpoints import Crashpoint
 from ias.contract.usage import ANALYTICS_QUEUE, LEDGER_QUEUE
+from tests.faults.harms import Cut
 from tests.faults.load import Load
 from tests.faults.matrix import Fault
-from tests.faults.proxy import Cut
 from tests.faults.rig import Rig
 
 KILLS = 5

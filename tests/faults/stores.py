@@ -7,9 +7,10 @@ from typing import Any
 
 import redis.asyncio as aioredis
 
+from tests.faults.harms import Cut
 from tests.faults.load import Load
 from tests.faults.matrix import Fault
-from tests.faults.proxy import Cut, Proxy
+from tests.faults.proxy import Proxy
 from tests.faults.rig import LEASE_S, Rig
 
 STOPPED_S = LEASE_S + 2

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.proxy import Cut, Proxies, Proxy, Way, proxies
+from tests.faults.harms import Cut, Way
+from tests.faults.proxy import Proxies, Proxy, proxies
 from tests.services import free_port
 
 WAIT_S = 20.0

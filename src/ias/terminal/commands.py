@@ -1,18 +1,20 @@
 """The options that every command has, and what the command gets of them: a `Terminal`."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Concatenate, NoReturn, ParamSpec
+from typing import Concatenate, ParamSpec
+from uuid import UUID
 
 import msgspec
 import rich_click as click
 
-from ias.client import Client, Refused, Tokens, Unreachable
+from ias.client import Client, Exchange, Query, Tokens
 from ias.terminal import profiles
-from ias.terminal.exits import Exit, of_status
+from ias.terminal.exits import Exit, end, with_exit_code
 from ias.terminal.output import Format, say, show
 from ias.terminal.profiles import Profile
+from ias.terminal.progress import counted
 from ias.terminal.settings import settings
 
 LOCAL = "http://127.0.0.1:8081"
@@ -31,36 +33,57 @@ class Said(msgspec.Struct, frozen=True):
     dry_run: bool
 
 
+class Own(msgspec.Struct, frozen=True):
+    """The organisation of whoever is logged in; None for system admins."""
+
+    org_id: UUID | None
+
+
 class Terminal:
     """One run of one command: where it speaks to and as whom, how it prints and asks."""
 
     def __init__(self, said: Said) -> None:
         self.said = said
         self.name = said.profile or settings().profile
-        self._profile = profiles.load(self.name)
+        self.profile = profiles.load(self.name)
         self._client: Client | None = None
 
     @property
     def api_url(self) -> str:
         """Where the API is."""
-        kept = self._profile.api_url if self._profile else ""
+        kept = self.profile.api_url if self.profile else ""
         return self.said.api_url or settings().api_url or kept or LOCAL
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The session to speak with, None where nobody is logged in."""
+        given = settings().access_token.get_secret_value()
+        kept = self.profile.tokens if self.profile else None
+        return Tokens(given) if given else kept
 
     @property
     def client(self) -> Client:
         """The API, as whoever logged in."""
         if self._client is None:
-            given = settings().access_token.get_secret_value()
-            kept = self._profile.tokens if self._profile else None
-            tokens = Tokens(given) if given else kept
-            if tokens is None:
+            if self.tokens is None:
                 end(f"you are not logged in to {self.api_url}; run `ias-admin login`", Exit.AUTHENTICATION)
-            self._client = Client(self.api_url, tokens, self._renewed)
+            self._client = Client(self.api_url, self.tokens, self._renewal)
         return self._client
 
     def anonymous(self) -> Client:
         """The API, as nobody."""
         return Client(self.api_url, None)
+
+    def org(self, given: UUID | None) -> UUID:
+        """The organisation that is meant: one's own where none was given.
+
+        Raises:
+            click.UsageError: one has none.
+        """
+        own = given or self.client.get("/me", Own).org_id
+        if own is None:
+            raise click.UsageError("you belong to no organisation: say which one, by its id")
+        return own
 
     def keep(self, email: str, tokens: Tokens) -> None:
         """Remember a session."""
@@ -69,6 +92,15 @@ class Terminal:
     def show(self, things: object, *columns: str) -> None:
         """Print what was answered; `columns` are those of the table."""
         show(things, Format(self.said.output), columns)
+
+    def show_items(self, whole: object, items: Iterable[object], *columns: str) -> None:
+        """Print an answer that holds a list: whole as JSON and YAML, its items alone as a table and as CSV."""
+        entire = self.said.output in {Format.JSON, Format.YAML}
+        self.show(whole if entire else items, *columns)
+
+    def show_listed(self, path: str, kind: type[object], query: Query | None, *columns: str) -> None:
+        """Print every item of a list, page after page."""
+        self.show(list(counted(self.client.listed(path, kind, query), f"reading {path}")), *columns)
 
     def sure(self, what: str) -> None:
         """Go on only where the person is sure.
@@ -84,12 +116,17 @@ class Terminal:
             end("nothing was changed", Exit.ERROR)
 
     def ask(self, what: str, *, hidden: bool = False) -> str:
-        """A line from the person, or from standard input."""
-        if not sys.stdin.isatty():
-            return sys.stdin.readline().rstrip("\r\n")
-        if self.said.no_input:
-            end(f"{what} is missing, and --no-input says not to ask", Exit.USAGE)
-        return str(click.prompt(what, hide_input=hidden, err=True))
+        """A line from the person, or from standard input.
+
+        Raises:
+            SystemExit: there is none.
+        """
+        if sys.stdin.isatty() and not self.said.no_input:
+            return str(click.prompt(what, hide_input=hidden, err=True))
+        line = "" if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+        if not line:
+            end(f"{what} is missing: give it on standard input, a line of its own", Exit.USAGE)
+        return line
 
     def would(self, method: str, path: str, body: object = None) -> bool:
         """Whether this run only tells what it would do; tells it."""
@@ -98,8 +135,8 @@ class Terminal:
             say(f"would send {method} {path}{sent}")
         return self.said.dry_run
 
-    def _renewed(self, tokens: Tokens) -> None:
-        self.keep(self._profile.email if self._profile else "", tokens)
+    def _renewal(self, old: Tokens, exchange: Exchange) -> Tokens | None:
+        return profiles.renew(self.name, old, exchange) if old.refresh_token else None
 
 
 def command(work: Callable[Concatenate[Terminal, OptionsP], None]) -> Callable[OptionsP, None]:
@@ -117,31 +154,3 @@ def command(work: Callable[Concatenate[Terminal, OptionsP], None]) -> Callable[O
         with_exit_code(lambda: work(Terminal(said), *args, **options))
 
     return run
-
-
-def with_exit_code(work: Callable[[], None]) -> None:
-    """Do it; a failure is told on stderr and becomes the exit code.
-
-    Raises:
-        SystemExit: it failed.
-    """
-    try:
-        work()
-    except Refused as refused:
-        problem = refused.problem
-        faults = "".join(f"\n  {fault.pointer or '/'}: {fault.detail}" for fault in problem.errors)
-        wait = f" (try again in {refused.retry_after} s)" if refused.retry_after else ""
-        seen = f" [request {problem.request_id}]" if problem.request_id else ""
-        end(f"{problem.detail}{wait}{faults}{seen}", of_status(problem.status))
-    except Unreachable as error:
-        end(str(error), Exit.UNREACHABLE)
-
-
-def end(message: str, code: Exit) -> NoReturn:
-    """Tell what is wrong, and end.
-
-    Raises:
-        SystemExit: always.
-    """
-    say(f"error: {message}")
-    raise SystemExit(int(code))

@@ -1,7 +1,13 @@
-"""Exit codes, the same for every command."""
+"""Exit codes, the same for every command, and ending with one."""
 
+from collections.abc import Callable
 from enum import IntEnum
 from http import HTTPStatus
+from typing import NoReturn
+
+from ias.client import Refused, Unreachable
+from ias.terminal.output import close, say
+from ias.terminal.profiles import BadProfiles
 
 
 class Exit(IntEnum):
@@ -33,6 +39,10 @@ _BY_STATUS = {
     HTTPStatus.SERVICE_UNAVAILABLE: Exit.UNREACHABLE,
     HTTPStatus.GATEWAY_TIMEOUT: Exit.UNREACHABLE,
 }
+_MEND = {
+    HTTPStatus.UNAUTHORIZED: "; run `ias-admin login`",
+    HTTPStatus.PRECONDITION_FAILED: "; run the command again to change what it is now",
+}
 
 
 def of_status(status: int) -> Exit:
@@ -41,3 +51,39 @@ def of_status(status: int) -> Exit:
         return _BY_STATUS.get(HTTPStatus(status), Exit.ERROR)
     except ValueError:
         return Exit.ERROR
+
+
+def with_exit_code(work: Callable[[], None]) -> None:
+    """Do it; a failure is told on stderr and becomes the exit code.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    try:
+        work()
+        close()
+    except Refused as refused:
+        _end_refused(refused)
+    except Unreachable as error:
+        end(str(error), Exit.UNREACHABLE)
+    except BadProfiles as error:
+        end(str(error), Exit.ERROR)
+
+
+def _end_refused(refused: Refused) -> NoReturn:
+    problem = refused.problem
+    faults = "".join(f"\n  {fault.pointer or '/'}: {fault.detail}" for fault in problem.errors)
+    wait = f" (try again in {refused.retry_after} s)" if refused.retry_after else ""
+    seen = f" [request {problem.request_id}]" if problem.request_id else ""
+    mend = _MEND.get(HTTPStatus(problem.status), "") if problem.status in _MEND else ""
+    end(f"{problem.detail}{mend}{wait}{faults}{seen}", of_status(problem.status))
+
+
+def end(message: str, code: Exit) -> NoReturn:
+    """Tell what is wrong, and end.
+
+    Raises:
+        SystemExit: always.
+    """
+    say(f"error: {message}")
+    raise SystemExit(int(code))

@@ -1,7 +1,13 @@
-"""Printing what was answered: as a table for people, as JSON, YAML or CSV for programs. Data goes to stdout."""
+"""Printing what was answered: as a table for people, as JSON, YAML or CSV for programs. Data goes to stdout.
 
+What others wrote may hold what moves the cursor or turns the writing around: nothing of that reaches a terminal.
+"""
+
+import contextlib
 import csv
 import io
+import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -11,7 +17,6 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from ruamel.yaml import YAML
 
 
 class Format(StrEnum):
@@ -25,23 +30,60 @@ class Format(StrEnum):
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_WIDEST = 10_000
+"""Of a table in a file or a pipe: it is not cut off at the width of a terminal that is not there."""
 
 
 def show(things: object, form: Format, columns: Sequence[str] = ()) -> None:
     """Print one thing, or a list of things; `columns` are those of the table, all where none are given."""
+    plain = _plain(things)
     if form is Format.JSON:
-        _write(msgspec.json.format(msgspec.json.encode(_plain(things)), indent=2).decode())
+        _write(_escaped(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()))
     elif form is Format.YAML:
-        _write(_yaml(_plain(things)))
+        _write(_yaml(plain))
     elif form is Format.CSV:
-        _write(_csv(_rows(things)))
+        _write(_csv(_rows(plain), columns))
     else:
-        _table(_rows(things), columns)
+        _table(_rows(plain), columns)
 
 
 def say(message: str) -> None:
     """Tell a person something beside the data: it goes to stderr."""
-    sys.stderr.write(message + "\n")
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.write("".join(char if char == "\n" else _shown(char) for char in message) + "\n")
+
+
+def line(text: str) -> None:
+    """Print one line of data as it is."""
+    _write(text)
+
+
+def close() -> None:
+    """Hand over what was printed; whoever reads it may have enough of it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _stop()
+
+
+def _stop() -> None:
+    """Nobody reads on: end quietly.
+
+    Raises:
+        SystemExit: always, as a success.
+    """
+    # Python itself flushes stdout when it ends, and would complain.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0)
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    except BrokenPipeError:
+        _stop()
 
 
 def _plain(things: object) -> object:
@@ -50,8 +92,7 @@ def _plain(things: object) -> object:
     return msgspec.to_builtins(things, enc_hook=str)
 
 
-def _rows(things: object) -> list[dict[str, object]]:
-    plain = _plain(things)
+def _rows(plain: object) -> list[dict[str, object]]:
     many = plain if isinstance(plain, list) else [plain]
     return [row if isinstance(row, dict) else {"value": row} for row in many]
 
@@ -69,24 +110,43 @@ def _cell(value: object) -> str:
 
 
 def _table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> None:
-    # A file or a pipe is not cut off at the width of a terminal that is not there.
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    wide = sys.stdout.isatty()
+    console = Console(width=None if wide else _WIDEST, highlight=False, soft_wrap=not wide)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns or _names(rows):
+    names = columns or _names(rows)
+    for name in names:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_printable(_cell(row.get(name)))) for name in columns or _names(rows)))
-    console.print(table, soft_wrap=not sys.stdout.isatty())
+        table.add_row(*(Text(_printable(_cell(row.get(name)))) for name in names))
+    try:
+        console.print(table)
+    except SystemExit:
+        # That is what rich makes of a pipe that nobody reads on.
+        _stop()
+
+
+def _shown(char: str) -> str:
+    return char if char.isprintable() else "�"
 
 
 def _printable(text: str) -> str:
     """Without what would move the cursor or turn the writing around."""
-    return "".join(char if char.isprintable() else "�" for char in text)
+    return text if text.isprintable() else "".join(map(_shown, text))
 
 
-def _csv(rows: Sequence[dict[str, object]]) -> str:
+def _escaped(text: str) -> str:
+    """JSON that means the same and is printable."""
+    return "".join(char if char == "\n" or char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    halves = char.encode("utf-16-be").hex()
+    return "".join(f"\\u{halves[start : start + 4]}" for start in range(0, len(halves), 4))
+
+
+def _csv(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, _names(rows), lineterminator="\n")
+    writer = csv.DictWriter(out, _names(rows) or columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({name: _safe(value) for name, value in row.items()})
@@ -96,16 +156,22 @@ def _csv(rows: Sequence[dict[str, object]]) -> str:
 def _safe(value: object) -> str:
     """A cell that no spreadsheet runs; numbers stay numbers."""
     text = _cell(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_RISKY) else text
+    risky = isinstance(value, str) and text.startswith(_RISKY) and not _NUMBER.fullmatch(text)
+    return _printable(f"'{text}" if risky else text)
 
 
 def _yaml(plain: object) -> str:
+    text = _dumped(plain, as_it_is=True)
+    return text if text.replace("\n", "").isprintable() else _dumped(plain, as_it_is=False)
+
+
+def _dumped(plain: object, *, as_it_is: bool) -> str:
+    # Reading in all of ruamel.yaml takes as long as the rest of a command.
+    from ruamel.yaml import YAML  # noqa: PLC0415 - see above
+
     out = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
+    yaml.allow_unicode = as_it_is
     yaml.dump(plain, out)
     return out.getvalue()
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from pydantic import SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ias.settings import BadSettings, explain
@@ -18,6 +18,10 @@ class TerminalSettings(BaseSettings):
     profile: str = "default"
     access_token: SecretStr = SecretStr("")
     """Speak with this token and keep nothing: for programs."""
+    gateway_url: str = ""
+    """Where the gateway is, without `/v1`; for `doctor` alone."""
+    api_key: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("IAS_API_KEY", "OPENAI_API_KEY"))
+    """A key to try the gateway with; for `doctor` alone."""
 
 
 @cache

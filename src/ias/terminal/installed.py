@@ -1,0 +1,37 @@
+"""Groups whose commands are entry points: each slice names its own, and none has to know the others."""
+
+from importlib.metadata import EntryPoint, entry_points
+
+import rich_click as click
+from rich_click import RichGroup
+
+
+class Installed(RichGroup):
+    """A group whose commands are also those installed under a name, each loaded only when it is called for.
+
+    `users` means `user`, and `limit` means `limits`.
+    """
+
+    def __init__(self, *args: object, installed: str = "", **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type] - click's own, which it passes through
+        self.installed = installed
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(command.name for command in self._found())})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for name in (cmd_name, cmd_name.removesuffix("s"), f"{cmd_name}s"):
+            found = super().get_command(ctx, name) or self._load(name)
+            if found is not None:
+                return found
+        return None
+
+    def _load(self, name: str) -> click.Command | None:
+        for command in self._found():
+            if command.name == name:
+                loaded: click.Command = command.load()
+                return loaded
+        return None
+
+    def _found(self) -> tuple[EntryPoint, ...]:
+        return tuple(entry_points(group=self.installed))
