@@ -74,7 +74,7 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
 
 async def _admit(door: Door, work: Work, request_id: str) -> None:
     """Everything that can refuse the request."""
-    caller = admission.identify(work.exchange.authorization)
+    caller = work.exchange.caller or admission.identify(work.exchange.authorization)
     work.exchange.authorization = b""
     try:
         work.body = work.endpoint.read(work.exchange.body)
