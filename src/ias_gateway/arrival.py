@@ -31,6 +31,7 @@ class Arrival:
         coming: the request whose head has come and whose body has not.
     """
 
+    __deletable__ = ("_parser", "_taker")  # mypyc's leave for `del`
     __slots__ = (
         *("_body", "_bounds", "_due", "_fields", "_head_size", "_headed", "_headers", "_parser", "_refusal", "_taker"),
         *("_differed", "_last", "_longest", "_read", "_unread", "_url", "_weighed", "coming"),

@@ -192,7 +192,10 @@ class Ledger:
         entry = admission.entry_of(cast("admission.Reply", reply))
         if self._kept_count >= MAX_KEPT or not entry:
             return
-        self._kept.setdefault(tag, deque()).append((entry, request_id, packed))
+        kept = self._kept.get(tag)
+        if kept is None:
+            kept = self._kept[tag] = deque()
+        kept.append((entry, request_id, packed))
         self._kept_count += 1
 
     def _try_again(self, tag: str, request_id: str) -> None:

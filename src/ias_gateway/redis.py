@@ -36,6 +36,27 @@ class RedisRefused(RedisDown):
     """Redis answered with an error: it is loading, cannot write, or lacks the Function library."""
 
 
+class Asked(Pause[Reply]):
+    """The answer to a command, for a fiber; one that comes after it was given up goes to `late`."""
+
+    __slots__ = ("_late", "since")
+
+    def __init__(self, late: Callback | None) -> None:
+        super().__init__()
+        self.since = monotonic()
+        self._late = late
+
+    def answered(self, reply: Reply) -> None:
+        """Take the answer, or the exception in its place."""
+        if self.done:
+            if self._late is not None:
+                self._late(reply)
+        elif isinstance(reply, Exception):
+            self.fail(RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)
+        else:
+            self.resolve(reply)
+
+
 class Redis(asyncio.Protocol):
     """Keeps one connection open, again and again.
 
@@ -57,7 +78,7 @@ class Redis(asyncio.Protocol):
         self._waiting: deque[Callback] = deque()
         self._spoke_at = 0.0
         self._server: bytes | None = None
-        self._asked: deque[tuple[float, Pause[Reply]]] = deque()
+        self._asked: deque[Asked] = deque()
         self._out: list[bytes] = []
         self._after_flush: list[Pause[None]] = []
         self._keeper: asyncio.Task[None] | None = None
@@ -86,28 +107,21 @@ class Redis(asyncio.Protocol):
         self.send(lambda reply: _resolve(future, reply), command)
         return future
 
-    async def ask(self, command: tuple[Argument, ...], late: Callback | None = None) -> Reply:
+    def ask(self, command: tuple[Argument, ...], late: Callback | None = None) -> Asked:
         """The answer to a command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:
-            RedisDown: there is no connection, no answer in time, or a refusal.
+            RedisDown: there is no connection; when awaited, no answer in time, or a refusal.
         """
         if not self.connected:
             raise RedisDown(_NO_CONNECTION)
-        pause: Pause[Reply] = Pause()
-
-        def answered(reply: Reply) -> None:
-            if not pause.done:
-                pause.resolve(reply)
-            elif late is not None:
-                late(reply)
-
-        self._asked.append((monotonic(), pause))
-        self.send(answered, command)
-        reply = await pause
-        if isinstance(reply, Exception):
-            raise RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
-        return reply
+        waiting = self._asked
+        while waiting and waiting[0].done:
+            del waiting[0]
+        asked = Asked(late)
+        waiting.append(asked)
+        self._write(asked.answered, pack(command))
+        return asked
 
     def send(self, callback: Callback, command: tuple[Argument, ...]) -> None:
         """Send a command; the callback gets the answer, or the exception in its place."""
@@ -228,8 +242,8 @@ class Redis(asyncio.Protocol):
     def _give_up_when_late(self) -> None:
         now = monotonic()
         asked = self._asked
-        while asked and (asked[0][1].done or now - asked[0][0] > self._timeout_s):
-            asked.popleft()[1].fail(RedisDown("Redis did not answer in time"))
+        while asked and (asked[0].done or now - asked[0].since > self._timeout_s):
+            asked.popleft().fail(RedisDown("Redis did not answer in time"))
         if self._waiting and now - self._spoke_at > max(_DEAD_S, self._timeout_s):
             self._drop()
 

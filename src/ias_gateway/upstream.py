@@ -37,6 +37,7 @@ class Sink(Protocol):
 class Connection(asyncio.Protocol):
     """One connection to a replica; idle where it has no sink."""
 
+    __deletable__ = ("_parser",)  # mypyc's leave for `del`
     __slots__ = (
         "_complete",
         "_headed",
@@ -175,17 +176,21 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self.opened = 0
 
-    async def acquire(self) -> Connection:
-        """A connection that is ready to send on.
+    def idle(self) -> Connection | None:
+        """A connection that is ready to send on, None where there is none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    async def open(self) -> Connection:
+        """A new connection.
 
         Raises:
             OSError: the replica does not take connections.
             TimeoutError: it did not answer in `CONNECT_TIMEOUT_S`.
         """
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.closed:
-                return connection
         # In a task: what has a time limit needs one.
         return await self._loop.create_task(self._open())
 

@@ -71,7 +71,7 @@ async def _ask(replica: Replica) -> int:
 
 async def _get(replica: Replica, path: bytes) -> tuple[int, bytes]:
     while True:
-        connection = await replica.pool.acquire()
+        connection = replica.pool.idle() or await replica.pool.open()
         answer = _Answer(connection)
         stale = connection.reused
         try:

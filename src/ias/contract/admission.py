@@ -11,6 +11,7 @@ from importlib import resources
 import msgspec
 
 from ias.contract.answers import (
+    NO_RATE,
     Admitted,
     BadKey,
     Duplicate,
@@ -39,6 +40,7 @@ __all__ = (
     "LIBRARY_VERSION_CALL",
     "NOT_ASKED",
     "NO_OUTPUT",
+    "NO_RATE",
     "NO_TOKENS",
     "PROJECTION_KEY",
     "Admitted",

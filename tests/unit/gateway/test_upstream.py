@@ -85,7 +85,7 @@ async def test_an_answer_is_told_in_order_and_the_connection_is_used_again(conne
         sink = send(connection)
         connection.data_received(ANSWER)
         assert sink.told == [200, b"abcd", "end"]
-        assert await connection._pool.acquire() is connection
+        assert connection._pool.idle() is connection
     assert connection.reused
     assert transport(connection).sent == b"request" * 2
 
