@@ -12,6 +12,8 @@ from ias_gateway.scanner import UNREADABLE, Count, Tokens
 
 _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
 _MARK = b'"usage":{'
+_BEHIND_CHOICES = b"]," + _MARK
+_OPENING = ord("[")
 _REPORT = re.compile(_USAGE)
 _RUNNING = re.compile(rb"\]," + _USAGE)
 _FINAL = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
@@ -93,7 +95,7 @@ class UsageScanner:
         Raises:
             EventTooLong: an event passes `MAX_EVENT_BYTES`.
         """
-        whole = self._whole(data)
+        whole = data if not self._rest and data.endswith(b"\n\n") else self._whole(data)
         if not whole or self.error is not None:
             return b""
         if _MARK not in whole:
@@ -143,8 +145,6 @@ class UsageScanner:
         if self._rest:
             data = self._rest + data
             self._rest = b""
-        if data.endswith(b"\n\n"):
-            return data
         end = _boundary(data)
         self._rest = data[end:]
         if len(self._rest) > MAX_EVENT_BYTES:
@@ -152,13 +152,26 @@ class UsageScanner:
         return data[:end]
 
     def _strip(self, whole: bytes) -> bytes:
+        at, size = whole.find(_BEHIND_CHOICES), len(whole)
+        # A single event whose end is its usage, and which has choices: nearly every read of a slow stream.
+        single = whole.find(b"}", at) == size - 4 and at > 0 and whole[at - 1] != _OPENING
+        if single and whole.endswith(b"}}\n\n") and whole.find(_MARK) == at + 2:
+            return whole[: at + 1] + b"}\n\n"
         final = _final(whole)
         if final is None:
-            stripped = _RUNNING.sub(b"]", whole)
-            return stripped if _MARK not in stripped else self._strip_slowly(stripped)
-        head = _RUNNING.sub(b"]", whole[: final.start()])
+            return self._strip_running(whole)
         tail = whole[final.start() if self._include else final.end() :]
-        return head + tail if _MARK not in head else self._strip_slowly(head) + tail
+        return self._strip_running(whole[: final.start()]) + tail
+
+    def _strip_running(self, whole: bytes) -> bytes:
+        """Without the running usage of each event. Nearly always it is flat, and the end of its event."""
+        first, *others = whole.split(_BEHIND_CHOICES)
+        pieces = [other.partition(b"}") for other in others]
+        usages = b"".join([usage for usage, _, _ in pieces])
+        # Nested, or the end of an event where it should have been closed.
+        odd = b"{" in usages or b"\n" in usages
+        stripped = _RUNNING.sub(b"]", whole) if odd else b"]".join((first, *[rest for _, _, rest in pieces]))
+        return stripped if _MARK not in stripped else self._strip_slowly(stripped)
 
     def _strip_slowly(self, whole: bytes) -> bytes:
         """Event by event, where usage stands in a place that the pattern does not know."""
@@ -187,7 +200,7 @@ class UsageScanner:
 
 def _final(whole: bytes) -> re.Match[bytes] | None:
     """The event without choices that reports usage. It is looked for where it must begin: a search is far slower."""
-    at = whole.find(b'"choices":[],')
+    at = whole.rfind(b'"choices":[],')
     if at < 0:
         return None
     return _FINAL.match(whole, max(0, whole.rfind(b"data:", 0, at))) or _FINAL.search(whole)
