@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from functools import partial
 
 from ias.contract.usage import Outcome
+from ias_gateway import errors
 from ias_gateway.bodies.endpoints import BY_PATH, JSON
 from ias_gateway.completions import complete
 from ias_gateway.door import Door
@@ -110,7 +111,7 @@ def _failed(door: Door, exchange: Exchange, error: Exception) -> None:
     if exchange.status:
         exchange.close()
     else:
-        exchange.refuse(ApiError(500, "The gateway failed. Please try again.", kind="server_error", code="internal_error"))
+        exchange.refuse(errors.server_error(500, "The gateway failed. Please try again.", "internal_error"))
 
 
 async def _clock(door: Door) -> None:

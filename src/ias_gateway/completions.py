@@ -5,17 +5,17 @@ from time import monotonic, time
 
 from uuid_utils import uuid7
 
-from ias.contract.admission import NO_RATE, Admitted, Ask
+from ias.contract.admission import NO_RATE, Admitted, Ask, Refused
 from ias.contract.catalogue import ModelRoute
 from ias.contract.usage import Facts, Outcome
 from ias_gateway import admission, errors
+from ias_gateway.asked import RedisDown
 from ias_gateway.bodies.endpoints import Body, Endpoint
 from ias_gateway.bodies.strict import BadBody
 from ias_gateway.door import Door, milliseconds
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.ledger import Open
-from ias_gateway.redis import RedisDown
 from ias_gateway.reply import Reply
 from ias_gateway.routing import Replica
 
@@ -61,13 +61,7 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     try:
         caller = exchange.caller or admission.identify(exchange.authorization)
         _read(work)
-        admitted = await door.ledger.reserve(caller, request_id, work.ask)
-        if not isinstance(admitted, Admitted):
-            raise admission.refusal(admitted, work.ask.model)
-        work.open = door.ledger.open[request_id]
-        work.route = door.routing.route(admitted.route)
-        if admitted.requests is not NO_RATE:
-            work.head += admission.limit_headers(admitted)
+        _admit(door, work, request_id, await door.ledger.reserve(caller, request_id, work.ask))
         outcome, reply = await _serve(door, work)
         # Redis hears of it before the client does.
         await door.redis.flushed()
@@ -93,6 +87,16 @@ def _read(work: Work) -> None:
     except BadBody as error:
         raise ApiError(400, error.message, param=error.param) from None
     exchange.body = exchange.authorization = b""
+
+
+def _admit(door: Door, work: Work, request_id: str, answer: Admitted | Refused) -> None:
+    """Take in what admission has decided."""
+    if not isinstance(answer, Admitted):
+        raise admission.refusal(answer, work.ask.model)
+    work.open = door.ledger.open[request_id]
+    work.route = door.routing.route(answer.route)
+    if answer.requests is not NO_RATE:
+        work.head += admission.limit_headers(answer)
 
 
 async def _serve(door: Door, work: Work) -> tuple[Outcome, Reply]:
@@ -163,18 +167,13 @@ async def _attempt(replica: Replica, reply: Reply, work: Work) -> Outcome:
 
 
 def _judge(replica: Replica, reply: Reply, outcome: Outcome) -> None:
-    """What an attempt says of its replica."""
-    if _ailing(reply, outcome):
+    """What an attempt says of its replica. Against it: that it broke, failed, refused for want of room, never began."""
+    silent = outcome is Outcome.UPSTREAM_TIMEOUT and reply.first_at is None
+    fault = reply.status in errors.ENGINE_OVERLOADED or reply.status >= _FAULT
+    if silent or fault or outcome is Outcome.UPSTREAM_FAILED:
         replica.failed()
     elif outcome is Outcome.COMPLETED:
         replica.succeeded()
-
-
-def _ailing(reply: Reply, outcome: Outcome) -> bool:
-    """Whether an attempt speaks against its replica: it broke, failed, refused for want of room, or never began."""
-    silent = outcome is Outcome.UPSTREAM_TIMEOUT and reply.first_at is None
-    fault = reply.status in errors.ENGINE_OVERLOADED or reply.status >= _FAULT
-    return silent or fault or outcome is Outcome.UPSTREAM_FAILED
 
 
 def _unanswered(reply: Reply, outcome: Outcome) -> bool:

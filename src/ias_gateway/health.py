@@ -8,11 +8,11 @@ from time import monotonic
 import msgspec
 
 from ias.contract.admission import LIBRARY_VERSION, LIBRARY_VERSION_CALL, PROJECTION_KEY
+from ias_gateway.asked import RedisDown, RedisRefused
 from ias_gateway.door import Door
 from ias_gateway.exchange import Exchange
 from ias_gateway.head import Bounds
 from ias_gateway.ledger import MAX_SKEW_S
-from ias_gateway.redis import RedisDown, RedisRefused
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
 

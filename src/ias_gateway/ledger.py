@@ -17,7 +17,8 @@ from ias.contract.admission import Admitted, Ask, Refused
 from ias.contract.catalogue import decode_route
 from ias.contract.usage import Facts, Outcome, encode_facts
 from ias_gateway.admission import Caller
-from ias_gateway.redis import Argument, Redis, Reply, pack
+from ias_gateway.asked import Reply
+from ias_gateway.redis import Argument, Redis, pack
 from ias_gateway.telemetry import Log, Metrics
 
 MAX_KEPT = 200_000

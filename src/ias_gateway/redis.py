@@ -12,11 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 import hiredis
 
+from ias_gateway.asked import Asked, Callback, RedisDown, RedisRefused, Reply
 from ias_gateway.fiber import Pause
 
-Reply = object
 Argument = str | bytes | int
-Callback = Callable[[Reply], None]
 
 pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 _FIRST_PAUSE_S = 0.05
@@ -26,35 +25,6 @@ _NO_CONNECTION = "there is no connection to Redis"
 _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
 _RUN_ID = re.compile(rb"run_id:(\w+)")
-
-
-class RedisDown(Exception):
-    """Redis does not answer in time, or the connection is gone."""
-
-
-class RedisRefused(RedisDown):
-    """Redis answered with an error: it is loading, cannot write, or lacks the Function library."""
-
-
-class Asked(Pause[Reply]):
-    """The answer to a command, for a fiber; one that comes after it was given up goes to `late`."""
-
-    __slots__ = ("_late", "since")
-
-    def __init__(self, late: Callback | None) -> None:
-        super().__init__()
-        self.since = monotonic()
-        self._late = late
-
-    def answered(self, reply: Reply) -> None:
-        """Take the answer, or the exception in its place."""
-        if self.done:
-            if self._late is not None:
-                self._late(reply)
-        elif isinstance(reply, Exception):
-            self.fail(RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)
-        else:
-            self.resolve(reply)
 
 
 class Redis(asyncio.Protocol):

@@ -32,7 +32,7 @@ class Server:
         failed: told of each request whose handler failed.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each that takes part
+    def __init__(
         self,
         handler: Handler,
         bounds: Bounds,

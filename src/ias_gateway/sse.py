@@ -14,6 +14,7 @@ _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
 _MARK = b'"usage":{'
 _BEHIND_CHOICES = b"]," + _MARK
 _OPENING = ord("[")
+_ENDS = b"}}\n\n"
 _REPORT = re.compile(_USAGE)
 _RUNNING = re.compile(rb"\]," + _USAGE)
 _FINAL = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
@@ -154,8 +155,8 @@ class UsageScanner:
     def _strip(self, whole: bytes) -> bytes:
         at, size = whole.find(_BEHIND_CHOICES), len(whole)
         # A single event whose end is its usage, and which has choices: nearly every read of a slow stream.
-        single = whole.find(b"}", at) == size - 4 and at > 0 and whole[at - 1] != _OPENING
-        if single and whole.endswith(b"}}\n\n") and whole.find(_MARK) == at + 2:
+        single = whole.find(b"}", at) == size - len(_ENDS) and at > 0 and whole[at - 1] != _OPENING
+        if single and whole.endswith(_ENDS) and whole.find(_MARK) == at + 2:
             return whole[: at + 1] + b"}\n\n"
         final = _final(whole)
         if final is None:

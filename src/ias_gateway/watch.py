@@ -94,7 +94,7 @@ class _Answer:
         self._connection = connection
         self._body = bytearray()
 
-    def head(self, status: int) -> None:
+    def head(self, status: int, *, alone: bool) -> None:  # noqa: ARG002 - the body is collected
         self.status = status
 
     def data(self, data: bytes, *, last: bool) -> None:  # noqa: ARG002 - `end` follows

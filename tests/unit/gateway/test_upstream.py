@@ -44,7 +44,7 @@ class Sink:
         self.connection = connection
         self.slow = slow
 
-    def head(self, status: int) -> None:
+    def head(self, status: int, *, alone: bool) -> None:  # noqa: ARG002 - what an upstream.Sink is told
         self.told.append(status)
 
     def data(self, data: bytes, *, last: bool = False) -> None:
