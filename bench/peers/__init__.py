@@ -6,6 +6,7 @@ from bench.peers.peer import Absent, Offer, Peer
 OFFERS: dict[str, Offer] = {
     "direct": gateway.direct,
     "ias-gateway": gateway.ours,
+    "ias-gateway-as-written": gateway.as_written,
     "nginx": nginx.offer,
     "vllm-router": routers.vllm,
     "sglang-router": routers.sglang,

@@ -23,14 +23,14 @@ class Repetition:
 
     __slots__ = ("_after", "_before", "_digest", "_longest", "caller", "path")
 
-    def __init__(self, head: bytes, length: tuple[int, int], longest: int) -> None:
+    def __init__(self, head: bytes, length: tuple[int, int], longest: int, path: bytes, caller: Caller) -> None:
+        self.path = path
+        self.caller = caller
         start, end = length
         self._before = start
         self._after = len(head) - end
         self._longest = longest
         self._digest = sha256(head[:start] + head[end:]).digest()
-        self.path: bytes
-        self.caller: Caller
 
     def body_at(self, read: bytes) -> int:
         """Where the body begins if this read is the head again and all of its body; else 0."""
@@ -57,6 +57,4 @@ def repetition(read: bytes, body: bytes, path: bytes, authorization: bytes, long
         caller = identify(authorization)
     except ApiError:
         return None
-    known = Repetition(head, (end - len(value), end - len(value) + len(value.rstrip(b" \t"))), longest)
-    known.path, known.caller = path, caller
-    return known
+    return Repetition(head, (end - len(value), end), longest, path, caller)

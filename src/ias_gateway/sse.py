@@ -8,7 +8,10 @@ import re
 
 import msgspec
 
-from ias_gateway.scanner import UNREADABLE, Count, Tokens
+from ias_gateway.scanner import UNREADABLE, Tokens
+from ias_gateway.usage import Details, Event, Usage, decode_event, decode_usage
+
+_decode_any = msgspec.json.Decoder(dict[str, object]).decode
 
 _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
 _MARK = b'"usage":{'
@@ -29,40 +32,6 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 class EventTooLong(Exception):
     """The engine sent an event without end."""
-
-
-class Details(msgspec.Struct):
-    """`usage.prompt_tokens_details`."""
-
-    cached_tokens: Count | None = 0
-
-
-class Usage(msgspec.Struct):
-    """What an engine reports: tokens of the prompt, of the completion, and of the prompt those found in its cache."""
-
-    prompt_tokens: Count = 0
-    completion_tokens: Count | None = 0
-    prompt_tokens_details: Details | None = None
-
-    @property
-    def tokens(self) -> Tokens:
-        """Prompt, completion, cached."""
-        details = self.prompt_tokens_details
-        return self.prompt_tokens, self.completion_tokens or 0, (details.cached_tokens or 0) if details else 0
-
-
-class _Choice(msgspec.Struct):
-    index: int = 0
-
-
-class _Event(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: Usage | None = None
-
-
-_decode_usage = msgspec.json.Decoder(Usage).decode
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_any = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class UsageScanner:
@@ -222,10 +191,10 @@ def _reported(whole: bytes) -> list[Usage]:
     return found or [event.usage for event in _events(whole) if event.usage]
 
 
-def _events(whole: bytes) -> list[_Event]:
+def _events(whole: bytes) -> list[Event]:
     """These events, decoded; none where one of them cannot be."""
     try:
-        return [_decode_event(event) for event in _EVENT.findall(whole)]
+        return [decode_event(event) for event in _EVENT.findall(whole)]
     except UNREADABLE:
         return []
 
@@ -238,5 +207,5 @@ def _at_marks(whole: bytes) -> list[Usage]:
         found = _REPORT.match(whole, end)
         if found is None:
             break
-        usages.append(_decode_usage(found[0][len(_MARK) - 1 :]))
+        usages.append(decode_usage(found[0][len(_MARK) - 1 :]))
     return usages
