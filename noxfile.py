@@ -62,6 +62,16 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def compiled(session: nox.Session) -> None:
+    # What `make bench` measures and a wheel may hold (decision 0009): as it is, the gateway's own tests against it.
+    home = Path(".cache", "compiled").resolve()
+    session.run(sys.executable, "hatch_build.py", str(home), external=True)
+    run(session, "tests.services", "prepare")
+    whole = ("-n", "2", "--dist=loadfile", "tests/integration/gateway", "tests/sdk")
+    run(session, "pytest", *whole, *session.posargs, PYTHONPATH=str(home / "src"))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     run(session, "bench", *session.posargs)
 

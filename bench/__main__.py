@@ -9,7 +9,7 @@ import uvloop
 
 from bench.bar import OURS
 from bench.chart import chart
-from bench.peers import OFFERS
+from bench.peers import AS_WRITTEN, OFFERS
 from bench.report import ROOT, Report, machine, report, write
 from bench.rig import open_rig
 from bench.rounds import DIRECT, Effort, Results, measure
@@ -37,13 +37,16 @@ def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[st
 @click.option("--streams", type=click.IntRange(1), default=1000, show_default=True, help="Streams open at most.")
 @click.option("--only", callback=_names, help=f"Names with commas between: {', '.join(OFFERS)}.")
 @click.option("--quick", is_flag=True, help=f"One short round of {', '.join(QUICK)}, within a minute.")
+@click.option("--as-written", is_flag=True, help="Do not compile the gateway, nor look for a compiler.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Where the JSON goes; a whole run: bench/results/latest.json."
 )
 def main(  # noqa: PLR0913 - one argument an option
-    *, rounds: int, seconds: float, streams: int, only: tuple[str, ...], quick: bool, out: Path | None
+    *, rounds: int, seconds: float, streams: int, only: tuple[str, ...], quick: bool, as_written: bool, out: Path | None
 ) -> None:
     """Measure the gateway side by side with other proxies on this machine."""
+    if as_written:
+        OFFERS[OURS] = OFFERS[AS_WRITTEN]
     effort = Effort(1, QUICK_SECONDS, streams) if quick else Effort(rounds, seconds, streams)
     names = only or (QUICK if quick else tuple(OFFERS))
     place = machine()

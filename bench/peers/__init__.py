@@ -3,9 +3,11 @@
 from bench.peers import gateway, litellm, nginx, routers, yardstick
 from bench.peers.peer import Absent, Offer, Peer
 
+AS_WRITTEN = "ias-gateway-as-written"
 OFFERS: dict[str, Offer] = {
     "direct": gateway.direct,
     "ias-gateway": gateway.ours,
+    AS_WRITTEN: gateway.as_written,
     "nginx": nginx.offer,
     "vllm-router": routers.vllm,
     "sglang-router": routers.sglang,
@@ -13,4 +15,4 @@ OFFERS: dict[str, Offer] = {
     "litellm": litellm.offer,
 }
 
-__all__ = ["OFFERS", "Absent", "Offer", "Peer"]
+__all__ = ["AS_WRITTEN", "OFFERS", "Absent", "Offer", "Peer"]

@@ -4,9 +4,11 @@ No worker runs, so a janitor of ours empties the outbox as the product's does on
 """
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from bench.exchange import MODEL
@@ -18,6 +20,8 @@ from ias.edge import Edge, KeyRecord
 from tests.services import free_port
 
 NAME = "ias-gateway"
+ROOT = Path(__file__).parents[2]
+COMPILED = ROOT / ".cache" / "compiled"
 JANITOR_EVERY_S = 0.25
 MAX_STREAMS = 5000
 _UUID = "00000000-0000-7000-8000-{:012d}"
@@ -35,18 +39,28 @@ def direct() -> Peer:
 
 
 def ours() -> Peer:
-    """The gateway of this checkout."""
-    return Peer("", _start)
+    """The gateway of this checkout, compiled where that can be done (decision 0009); its version says which it is."""
+    argv = (sys.executable, str(ROOT / "hatch_build.py"), str(COMPILED))
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return Peer(f"as written, since {(done.stderr.splitlines() or ['mypyc failed'])[0]}", partial(_start, ""))
+    return Peer("compiled by mypyc", partial(_start, str(COMPILED / "src")))
+
+
+def as_written() -> Peer:
+    """The same, not compiled."""
+    return Peer("as written", partial(_start, ""))
 
 
 @asynccontextmanager
-async def _start(rig: Rig, engine: int) -> AsyncIterator[Running]:
+async def _start(python_path: str, rig: Rig, engine: int) -> AsyncIterator[Running]:
     launch = Launch(rig.folder / NAME, free_port(), engine)
     launch.home.mkdir(exist_ok=True)
     with rig.services.fresh("redis") as redis:
         async with _organisation(redis.url, launch) as token:
             argv = (Path(sys.executable).with_name(NAME),)
-            async with launched(rig, NAME, launch, argv, _environment(redis.url, launch)) as process:
+            env = {**_environment(redis.url, launch), "PYTHONPATH": python_path}
+            async with launched(rig, NAME, launch, argv, env) as process:
                 target = Target(launch.port, token)
                 await answering(target, process)
                 yield Running(target, process)

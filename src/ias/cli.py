@@ -1,10 +1,7 @@
 """The commands `ias` and `ias-admin`; an expected failure is one line and an exit code."""
 
-from collections.abc import Callable
-
 import rich_click as click
 
-from ias.settings import BadSettings
 from ias.terminal.installed import Installed
 
 UNREACHABLE = 9

@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import gc
 import socket
+from collections.abc import Coroutine
+from functools import partial
 
 from ias.contract.usage import Outcome
+from ias_gateway import errors
 from ias_gateway.bodies.endpoints import BY_PATH, JSON
 from ias_gateway.completions import complete
 from ias_gateway.crashpoints import arm_gateway
 from ias_gateway.door import Door
 from ias_gateway.ending import LAST_WORDS_S, stop_asked
-from ias_gateway.errors import ApiError, server_error
+from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.health import OK, Probes, private_port
 from ias_gateway.limits import PATH as LIMITS
@@ -79,27 +82,17 @@ async def _take_up(door: Door) -> None:
     door.redis.start()
 
 
-async def route(door: Door, exchange: Exchange) -> None:
+def route(door: Door, exchange: Exchange) -> Coroutine[None, None, None]:
     """The allow-list of what is served."""
     path = exchange.path
-    try:
-        endpoint = BY_PATH.get(path)
-        if endpoint is not None and exchange.method == b"POST":
-            await complete(door, exchange, endpoint)
-        elif (path == MODELS or path.startswith(MODELS + b"/")) and exchange.method == b"GET":
-            await models(door, exchange)
-        elif path == LIMITS and exchange.method == b"GET":
-            await limits(door, exchange)
-        else:
-            exchange.refuse(_unrouted(exchange))
-            door.note(exchange, "", "unrouted")
-    except Exception as error:  # noqa: BLE001 - the last line of defence: the client is told, the log says what
-        door.log.line("error", "a request failed", error=repr(error), path=path.decode(errors="replace"))
-        fault = server_error(500, "The gateway failed. Please try again.", "internal_error", retry_after=1)
-        if exchange.status:
-            exchange.close()
-        else:
-            exchange.refuse(fault)
+    endpoint = BY_PATH.get(path)
+    if endpoint is not None and exchange.method == b"POST":
+        return complete(door, exchange, endpoint)
+    if (path == MODELS or path.startswith(MODELS + b"/")) and exchange.method == b"GET":
+        return models(door, exchange)
+    if path == LIMITS and exchange.method == b"GET":
+        return limits(door, exchange)
+    return _unrouted(door, exchange)
 
 
 def _public(door: Door) -> Server:
@@ -112,14 +105,28 @@ def _public(door: Door) -> Server:
     def note(exchange: Exchange, request_id: str) -> None:
         door.note(exchange, request_id, "refused")
 
-    return Server(lambda exchange: route(door, exchange), bounds, shedding, note)
+    failed = partial(_failed, door)
+    return Server(partial(route, door), bounds, shedding=shedding, note=note, failed=failed)
 
 
-def _unrouted(exchange: Exchange) -> ApiError:
+async def _unrouted(door: Door, exchange: Exchange) -> None:
     if exchange.path in BY_PATH or exchange.path in {MODELS, LIMITS}:
         allowed = "POST" if exchange.path in BY_PATH else "GET"
-        return ApiError(405, f"Use {allowed} for this path.", headers=(("allow", allowed),))
-    return ApiError(404, "There is no such path. The API is under /v1, for example POST /v1/chat/completions.")
+        exchange.refuse(ApiError(405, f"Use {allowed} for this path.", headers=(("allow", allowed),)))
+    else:
+        said = "There is no such path. The API is under /v1, for example POST /v1/chat/completions."
+        exchange.refuse(ApiError(404, said))
+    door.note(exchange, "", "unrouted")
+
+
+def _failed(door: Door, exchange: Exchange, error: Exception) -> None:
+    """The last line of defence: the client is told, the log says what."""
+    path = exchange.path.decode(errors="replace")
+    door.log.line("error", "a request failed", error=repr(error), path=path)
+    if exchange.status:
+        exchange.close()
+    else:
+        exchange.refuse(errors.server_error(500, "The gateway failed. Please try again.", "internal_error"))
 
 
 async def _clock(door: Door) -> None:

@@ -8,6 +8,10 @@ import httptools
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange, Wire
 from ias_gateway.head import MAX_FIELDS, MAX_HEAD_BYTES, SINGLE, Bounds, body_too_large, head_too_large, too_slow
+from ias_gateway.repetition import Repetition, repetition
+
+_MAY_DIFFER = 4
+"""Heads that may follow that are not the last one again, before it is no longer asked whether they are."""
 
 
 class Taker(Wire, Protocol):
@@ -27,9 +31,10 @@ class Arrival:
         coming: the request whose head has come and whose body has not.
     """
 
+    __deletable__ = ("_parser", "_taker")  # mypyc's leave for `del`
     __slots__ = (
         *("_body", "_bounds", "_due", "_fields", "_head_size", "_headed", "_headers", "_parser", "_refusal", "_taker"),
-        *("_longest", "_unread", "_url", "_weighed", "coming"),
+        *("_differed", "_last", "_longest", "_read", "_unread", "_url", "_weighed", "coming"),
     )
 
     def __init__(self, taker: Taker, bounds: Bounds) -> None:
@@ -38,18 +43,40 @@ class Arrival:
         self._bounds = bounds
         self._parser = httptools.HttpRequestParser(self)
         self._refusal: ApiError | None = None
+        self._last: Repetition | None = None
+        self._read = b""
+        self._differed = 0
         self.on_message_begin()
         self._headed = True
+
+    def repeated(self, data: bytes) -> Exchange | None:
+        """The request that this read is, where its head is the last one's again; else it is to be fed."""
+        last = self._last
+        if last is None or self.coming is not None or not self._headed:
+            return None
+        at = last.body_at(data)
+        if at == 0:
+            self._last = None
+            self._differed += 1
+            return None
+        exchange = Exchange(self._taker, b"POST", last.path)
+        exchange.caller = last.caller
+        exchange.body = data[at:]
+        return exchange
 
     def feed(self, data: bytes) -> ApiError | None:
         """Take what has come; answers what is wrong with it, None where nothing is."""
         heading, coming = not self._headed, self.coming
+        if self._differed < _MAY_DIFFER and not heading and coming is None:
+            self._read = data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             return ApiError(400, "This server does not switch protocols.")
         except httptools.HttpParserError:
             return self._refusal or ApiError(400, "The request is not HTTP/1.1.")
+        finally:
+            self._read = b""
         if (heading and not self._headed) or (coming is not None and self.coming is coming):
             return self._weigh(len(data))
         return None
@@ -122,6 +149,9 @@ class Arrival:
         if exchange is None:
             return
         exchange.body = bytes(self._body)
+        if self._read and exchange.keep_alive and b"content-length" in self._headers:
+            known = repetition(self._read, exchange.body, exchange.path, exchange.authorization, self._longest)
+            self._last = known if b"expect" not in self._headers else None
         # An open stream keeps nothing of its head.
         self.coming, self._body, self._url, self._headers = None, b"", b"", {}
         self._taker.arrived(exchange)

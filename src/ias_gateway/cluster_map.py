@@ -9,9 +9,10 @@ import msgspec
 
 from ias.contract import shards
 from ias.contract.redis_url import Address, RedisUrl
+from ias_gateway.asked import RedisDown, Reply
 from ias_gateway.greeting import login
 from ias_gateway.question import ANSWER_WITHIN_S, ask_at
-from ias_gateway.redis import Redis, RedisDown, Reply
+from ias_gateway.redis import Redis
 
 _QUESTION = ("CLUSTER", "SLOTS")
 

@@ -5,24 +5,25 @@ from time import monotonic, time
 
 from uuid_utils import uuid7
 
-from ias.contract.admission import Admitted, Ask, Near
-from ias.contract.catalogue import ModelRoute
+from ias.contract.admission import NO_RATE, Admitted, Near, Refused
 from ias.contract.usage import Facts, Outcome
 from ias_gateway import admission, counting, errors
-from ias_gateway.bodies.endpoints import Body, Endpoint
+from ias_gateway.admission import Caller
+from ias_gateway.asked import RedisDown
+from ias_gateway.bodies.endpoints import Endpoint
 from ias_gateway.bodies.strict import BadBody
 from ias_gateway.door import Door, milliseconds
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
-from ias_gateway.live import Open
-from ias_gateway.redis import RedisDown
 from ias_gateway.reply import Reply
 from ias_gateway.routing import Replica
+from ias_gateway.work import Work
 
 ATTEMPTS = 2
 BYTES_PER_TOKEN = 4
 """For requests of which the engine reported nothing; such lines are marked as estimated."""
 _OK = 200
+_NOTHING = (False, False)
 _FAULT = 500
 _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
     Outcome.UPSTREAM_FAILED: errors.upstream_broke,
@@ -32,34 +33,18 @@ _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
 }
 
 
-class Work:
-    """What is known of a request under way."""
-
-    __slots__ = ("ask", "body", "endpoint", "exchange", "head", "open", "payload", "route")
-
-    def __init__(self, exchange: Exchange, endpoint: Endpoint) -> None:
-        self.exchange = exchange
-        self.endpoint = endpoint
-        self.head = b""
-        self.body: Body
-        self.ask: Ask
-        self.open: Open
-        self.payload = b""
-        self.route: ModelRoute
-
-    def let_go(self) -> None:
-        """The answer has begun: there is no second attempt, and an open stream keeps no prompt."""
-        self.payload = b""
-
-
 async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
-    """Answer a request that an engine serves."""
+    """Answer a request that an engine serves. Whatever happens, one that was admitted is settled once."""
     request_id = str(uuid7())
-    work = Work(exchange, endpoint)
-    work.head = b"x-request-id: %b\r\n" % request_id.encode()
+    work = Work(exchange, endpoint, b"x-request-id: %b\r\n" % request_id.encode())
     try:
-        await _admit(door, work, request_id)
-        await _serve(door, work)
+        caller = exchange.caller or admission.identify(exchange.authorization)
+        _read(work)
+        _admit(door, work, request_id, await _reserve(door, work, caller, request_id))
+        outcome, reply = await _serve(door, work)
+        # Redis hears of it before the client does.
+        await door.redis.flushed(work.open.tag)
+        _answer(work, reply, outcome)
     except ApiError as error:
         exchange.refuse(error, work.head)
     except RedisDown as error:
@@ -72,31 +57,41 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     door.note(exchange, request_id, endpoint.name)
 
 
-async def _admit(door: Door, work: Work, request_id: str) -> None:
-    """Everything that can refuse the request."""
-    caller = admission.identify(work.exchange.authorization)
-    work.exchange.authorization = b""
+def _read(work: Work) -> None:
+    """What is asked. From here on nothing is kept of the key and the body as they came."""
+    exchange, endpoint = work.exchange, work.endpoint
     try:
-        work.body = work.endpoint.read(work.exchange.body)
-        work.ask = work.body.ask(work.endpoint.name)
+        work.body = body = endpoint.read(exchange.body)
+        work.ask = body.ask(endpoint.name)
     except BadBody as error:
         raise ApiError(400, error.message, param=error.param) from None
-    work.exchange.body = b""
-    if work.ask.guess < 0:
-        work.ask.guess = door.ratios.guess(work.ask)
-    admitted = await door.ledger.reserve(caller, request_id, work.ask)
-    if isinstance(admitted, Near):
-        work.ask = await counting.counted(door, admitted, request_id, work.ask, work.body)
-        admitted = await door.ledger.reserve(caller, request_id, work.ask)
-    if not isinstance(admitted, Admitted):
-        raise admission.refusal(admitted, work.ask.model)
+    exchange.body = exchange.authorization = b""
+
+
+async def _reserve(door: Door, work: Work, caller: Caller, request_id: str) -> Admitted | Refused:
+    """What admission says: by a guess in estimate mode, and near a budget's end by a count."""
+    ask = work.ask
+    if ask.guess < 0:
+        ask.guess = door.ratios.guess(ask)
+    answer = await door.ledger.reserve(caller, request_id, ask)
+    if isinstance(answer, Near):
+        work.ask = await counting.counted(door, answer, request_id, ask, work.body)
+        answer = await door.ledger.reserve(caller, request_id, work.ask)
+    return answer
+
+
+def _admit(door: Door, work: Work, request_id: str, answer: Admitted | Refused) -> None:
+    """Take in what admission has decided."""
+    if not isinstance(answer, Admitted):
+        raise admission.refusal(answer, work.ask.model)
     work.open = door.ledger.open[request_id]
-    work.route = door.routing.route(admitted.route)
-    work.head += admission.limit_headers(admitted)
+    work.route = door.routing.route(answer.route)
+    if answer.requests is not NO_RATE:
+        work.head += admission.limit_headers(answer)
 
 
-async def _serve(door: Door, work: Work) -> None:
-    """Dispatch, settle, answer. Whatever happens, the request is settled once."""
+async def _serve(door: Door, work: Work) -> tuple[Outcome, Reply]:
+    """Dispatch, settle."""
     try:
         reply, outcome, replica = await _dispatch(door, work)
     except BadBody as error:
@@ -109,69 +104,67 @@ async def _serve(door: Door, work: Work) -> None:
     if outcome is Outcome.COMPLETED and reply.status != _OK:
         outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else Outcome.UPSTREAM_FAILED
     _settle(door, work, reply, (outcome, replica.url))
-    # Redis hears of it before the client does.
-    await door.redis.flushed(work.open.tag)
-    _answer(work, reply, outcome)
+    return outcome, reply
 
 
 async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
     """Send to a replica; to a second one where the first broke before its first byte or answered 503."""
-    wanted = work.body.wants_usage()
-    salt = door.salt_of(work.open.admitted.org) if work.route.tenant_salt else None
-    beginning = work.open.admitted.org.encode() + work.body.beginning() if len(work.route.replicas) > 1 else b""
-    work.payload = work.body.rebuild(work.route.upstream_name, work.open.admitted.output, salt)
-    del work.body
+    route, body, admitted = work.route, work.body, work.open.admitted
+    wanted = body.wants_usage() if work.ask.streamed else _NOTHING
+    salt = door.salt_of(admitted.org) if route.tenant_salt else None
+    beginning = admitted.org.encode() + body.beginning() if len(route.replicas) > 1 else b""
+    work.payload = body.rebuild(route.upstream_name, admitted.output, salt)
+    del work.body, body
     tried: list[str] = []
     while True:
-        replica = door.routing.choose(work.route, tried, beginning)
+        replica = door.routing.choose(route, tried, beginning)
         if replica is None:
             raise errors.overloaded()
         tried.append(replica.url)
         scanner = work.endpoint.scanner(wanted, work.ask.n, work.ask.prompts) if work.ask.streamed else None
         reply = Reply(work.exchange, work.head, scanner, door.limits)
         outcome = await _attempt(replica, reply, work)
+        if outcome is Outcome.COMPLETED and reply.status == _OK:
+            replica.succeeded()
+            return reply, outcome, replica
         if reply.stale and _unanswered(reply, outcome):
             # The replica had closed the connection while it was idle, which says nothing of the replica.
             replica.pool.close()
             tried.pop()
             continue
-        last = len(tried) == ATTEMPTS or len(tried) == len(work.route.replicas)
+        _judge(replica, reply, outcome)
+        last = len(tried) == ATTEMPTS or len(tried) == len(route.replicas)
         if last or not _may_retry(reply, outcome):
             return reply, outcome, replica
 
 
 async def _attempt(replica: Replica, reply: Reply, work: Work) -> Outcome:
-    request = work.open
+    pool, opened, endpoint = replica.pool, work.open, work.endpoint
     replica.outstanding += 1
     try:
-        connection = await replica.pool.acquire()
+        connection = pool.idle() or await pool.open()
         if work.exchange.gone:
-            replica.pool.rest(connection)
+            pool.rest(connection)
             return Outcome.CLIENT_ABORTED
-        request.meter = reply
-        path, content_type = work.endpoint.path, work.endpoint.content_type
-        message = replica.pool.message(path, content_type, request.request_id, work.payload)
+        opened.meter = reply
+        message = pool.message(endpoint.path, endpoint.content_type, opened.request_id, work.payload)
         ended = reply.through(connection, message, work.let_go)
         del message
-        outcome = await ended
+        return await ended
     except (OSError, TimeoutError):
-        outcome = Outcome.UPSTREAM_FAILED
+        return Outcome.UPSTREAM_FAILED
     finally:
         replica.outstanding -= 1
-    if reply.stale and _unanswered(reply, outcome):
-        return outcome
-    if _ailing(reply, outcome):
+
+
+def _judge(replica: Replica, reply: Reply, outcome: Outcome) -> None:
+    """What an attempt says of its replica. Against it: that it broke, failed, refused for want of room, never began."""
+    silent = outcome is Outcome.UPSTREAM_TIMEOUT and reply.first_at is None
+    fault = reply.status in errors.ENGINE_OVERLOADED or reply.status >= _FAULT
+    if silent or fault or outcome is Outcome.UPSTREAM_FAILED:
         replica.failed()
     elif outcome is Outcome.COMPLETED:
         replica.succeeded()
-    return outcome
-
-
-def _ailing(reply: Reply, outcome: Outcome) -> bool:
-    """Whether an attempt speaks against its replica: it broke, failed, refused for want of room, or never began."""
-    silent = outcome is Outcome.UPSTREAM_TIMEOUT and reply.first_at is None
-    fault = reply.status in errors.ENGINE_OVERLOADED or reply.status >= _FAULT
-    return silent or fault or outcome is Outcome.UPSTREAM_FAILED
 
 
 def _unanswered(reply: Reply, outcome: Outcome) -> bool:

@@ -82,6 +82,13 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
+        if self._active is None and self._stalled_at is None:
+            again = self._arrival.repeated(data)
+            if again is not None:
+                again.keep_alive = not self._server.draining
+                self._active = again
+                self._server.run(again)
+                return
         fault = self._arrival.feed(data)
         if fault is not None:
             self._refuse(fault)

@@ -3,6 +3,7 @@
 from time import monotonic
 from typing import Protocol
 
+from ias_gateway.admission import Caller
 from ias_gateway.errors import REASONS, ApiError
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -45,6 +46,7 @@ class Exchange:
         "_connection",
         "authorization",
         "body",
+        "caller",
         "gone",
         "keep_alive",
         "method",
@@ -59,6 +61,7 @@ class Exchange:
         self.path = path
         self.authorization = b""
         self.body = b""
+        self.caller: Caller | None = None
         self.keep_alive = True
         self.gone = False
         self.status = 0

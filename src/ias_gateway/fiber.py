@@ -59,15 +59,19 @@ class Fiber:
     """A coroutine under way. It may wait for a Pause, for a future of asyncio, or for the loop's next turn.
 
     Args:
-        coroutine: what runs. Its errors are its own affair: one that leaves it is raised by whoever resumed it.
+        coroutine: what runs.
         over: told when it has ended, however it did.
+
+    Attributes:
+        error: the error that it ended with.
     """
 
-    __slots__ = ("_coroutine", "_over")
+    __slots__ = ("_coroutine", "_over", "error")
 
     def __init__(self, coroutine: Coroutine[object, None, None], over: "Callable[[Fiber], None]") -> None:
         self._coroutine = cast("Story", coroutine)
         self._over = over
+        self.error: Exception | None = None
 
     def resume(self) -> None:
         """Run on until the coroutine waits again, or ends."""
@@ -75,9 +79,9 @@ class Fiber:
             waited = self._coroutine.send(None)
         except StopIteration:
             self._over(self)
-        except BaseException:
+        except Exception as error:  # noqa: BLE001 - who started it is told
+            self.error = error
             self._over(self)
-            raise
         else:
             if isinstance(waited, Pause):
                 waited.waited_by(self)

@@ -8,11 +8,12 @@ from time import monotonic
 import msgspec
 
 from ias.contract.admission import LIBRARY_VERSION, LIBRARY_VERSION_CALL
+from ias_gateway.asked import RedisDown, RedisRefused
 from ias_gateway.door import Door
 from ias_gateway.exchange import Exchange
 from ias_gateway.head import Bounds
 from ias_gateway.ledger import MAX_SKEW_S
-from ias_gateway.redis import Redis, RedisDown, RedisRefused
+from ias_gateway.redis import Redis
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.shards import SHARD

@@ -19,7 +19,7 @@ async def answer_to(pool: Pool, question: bytes) -> tuple[int, bytes]:
         OSError: the replica does not take connections.
     """
     while True:
-        connection = await pool.acquire()
+        connection = pool.idle() or await pool.open()
         answer = _Answer(connection)
         stale = connection.reused
         try:
@@ -42,7 +42,7 @@ class _Answer:
         self._connection = connection
         self._body = bytearray()
 
-    def head(self, status: int) -> None:
+    def head(self, status: int, *, alone: bool) -> None:  # noqa: ARG002 - the body is collected
         self.status = status
 
     def data(self, data: bytes, *, last: bool) -> None:  # noqa: ARG002 - `end` follows

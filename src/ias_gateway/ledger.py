@@ -18,9 +18,10 @@ from ias.contract.admission import Admitted, Ask, Refused
 from ias.contract.catalogue import decode_route
 from ias.contract.usage import Facts, Outcome, encode_facts
 from ias_gateway.admission import Caller
+from ias_gateway.asked import RedisDown, Reply
 from ias_gateway.epochs import Epochs
 from ias_gateway.live import Meter, Open
-from ias_gateway.redis import Argument, RedisDown, Reply, pack
+from ias_gateway.redis import Argument, pack
 from ias_gateway.shards import Here
 from ias_gateway.store import Store, everywhere
 from ias_gateway.telemetry import Log, Metrics
@@ -182,7 +183,10 @@ class Ledger:
         entry = admission.entry_of(cast("admission.Reply", reply))
         if self._kept_count >= MAX_KEPT or not entry:
             return
-        self._kept.setdefault(tag, deque()).append((entry, request_id, packed))
+        kept = self._kept.get(tag)
+        if kept is None:
+            kept = self._kept[tag] = deque()
+        kept.append((entry, request_id, packed))
         self._kept_count += 1
 
     def _try_again(self, tag: str, request_id: str) -> None:

@@ -8,10 +8,10 @@ from uuid_utils import uuid7
 
 from ias.contract import admission as contract
 from ias_gateway import admission, errors
+from ias_gateway.asked import RedisDown
 from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
-from ias_gateway.redis import RedisDown
 
 PATH = b"/v1/usage/limits"
 _UNITS = {

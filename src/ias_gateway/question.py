@@ -7,8 +7,9 @@ import ssl
 import hiredis
 
 from ias.contract.redis_url import Address
+from ias_gateway.asked import RedisDown, RedisRefused, Reply
 from ias_gateway.greeting import Greeting
-from ias_gateway.redis import RedisDown, RedisRefused, Reply, pack
+from ias_gateway.redis import pack
 
 ANSWER_WITHIN_S = 1.0
 _READ_BYTES = 65_536

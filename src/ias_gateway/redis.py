@@ -11,13 +11,12 @@ import hiredis
 
 from ias.contract.admission import PROJECTION_KEY
 from ias.contract.redis_url import Address, RedisUrl
+from ias_gateway.asked import Asked, Callback, RedisDown, RedisRefused, Reply
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
 from ias_gateway.greeting import INTRODUCTION, Greeting, Server, greetings, server_of
 
-Reply = object
 Argument = str | bytes | int
-Callback = Callable[[Reply], None]
 
 pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]
 _FIRST_PAUSE_S = 0.05
@@ -26,14 +25,6 @@ _WATCH_EVERY_S = 0.05
 _NO_CONNECTION = "there is no connection to Redis"
 _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
-
-
-class RedisDown(Exception):
-    """Redis does not answer in time, or the connection is gone."""
-
-
-class RedisRefused(RedisDown):
-    """Redis answered with an error: it is loading, cannot write, or lacks the Function library."""
 
 
 class Redis(asyncio.Protocol):
@@ -63,7 +54,7 @@ class Redis(asyncio.Protocol):
         self._waiting: deque[Callback] = deque()
         self._spoke_at = 0.0
         self._server: Server | None = None
-        self._asked: deque[tuple[float, Pause[Reply]]] = deque()
+        self._asked: deque[Asked] = deque()
         self._out: list[bytes] = []
         self._after_flush: list[Pause[None]] = []
         self._keeper: asyncio.Task[None] | None = None
@@ -98,28 +89,21 @@ class Redis(asyncio.Protocol):
         """Whether the mark says so: of the place of one organisation, or of all."""
         return told == b"1"
 
-    async def ask(self, tag: str, command: tuple[Argument, ...], late: Callback | None = None) -> Reply:
+    def ask(self, tag: str, command: tuple[Argument, ...], late: Callback | None = None) -> Asked:
         """The answer to a command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:
-            RedisDown: there is no connection, no answer in time, or a refusal.
+            RedisDown: there is no connection; when awaited, no answer in time, or a refusal.
         """
         if not self.connected:
             raise RedisDown(_NO_CONNECTION)
-        pause: Pause[Reply] = Pause()
-
-        def answered(reply: Reply) -> None:
-            if not pause.done:
-                pause.resolve(reply)
-            elif late is not None:
-                late(reply)
-
-        self._asked.append((monotonic(), pause))
-        self.write(tag, answered, pack(command))
-        reply = await pause
-        if isinstance(reply, Exception):
-            raise RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply
-        return reply
+        waiting = self._asked
+        while waiting and waiting[0].done:
+            del waiting[0]
+        asked = Asked(late)
+        waiting.append(asked)
+        self.write(tag, asked.answered, pack(command))
+        return asked
 
     def write(self, tag: str, callback: Callback, packed: bytes) -> None:  # noqa: ARG002 - there is one server
         """Send a command that `pack` made; the callback gets the answer, or the exception in its place."""
@@ -227,8 +211,8 @@ class Redis(asyncio.Protocol):
         """Fail what was asked too long ago, and the connection where nothing at all comes."""
         now = monotonic()
         asked = self._asked
-        while asked and (asked[0][1].done or now - asked[0][0] > self._timeout_s):
-            asked.popleft()[1].fail(RedisDown("Redis did not answer in time"))
+        while asked and (asked[0].done or now - asked[0].since > self._timeout_s):
+            asked.popleft().fail(RedisDown("Redis did not answer in time"))
         if self._waiting and now - self._spoke_at > max(_DEAD_S, self._timeout_s):
             self.drop()
 

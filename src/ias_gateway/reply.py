@@ -1,6 +1,5 @@
 """An engine's answer as it comes: a stream is pumped to the client by protocol callbacks, all else is collected."""
 
-import asyncio
 from collections.abc import Callable
 from time import monotonic
 
@@ -95,17 +94,19 @@ class Reply:
 
     # -- the engine --------------------------------------------------------------------------------------------------
 
-    def head(self, status: int) -> None:
+    def head(self, status: int, *, alone: bool) -> None:
         self.status = status
-        self._last = monotonic()
         if status != _OK:
             self.scanner = None
+            self._last = monotonic()
             return
         answered, self._answered = self._answered, None
         if answered is not None:
             answered()
-        if self.scanner is not None:
-            asyncio.get_running_loop().call_soon(self._begin, b"")
+        if alone:
+            self._last = monotonic()
+            if self.scanner is not None:
+                self._begin(b"")
 
     def data(self, data: bytes, *, last: bool) -> None:
         now = self._last = monotonic()

@@ -8,10 +8,11 @@ from typing import cast
 import hiredis
 
 from ias.contract.redis_url import Address, RedisUrl
+from ias_gateway.asked import Callback, RedisDown, Reply
 from ias_gateway.ending import end
 from ias_gateway.greeting import Server, login
 from ias_gateway.question import Line, ask_at, open_line
-from ias_gateway.redis import Callback, Redis, RedisDown, Reply
+from ias_gateway.redis import Redis
 
 _AGAIN_S = 0.2
 _SWITCHED = "+switch-master"

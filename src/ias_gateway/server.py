@@ -18,6 +18,7 @@ from ias_gateway.shedding import Shedding
 LOOK_S = 0.05
 Handler = Callable[[Exchange], Coroutine[None, None, None]]
 Note = Callable[[Exchange, str], None]
+Failed = Callable[[Exchange, Exception], None]
 
 
 class Server:
@@ -28,20 +29,28 @@ class Server:
         bounds: what is taken in.
         shedding: turns new requests away where there are too many.
         note: told of each request that the handler does not see, with its id.
+        failed: told of each request whose handler failed.
     """
 
     def __init__(
-        self, handler: Handler, bounds: Bounds, shedding: Shedding | None = None, note: Note | None = None
+        self,
+        handler: Handler,
+        bounds: Bounds,
+        *,
+        shedding: Shedding | None = None,
+        note: Note | None = None,
+        failed: Failed | None = None,
     ) -> None:
         self.connections: set[Connection] = set()
         self.draining = False
         self.bounds = bounds
-        self.exchanges: set[Fiber] = set()
+        self.exchanges: dict[Fiber, Exchange] = {}
         self._ended = asyncio.Event()
         self._closed = False
         self._handler = handler
         self._shedding = shedding
         self._note = note
+        self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -67,7 +76,7 @@ class Server:
             self.refuse(exchange, errors.restarting())
             return
         fiber = Fiber(self._handler(exchange), self._over)
-        self.exchanges.add(fiber)
+        self.exchanges[fiber] = exchange
         fiber.resume()
 
     def refuse(self, exchange: Exchange, error: ApiError) -> None:
@@ -110,8 +119,10 @@ class Server:
             connection.close_idle()
 
     def _over(self, fiber: Fiber) -> None:
-        self.exchanges.discard(fiber)
-        if not self.exchanges:
+        exchange = self.exchanges.pop(fiber)
+        if fiber.error is not None and self._failed is not None:
+            self._failed(exchange, fiber.error)
+        if self.draining and not self.exchanges:
             self._ended.set()
 
     def _look(self) -> None:

@@ -9,7 +9,8 @@ import msgspec
 
 from ias.contract.redis_url import Address, RedisUrl
 from ias.contract.shards import Span, name_of, slot_of, unmarked
-from ias_gateway.redis import Callback, Redis, Reply, pack
+from ias_gateway.asked import Callback, Reply
+from ias_gateway.redis import Redis, pack
 
 
 class Pending:

@@ -9,10 +9,16 @@ import re
 import msgspec
 
 from ias_gateway.choices import Choices
-from ias_gateway.scanner import UNREADABLE, Count, Tokens
+from ias_gateway.scanner import UNREADABLE, Tokens
+from ias_gateway.usage import Details, Event, Usage, decode_event, decode_usage
+
+_decode_any = msgspec.json.Decoder(dict[str, object]).decode
 
 _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
 _MARK = b'"usage":{'
+_BEHIND_CHOICES = b"]," + _MARK
+_OPENING = ord("[")
+_ENDS = b"}}\n\n"
 _REPORT = re.compile(_USAGE)
 _RUNNING = re.compile(rb"\]," + _USAGE)
 _FINAL = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
@@ -27,41 +33,6 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 class EventTooLong(Exception):
     """The engine sent an event without end."""
-
-
-class Details(msgspec.Struct):
-    """`usage.prompt_tokens_details`."""
-
-    cached_tokens: Count | None = 0
-
-
-class Usage(msgspec.Struct):
-    """What an engine reports: tokens of the prompt, of the completion, and of the prompt those found in its cache."""
-
-    prompt_tokens: Count = 0
-    completion_tokens: Count | None = 0
-    prompt_tokens_details: Details | None = None
-
-    @property
-    def tokens(self) -> Tokens:
-        """Prompt, completion, cached: no more than the prompt, whatever is reported."""
-        details = self.prompt_tokens_details
-        cached = (details.cached_tokens or 0) if details else 0
-        return self.prompt_tokens, self.completion_tokens or 0, min(cached, self.prompt_tokens)
-
-
-class _Choice(msgspec.Struct):
-    index: int = 0
-
-
-class _Event(msgspec.Struct):
-    choices: list[_Choice] = []
-    usage: Usage | None = None
-
-
-_decode_usage = msgspec.json.Decoder(Usage).decode
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_any = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class UsageScanner:
@@ -99,7 +70,7 @@ class UsageScanner:
         Raises:
             EventTooLong: an event passes `MAX_EVENT_BYTES`.
         """
-        whole = self._whole(data)
+        whole = data if not self._rest and data.endswith(b"\n\n") else self._whole(data)
         if not whole or self.error is not None:
             return b""
         if _MARK not in whole:
@@ -150,8 +121,6 @@ class UsageScanner:
         if self._rest:
             data = self._rest + data
             self._rest = b""
-        if data.endswith(b"\n\n"):
-            return data
         end = _boundary(data)
         self._rest = data[end:]
         if len(self._rest) > MAX_EVENT_BYTES:
@@ -159,13 +128,26 @@ class UsageScanner:
         return data[:end]
 
     def _strip(self, whole: bytes) -> bytes:
+        at, size = whole.find(_BEHIND_CHOICES), len(whole)
+        # A single event whose end is its usage, and which has choices: nearly every read of a slow stream.
+        single = whole.find(b"}", at) == size - len(_ENDS) and at > 0 and whole[at - 1] != _OPENING
+        if single and whole.endswith(_ENDS) and whole.find(_MARK) == at + 2:
+            return whole[: at + 1] + b"}\n\n"
         final = _final(whole)
         if final is None:
-            stripped = _RUNNING.sub(b"]", whole)
-            return stripped if _MARK not in stripped else self._strip_slowly(stripped)
-        head = _RUNNING.sub(b"]", whole[: final.start()])
+            return self._strip_running(whole)
         tail = whole[final.start() if self._include else final.end() :]
-        return head + tail if _MARK not in head else self._strip_slowly(head) + tail
+        return self._strip_running(whole[: final.start()]) + tail
+
+    def _strip_running(self, whole: bytes) -> bytes:
+        """Without the running usage of each event. Nearly always it is flat, and the end of its event."""
+        first, *others = whole.split(_BEHIND_CHOICES)
+        pieces = [other.partition(b"}") for other in others]
+        usages = b"".join([usage for usage, _, _ in pieces])
+        # Nested, or the end of an event where it should have been closed.
+        odd = b"{" in usages or b"\n" in usages
+        stripped = _RUNNING.sub(b"]", whole) if odd else b"]".join((first, *[rest for _, _, rest in pieces]))
+        return stripped if _MARK not in stripped else self._strip_slowly(stripped)
 
     def _strip_slowly(self, whole: bytes) -> bytes:
         """Event by event, where usage stands in a place that the pattern does not know."""
@@ -194,7 +176,7 @@ class UsageScanner:
 
 def _final(whole: bytes) -> re.Match[bytes] | None:
     """The event without choices that reports usage. It is looked for where it must begin: a search is far slower."""
-    at = whole.find(b'"choices":[],')
+    at = whole.rfind(b'"choices":[],')
     if at < 0:
         return None
     return _FINAL.match(whole, max(0, whole.rfind(b"data:", 0, at))) or _FINAL.search(whole)
@@ -215,10 +197,10 @@ def _reported(whole: bytes) -> list[Usage]:
     return found or [event.usage for event in _events(whole) if event.usage]
 
 
-def _events(whole: bytes) -> list[_Event]:
+def _events(whole: bytes) -> list[Event]:
     """These events, decoded; none where one of them cannot be."""
     try:
-        return [_decode_event(event) for event in _EVENT.findall(whole)]
+        return [decode_event(event) for event in _EVENT.findall(whole)]
     except UNREADABLE:
         return []
 
@@ -231,5 +213,5 @@ def _at_marks(whole: bytes) -> list[Usage]:
         found = _REPORT.match(whole, end)
         if found is None:
             break
-        usages.append(_decode_usage(found[0][len(_MARK) - 1 :]))
+        usages.append(decode_usage(found[0][len(_MARK) - 1 :]))
     return usages

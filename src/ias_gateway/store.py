@@ -5,8 +5,9 @@ from functools import partial
 from typing import Protocol
 
 from ias.contract.redis_url import Kind, RedisUrl, read_redis_url
+from ias_gateway.asked import Asked, Callback
 from ias_gateway.fiber import Pause
-from ias_gateway.redis import Argument, Callback, Redis, Reply
+from ias_gateway.redis import Argument, Redis
 from ias_gateway.sentinel import Master
 from ias_gateway.shards import Here, OnOpen, Shards
 
@@ -28,7 +29,7 @@ class Store(Protocol):
     async def close(self) -> None:
         """Close for good; what still waits fails."""
 
-    async def ask(self, tag: str, command: tuple[Argument, ...], late: Callback | None = None) -> Reply:
+    def ask(self, tag: str, command: tuple[Argument, ...], late: Callback | None = None) -> Asked:
         """The answer to a command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:

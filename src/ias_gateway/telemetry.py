@@ -99,32 +99,46 @@ class Gauge(Counter):
     kind = "gauge"
 
 
+class Series:
+    """The observations under one set of labels."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Note one observation."""
+        self.counts[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+        self.total += seconds
+
+
 class Histogram:
     """A Prometheus histogram of seconds."""
 
     def __init__(self, name: str, text: str, labels: Labels = ()) -> None:
         self.name, self.text, self.labels = name, text, labels
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: defaultdict[Labels, float] = defaultdict(float)
+        self._series: defaultdict[Labels, Series] = defaultdict(Series)
+
+    def series(self, key: Labels) -> Series:
+        """The observations under these labels, to be kept by who makes many."""
+        return self._series[key]
 
     def observe(self, key: Labels, seconds: float) -> None:
         """Note one observation."""
-        counts = self._counts.get(key)
-        if counts is None:
-            counts = self._counts[key] = [0] * (len(LATENCY_BUCKETS_S) + 1)
-        counts[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
-        self._sums[key] += seconds
+        self._series[key].observe(seconds)
 
     def lines(self) -> list[str]:
         """The exposition lines."""
         out = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} histogram"]
-        for key, counts in sorted(self._counts.items()):
+        for key, series in sorted(self._series.items()):
             total = 0
-            for bound, count in zip((*LATENCY_BUCKETS_S, float("inf")), counts, strict=True):
+            for bound, count in zip((*LATENCY_BUCKETS_S, float("inf")), series.counts, strict=True):
                 total += count
                 edge = "+Inf" if bound == float("inf") else f"{bound:g}"
                 out.append(f"{self.name}_bucket{_labels((*self.labels, 'le'), (*key, edge))} {total}")
-            out.append(f"{self.name}_sum{_labels(self.labels, key)} {self._sums[key]:.15g}")
+            out.append(f"{self.name}_sum{_labels(self.labels, key)} {series.total:.15g}")
             out.append(f"{self.name}_count{_labels(self.labels, key)} {total}")
         return out
 

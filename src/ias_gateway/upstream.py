@@ -21,8 +21,8 @@ _FINAL = 200
 class Sink(Protocol):
     """Who reads an answer. Exactly one of `end` and `failed` is called, last."""
 
-    def head(self, status: int) -> None:
-        """The status has come; the body follows."""
+    def head(self, status: int, *, alone: bool) -> None:
+        """The status has come; the body follows at once, or later where the head came alone."""
 
     def data(self, data: bytes, *, last: bool) -> None:
         """A piece of the body; after the last one `end` follows at once."""
@@ -37,19 +37,10 @@ class Sink(Protocol):
 class Connection(asyncio.Protocol):
     """One connection to a replica; idle where it has no sink."""
 
+    __deletable__ = ("_parser",)  # mypyc's leave for `del`
     __slots__ = (
-        "_complete",
-        "_headed",
-        "_keep_alive",
-        "_parser",
-        "_parts",
-        "_pool",
-        "_status",
-        "_transport",
-        "closed",
-        "on_body",
-        "reused",
-        "sink",
+        *("_complete", "_headed", "_keep_alive", "_parser", "_parts", "_paused", "_pool", "_status", "_transport"),
+        *("closed", "on_body", "reused", "sink"),
     )
 
     def __init__(self, pool: "Pool") -> None:
@@ -65,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._headed = False
         self._complete = False
         self._keep_alive = False
+        self._paused = False
         self._status = 0
 
     def send(self, sink: Sink, message: bytes) -> None:
@@ -86,11 +78,13 @@ class Connection(asyncio.Protocol):
     def pause(self) -> None:
         """Stop to read: the client is slower than the engine."""
         if self._transport is not None and not self.closed:
+            self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if self._transport is not None and not self.closed:
+        if self._paused and self._transport is not None and not self.closed:
+            self._paused = False
             self._transport.resume_reading()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -121,10 +115,10 @@ class Connection(asyncio.Protocol):
                 return
             # It is whole; what is behind it is nobody's.
             self._keep_alive = False
+        parts = self._parts
         if self._headed:
             self._headed = False
-            sink.head(self._status)
-        parts = self._parts
+            sink.head(self._status, alone=not parts and not self._complete)
         if parts:
             piece = parts[0] if len(parts) == 1 else b"".join(parts)
             parts.clear()
@@ -137,7 +131,8 @@ class Connection(asyncio.Protocol):
             return
         self.sink = None
         if self._keep_alive and not self.closed:
-            self.resume()  # the client may have been too slow for the last read
+            if self._paused:
+                self.resume()  # the client was too slow for the last read
             self._pool.rest(self)
         else:
             self.abandon()
@@ -175,17 +170,21 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self.opened = 0
 
-    async def acquire(self) -> Connection:
-        """A connection that is ready to send on.
+    def idle(self) -> Connection | None:
+        """A connection that is ready to send on, None where there is none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed:
+                return connection
+        return None
+
+    async def open(self) -> Connection:
+        """A new connection.
 
         Raises:
             OSError: the replica does not take connections.
             TimeoutError: it did not answer in `CONNECT_TIMEOUT_S`.
         """
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.closed:
-                return connection
         # In a task: what has a time limit needs one.
         return await self._loop.create_task(self._open())
 

@@ -99,7 +99,7 @@ class _Sink:
         self.body = b""
         self.endings: list[str] = []
 
-    def head(self, status: int) -> None:
+    def head(self, status: int, *, alone: bool) -> None:  # noqa: ARG002 - what an upstream.Sink is told
         assert not self.endings
         self.status = status
 

@@ -11,6 +11,7 @@ from importlib import resources
 import msgspec
 
 from ias.contract.answers import (
+    NO_RATE,
     Admitted,
     BadKey,
     Duplicate,
@@ -42,6 +43,7 @@ __all__ = (
     "NOT_ASKED",
     "NO_GUESS",
     "NO_OUTPUT",
+    "NO_RATE",
     "NO_TOKENS",
     "PROJECTION_KEY",
     "Admitted",

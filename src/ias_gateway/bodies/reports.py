@@ -8,7 +8,7 @@ import msgspec
 from ias_gateway.bodies.audio import TOKENS_PER_SECOND
 from ias_gateway.response_events import Response
 from ias_gateway.scanner import UNREADABLE, Count, Tokens
-from ias_gateway.sse import Usage
+from ias_gateway.usage import Usage
 
 Seconds = Annotated[float, msgspec.Meta(le=1e9)]
 

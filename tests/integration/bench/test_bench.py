@@ -23,7 +23,7 @@ ASKED = (
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     out = tmp_path_factory.mktemp("bench") / "results.json"
-    tiny = ("--rounds=1", "--seconds=0.3", "--streams=20", "--only=ias-gateway", f"--out={out}")
+    tiny = ("--rounds=1", "--seconds=0.3", "--streams=20", "--only=ias-gateway", "--as-written", f"--out={out}")
     done = subprocess.run(
         [sys.executable, "-m", "bench", *tiny], cwd=ROOT, capture_output=True, text=True, timeout=150, check=False
     )

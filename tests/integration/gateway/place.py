@@ -1,6 +1,7 @@
 """A gateway on its own: a Redis that it may harm, a mock engine, an organisation projected by hand."""
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -141,6 +142,8 @@ def environment(redis: Redis, ports: tuple[int, int], **more: str) -> dict[str, 
     """What a gateway is told."""
     return {
         "PATH": "/usr/bin:/bin",
+        # Where `nox -s compiled` has put the compiled gateway.
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "IAS_REDIS_URL": redis.url,
         "IAS_GATEWAY_PORT": str(ports[0]),
         "IAS_GATEWAY_METRICS_PORT": str(ports[1]),

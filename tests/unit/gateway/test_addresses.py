@@ -64,7 +64,7 @@ async def test_a_name_that_changes_after_the_check_gains_nothing(resolve: Any) -
     port = server.sockets[0].getsockname()[1]
     names = resolve(("127.0.0.1",), ("127.0.0.2",))
     pool = Pool(f"http://rebinding.example:{port}", LOOPBACK)
-    connection = await pool.acquire()
+    connection = await pool.open()
     assert isinstance(connection, Connection)
     connection.abandon()
     server.close()
@@ -77,9 +77,9 @@ async def test_no_connection_is_opened_to_a_refused_address() -> None:
     server = await asyncio.start_server(lambda *streams: reached.append(streams), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(AddressRefused):
-        await Pool(f"http://127.0.0.1:{port}").acquire()
+        await Pool(f"http://127.0.0.1:{port}").open()
     with pytest.raises(AddressRefused):
-        await Pool(f"http://localhost:{port}").acquire()
+        await Pool(f"http://localhost:{port}").open()
     server.close()
     await server.wait_closed()
     assert reached == []
@@ -89,7 +89,7 @@ async def test_the_next_address_is_tried_where_one_takes_no_connection(resolve: 
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     resolve(("127.0.0.2", "127.0.0.1"))
-    connection = await Pool(f"http://engine.example:{port}", LOOPBACK).acquire()
+    connection = await Pool(f"http://engine.example:{port}", LOOPBACK).open()
     connection.abandon()
     server.close()
 
@@ -99,7 +99,7 @@ async def test_a_pool_fails_as_the_last_address_did(resolve: Any) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(ConnectionRefusedError):
-            await Pool(f"http://engine.example:{taken.getsockname()[1]}", LOOPBACK).acquire()
+            await Pool(f"http://engine.example:{taken.getsockname()[1]}", LOOPBACK).open()
 
 
 async def test_a_refusal_is_logged_once_a_minute(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

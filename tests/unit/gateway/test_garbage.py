@@ -61,7 +61,7 @@ class Server:
 class Sink:
     """Does not care."""
 
-    def head(self, status: int) -> None:
+    def head(self, status: int, *, alone: bool) -> None:
         pass
 
     def data(self, data: bytes, *, last: bool) -> None:
@@ -132,7 +132,7 @@ async def test_a_reply_that_has_ended_does_not_refer_to_its_request(status: int)
     request.meter = reply = Reply(Exchange(client.Connection(Server()), b"POST", b"/"), b"", None, Limits(1, 1, 1))
     reply.through(connection, b"", request.let_go)
     if status:
-        reply.head(status)
+        reply.head(status, alone=True)
         reply.end()
     else:
         reply.failed("gone")

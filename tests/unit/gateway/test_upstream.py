@@ -44,7 +44,7 @@ class Sink:
         self.connection = connection
         self.slow = slow
 
-    def head(self, status: int) -> None:
+    def head(self, status: int, *, alone: bool) -> None:  # noqa: ARG002 - what an upstream.Sink is told
         self.told.append(status)
 
     def data(self, data: bytes, *, last: bool = False) -> None:
@@ -85,7 +85,7 @@ async def test_an_answer_is_told_in_order_and_the_connection_is_used_again(conne
         sink = send(connection)
         connection.data_received(ANSWER)
         assert sink.told == [200, b"abcd", "end"]
-        assert await connection._pool.acquire() is connection
+        assert connection._pool.idle() is connection
     assert connection.reused
     assert transport(connection).sent == b"request" * 2
 

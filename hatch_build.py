@@ -1,0 +1,115 @@
+"""Compiles the gateway's hot modules with mypyc: into a wheel where IAS_COMPILE says so, or into a folder.
+
+`IAS_COMPILE=1 uv build --wheel`, or `python hatch_build.py FOLDER`: `FOLDER/src` then goes onto PYTHONPATH.
+It needs a C compiler and Python's headers. What is not compiled runs as it is written: that is the default.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT = Path(__file__).resolve().parent
+SETTING = "IAS_COMPILE"
+PACKAGES = ("src/ias", "src/ias_gateway")
+MODULES = (
+    *("admission", "arrival", "asked", "choices", "completions", "connection", "door", "exchange", "fiber", "head", "ledger"),
+    *("live", "redis", "repetition", "reply", "routing", "server", "sse", "upstream", "work"),
+)
+"""What a request passes through, less what defines Structs: mypyc keeps no annotations that msgspec could read."""
+_BUILD = """
+from mypyc.build import mypycify
+from setuptools import setup
+extensions = mypycify([{sources}], opt_level="3", group_name="ias_gateway")
+setup(name="ias", packages=[], ext_modules=extensions, script_args=["--quiet", "build_ext", "--inplace"])
+"""
+
+
+class CannotCompile(Exception):
+    """There is no compiler, or it failed; the text says which."""
+
+
+class CompileHook(BuildHookInterface):
+    """Puts the compiled modules beside the others."""
+
+    def dependencies(self) -> list[str]:
+        """What the type checker has to see, where anything is compiled at all."""
+        return [*self.metadata.core.dependencies, "mypy>=1.18", "setuptools"] if _asked() else []
+
+    def initialize(self, version: str, build_data: dict[str, object]) -> None:
+        """Compile, where that is asked for."""
+        if version == "editable" or not _asked():
+            return
+        sources = compiled(ROOT / ".cache" / "wheel") / "src"
+        build_data["pure_python"], build_data["infer_tag"] = False, True
+        build_data["force_include"] = {
+            str(made): str(made.relative_to(sources)) for made in _made(sources) if "build" not in made.parts
+        }
+
+
+def compiled(folder: Path) -> Path:
+    """The folder, filled; what is there already is kept where it is of these sources.
+
+    Raises:
+        CannotCompile: there is no compiler, or it failed.
+    """
+    stamp, now = folder / "stamp", _stamp()
+    if stamp.is_file() and stamp.read_text() == now:
+        return folder
+    _can_compile()
+    shutil.rmtree(folder, ignore_errors=True)
+    for package in PACKAGES:
+        leave = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(ROOT / package, folder / package, ignore=leave)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    sources = ", ".join(repr(f"ias_gateway/{module}.py") for module in MODULES)
+    argv = (sys.executable, "-c", _BUILD.format(sources=sources))
+    done = subprocess.run(argv, cwd=folder / "src", capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotCompile(f"mypyc failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+    shutil.rmtree(folder / "src" / "build")
+    stamp.write_text(now)
+    return folder
+
+
+def _asked() -> bool:
+    return os.environ.get(SETTING, "") not in {"", "0"}
+
+
+def _can_compile() -> None:
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        raise CannotCompile(f"there is no C compiler ({compiler})")
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        raise CannotCompile("Python's headers are not installed")
+    for module in ("mypyc", "setuptools"):
+        if find_spec(module) is None:
+            raise CannotCompile(f"{module} is not installed")
+
+
+def _stamp() -> str:
+    """Of all that decides what comes out."""
+    digest = hashlib.sha256(f"{sys.version} {version('mypy')} {MODULES}".encode())
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.is_file() and path.suffix not in {".pyc", ".so"}:
+                digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _made(sources: Path) -> list[Path]:
+    return sorted(sources.rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
+
+
+if __name__ == "__main__":
+    try:
+        print(compiled(Path(sys.argv[1]).resolve()))  # noqa: T201 - its answer
+    except CannotCompile as error:
+        sys.exit(str(error))

@@ -1,0 +1,40 @@
+"""An answer of Redis that a fiber waits for, and why there may be none."""
+
+from collections.abc import Callable
+from time import monotonic
+
+import hiredis
+
+from ias_gateway.fiber import Pause
+
+Reply = object
+Callback = Callable[[Reply], None]
+
+
+class RedisDown(Exception):
+    """Redis does not answer in time, or the connection is gone."""
+
+
+class RedisRefused(RedisDown):
+    """Redis answered with an error: it is loading, cannot write, or lacks the Function library."""
+
+
+class Asked(Pause[Reply]):
+    """The answer to a command, for a fiber; one that comes after it was given up goes to `late`."""
+
+    __slots__ = ("_late", "since")
+
+    def __init__(self, late: Callback | None) -> None:
+        super().__init__()
+        self.since = monotonic()
+        self._late = late
+
+    def answered(self, reply: Reply) -> None:
+        """Take the answer, or the exception in its place."""
+        if self.done:
+            if self._late is not None:
+                self._late(reply)
+        elif isinstance(reply, Exception):
+            self.fail(RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)
+        else:
+            self.resolve(reply)

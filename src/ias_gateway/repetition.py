@@ -1,0 +1,60 @@
+"""A head that comes again on its connection, the same to the byte but for the body's length: it is not parsed anew.
+
+Clients repeat themselves. What is kept of a head is a digest, so that no key stays in memory.
+"""
+
+from hashlib import sha256
+
+from ias_gateway.admission import Caller, identify
+from ias_gateway.errors import ApiError
+
+_FIELD = b"\r\ncontent-length:"
+_END = b"\r\n\r\n"
+_DIGITS = 15
+
+
+class Repetition:
+    """A head that was parsed and found good, and who sent it.
+
+    Attributes:
+        path: what it asks for.
+        caller: whose key was in it.
+    """
+
+    __slots__ = ("_after", "_before", "_digest", "_longest", "caller", "path")
+
+    def __init__(self, head: bytes, length: tuple[int, int], longest: int, path: bytes, caller: Caller) -> None:
+        self.path = path
+        self.caller = caller
+        start, end = length
+        self._before = start
+        self._after = len(head) - end
+        self._longest = longest
+        self._digest = sha256(head[:start] + head[end:]).digest()
+
+    def body_at(self, read: bytes) -> int:
+        """Where the body begins if this read is the head again and all of its body; else 0."""
+        start = self._before
+        end = read.find(b"\r", start, start + _DIGITS + 1)
+        if end < 0:
+            return 0
+        body, length = end + self._after, read[start:end]
+        if not length.isdigit() or not int(length) == len(read) - body <= self._longest:
+            return 0
+        return body if sha256(read[:start] + read[end:body]).digest() == self._digest else 0
+
+
+def repetition(read: bytes, body: bytes, path: bytes, authorization: bytes, longest: int) -> Repetition | None:
+    """What to remember of a good POST, where this read was all of it and said how long its body is."""
+    size = read.find(_END) + len(_END)
+    head = read[:size]
+    field = head.lower().find(_FIELD)
+    if field < 0 or not read.startswith(b"POST ") or read[size:] != body:
+        return None
+    end = head.index(b"\r", field + len(_FIELD))
+    value = head[field + len(_FIELD) : end].lstrip(b" \t")
+    try:
+        caller = identify(authorization)
+    except ApiError:
+        return None
+    return Repetition(head, (end - len(value), end), longest, path, caller)

@@ -1,0 +1,28 @@
+"""What is known of a request while it is answered."""
+
+from ias.contract.admission import Ask
+from ias.contract.catalogue import ModelRoute
+from ias_gateway.bodies.endpoints import Body, Endpoint
+from ias_gateway.exchange import Exchange
+from ias_gateway.live import Open
+
+
+class Work:
+    """What is known of a request under way."""
+
+    __deletable__ = ("body",)  # mypyc's leave for `del`
+    __slots__ = ("ask", "body", "endpoint", "exchange", "head", "open", "payload", "route")
+
+    def __init__(self, exchange: Exchange, endpoint: Endpoint, head: bytes) -> None:
+        self.exchange = exchange
+        self.endpoint = endpoint
+        self.head = head
+        self.body: Body
+        self.ask: Ask
+        self.open: Open
+        self.payload = b""
+        self.route: ModelRoute
+
+    def let_go(self) -> None:
+        """The answer has begun: there is no second attempt, and an open stream keeps no prompt."""
+        self.payload = b""
