@@ -27,7 +27,9 @@ async def suspend_user(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize(
-    ("withdraw", "status"), [(revoke, 401), (suspend_organisation, 403), (suspend_user, 403)], ids=str
+    ("withdraw", "status"),
+    [(revoke, 401), (suspend_organisation, 403), (suspend_user, 403)],
+    ids=("a key revoked", "an organisation suspended", "a user suspended"),
 )
 async def test_open_streams_are_cut_and_new_requests_refused(tenant: Tenant, withdraw, status: int) -> None:  # noqa: ANN001
     async with stream(tenant, LONG, 3000) as one:
