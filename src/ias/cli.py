@@ -1,18 +1,22 @@
 """The commands `ias` and `ias-admin`; an expected failure is one line and an exit code."""
 
+from collections.abc import Callable
+
 import rich_click as click
 
-from ias.terminal.installed import Installed
+from ias.outages import Outage
+from ias.settings import BadSettings
+from ias.terminal.installed import installed
 
 UNREACHABLE = 9
 
 
-@click.group(cls=Installed, installed="ias.commands")
+@click.group(cls=installed("ias.commands"))
 def ias() -> None:
     """Inference-as-a-Service: operate the platform."""
 
 
-@click.group(cls=Installed, installed="ias.admin")
+@click.group(cls=installed("ias.admin"))
 def ias_admin() -> None:
     """Administer Inference-as-a-Service: a client of its API."""
 
@@ -25,3 +29,22 @@ def main() -> None:
 def admin() -> None:
     """Run `ias-admin`."""
     told(ias_admin)
+
+
+def told(command: Callable[[], object]) -> None:
+    """Run a command; what users can meet is told in one line.
+
+    Raises:
+        SystemExit: 9 where PostgreSQL or Redis does not answer, 1 where the settings are bad.
+    """
+    try:
+        command()
+    except BadSettings as error:
+        _end(str(error), 1)
+    except Outage as error:
+        _end(str(error), UNREACHABLE)
+
+
+def _end(message: str, code: int) -> None:
+    click.echo(f"error: {message}", err=True)
+    raise SystemExit(code)

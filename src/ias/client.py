@@ -5,6 +5,7 @@ access token has expired, the session is renewed once, and the request is sent a
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import TypeVar
 from uuid import uuid4
@@ -195,7 +196,11 @@ def refusal(answer: httpx.Response) -> Refused:
 
 
 def _said(query: Query | None) -> dict[str, str]:
-    return {name: str(value) for name, value in (query or {}).items() if value is not None}
+    return {name: _written(value) for name, value in (query or {}).items() if value is not None}
+
+
+def _written(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _why(error: httpx.TransportError) -> str:

@@ -9,6 +9,8 @@ import asyncpg
 from piccolo.engine.postgres import PostgresEngine
 from uuid_utils.compat import uuid7 as _uuid7
 
+from ias.outages import Outage
+
 ROLE = "ias_app"
 STATEMENT_TIMEOUT_MS = 30_000
 WAIT_FOR_CONNECTION_S = 5.0
@@ -39,7 +41,7 @@ ENGINE = Engine(config={})
 """Every table is bound to this engine; `open_pool` tells it where the database is."""
 
 
-class DatabaseDown(Exception):
+class DatabaseDown(Outage):
     """PostgreSQL cannot be reached."""
 
 

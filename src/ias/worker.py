@@ -34,7 +34,7 @@ BUSY_S = 0.2
 """Until the next try, where another worker is at it."""
 JANITOR = "janitor"
 """Nobody deletes from the outboxes while the books are compared."""
-LEAST_POOL = 8
+LEAST_POOL = 16
 """Connections to PostgreSQL: each clock that runs alone holds one while it works with others."""
 INTAKES: dict[str, Intake] = {LEDGER_QUEUE: billing.INTAKE, ANALYTICS_QUEUE: analytics.INTAKE}
 

@@ -31,7 +31,7 @@ class Limit(msgspec.Struct):
     Attributes:
         limit: how much there is when it is whole: of requests, the burst. Null where there is no limit.
         held: what requests under way hold.
-        rate: how much of it comes back each `per`, a second or minute; null for what does not come back little by little.
+        rate: how much of it comes back each `per`, a second or minute; null for what does not come back bit by bit.
         resets_at: when it is whole again, if nothing more is used; never earlier than is true.
     """
 

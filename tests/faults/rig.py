@@ -117,12 +117,11 @@ class Rig:
         for org in self.orgs.values():
             org.user = login(self.product, org.user.email)
         budget = f"/organizations/{self.orgs['poor'].id}/budget"
-        used = self.admin.get(budget)["used_tokens"]
-        self.limits[tag_of(self.tokens["poor"])] = used + tokens
-        self.admin.api.patch(budget, json={"monthly_tokens": used + tokens}).raise_for_status()
+        self.allow("poor", self.admin.get(budget)["used_tokens"] + tokens)
 
-    def allow(self, name: str, tokens: int) -> None:
-        """Give an organisation so many tokens a month."""
+    def allow(self, name: str, tokens: int | None) -> None:
+        """Give an organisation so many tokens a month; None is no limit. A limit is never lowered here."""
+        self.limits[tag_of(self.tokens[name])] = tokens
         budget = f"/organizations/{self.orgs[name].id}/budget"
         self.admin.api.patch(budget, json={"monthly_tokens": tokens}).raise_for_status()
 

@@ -14,9 +14,10 @@ from ias.contract.shards import Shard
 from ias.edge.alone import Alone, Followed
 from ias.edge.cluster import Cluster
 from ias.edge.server import Servers
+from ias.outages import Outage
 
 
-class EdgeDown(Exception):
+class EdgeDown(Outage):
     """Redis does not answer, so nothing that gateways decide by can be changed now."""
 
 

@@ -1,4 +1,4 @@
-"""`ias-admin bootstrap`: the one command of identity that works on the database itself."""
+"""`ias-admin bootstrap create-super-admin`: the one command of identity that works on the database itself."""
 
 import asyncio
 import sys
@@ -14,12 +14,7 @@ from ias.settings import settings
 CONFLICT = 7
 
 
-@click.group()
-def bootstrap() -> None:
-    """Make what the API cannot make: the first system admin."""
-
-
-@bootstrap.command("create-super-admin")
+@click.command("create-super-admin")
 @click.option("--email", required=True, help="The address to log in with.")
 @click.option("--name", default="System admin", show_default=True, help="How the person is called.")
 @click.option("--password", help="Better left out: it is asked for, or read from standard input.")

@@ -2,58 +2,50 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from enum import Enum
+from typing import ParamSpec, TypeVar
 
 import msgspec
 import rich_click as click
 
-NONE = "none"
 BodyT = TypeVar("BodyT")
-WorkT = TypeVar("WorkT", bound=Callable[..., object])
+OptionsP = ParamSpec("OptionsP")
 
 
-class Moment(click.ParamType):
+class Unlimited(Enum):
+    """What `none` means: null in the body of a request, where nothing said means that nothing changes."""
+
+    NONE = "none"
+
+
+def moment(text: str) -> datetime:
     """A day or a moment; in UTC where it does not say."""
-
-    name = "moment"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no moment; write 2026-01-31 or 2026-01-31T13:00:00Z", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        said = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no moment; write 2026-01-31 or 2026-01-31T13:00:00Z") from None
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
-class Month(click.ParamType):
-    """A month, as 2026-01."""
-
-    name = "month"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        for form in ("%Y-%m", "%Y%m"):
-            try:
-                return f"{datetime.strptime(str(value), form).replace(tzinfo=UTC):%Y%m}"
-            except ValueError:
-                continue
-        self.fail(f"{value!r} is no month; write 2026-01", param, ctx)
+def month(text: str) -> str:
+    """A month such as 2026-01, as the API writes it: 202601."""
+    try:
+        return f"{datetime.strptime(text.replace('-', ''), '%Y%m').replace(tzinfo=UTC):%Y%m}"
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no month; write 2026-01") from None
 
 
-class Amount(click.ParamType):
-    """A whole number, or `none` for no limit."""
-
-    name = "number|none"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        text = str(value).replace("_", "").replace(",", "")
-        if text.lower() == NONE:
-            return NONE
-        if not text.isascii() or not text.isdigit():
-            self.fail(f"{value!r} is neither a whole number nor `none`", param, ctx)
-        return int(text)
+def amount(text: str) -> int | Unlimited:
+    """A whole number, or `none` for no limit; `1_000_000` is a million."""
+    if text.lower() == Unlimited.NONE.value:
+        return Unlimited.NONE
+    digits = text.replace("_", "")
+    if not (digits.isascii() and digits.isdigit()):
+        raise click.BadParameter(f"{text!r} is neither a whole number nor `none`")
+    return int(digits)
 
 
-def org_argument(work: WorkT) -> WorkT:
+def org_argument(work: Callable[OptionsP, None]) -> Callable[OptionsP, None]:
     """The argument `ORG_ID`; one's own organisation where it is left out."""
     return click.argument("org_id", type=click.UUID, required=False)(work)
 
@@ -61,7 +53,7 @@ def org_argument(work: WorkT) -> WorkT:
 def given(options: Mapping[str, object]) -> dict[str, object]:
     """The options that were given, with null for `none`."""
     said = {name: value for name, value in options.items() if value is not None and value != ()}
-    return {name: None if value == NONE else value for name, value in said.items()}
+    return {name: None if value is Unlimited.NONE else value for name, value in said.items()}
 
 
 def body(options: Mapping[str, object], kind: type[BodyT]) -> BodyT:

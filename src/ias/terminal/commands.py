@@ -55,6 +55,15 @@ class Terminal:
         return self.said.api_url or settings().api_url or kept or LOCAL
 
     @property
+    def api_url_from(self) -> str:
+        """Who said so."""
+        if self.said.api_url:
+            return "--api-url"
+        if settings().api_url:
+            return "IAS_API_URL"
+        return f"profile {self.name}" if self.profile else "where `make up` has it; nobody said another"
+
+    @property
     def tokens(self) -> Tokens | None:
         """The session to speak with, None where nobody is logged in."""
         given = settings().access_token.get_secret_value()
@@ -142,7 +151,13 @@ class Terminal:
 def command(work: Callable[Concatenate[Terminal, OptionsP], None]) -> Callable[OptionsP, None]:
     """A command: gets a Terminal first, and ends with the exit code of what went wrong."""
 
-    @click.option("-o", "--output", type=click.Choice([*Format]), default=Format.TABLE, help="How to print.")
+    @click.option(
+        "-o",
+        "--output",
+        type=click.Choice([form.value for form in Format]),
+        default=Format.TABLE.value,
+        help="How to print.",
+    )
     @click.option("--profile", default="", help="Which login to use; IAS_PROFILE, or `default`.")
     @click.option("--api-url", default="", help="Where the API is; IAS_API_URL, or the profile's.")
     @click.option("--yes", is_flag=True, help="Do not ask whether one is sure.")

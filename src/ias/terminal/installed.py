@@ -12,9 +12,8 @@ class Installed(RichGroup):
     `users` means `user`, and `limit` means `limits`.
     """
 
-    def __init__(self, *args: object, installed: str = "", **options: object) -> None:
-        super().__init__(*args, **options)  # type: ignore[arg-type] - click's own, which it passes through
-        self.installed = installed
+    installed = ""
+    """The name of the entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *(command.name for command in self._found())})
@@ -35,3 +34,12 @@ class Installed(RichGroup):
 
     def _found(self) -> tuple[EntryPoint, ...]:
         return tuple(entry_points(group=self.installed))
+
+
+def installed(name: str) -> type[Installed]:
+    """The class of a group with the commands that are installed under this name."""
+
+    class Named(Installed):
+        installed = name
+
+    return Named

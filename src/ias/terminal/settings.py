@@ -13,15 +13,15 @@ class TerminalSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="IAS_", frozen=True, extra="ignore")
 
-    api_url: str = ""
-    """Where the API is; the profile's where empty."""
-    profile: str = "default"
-    access_token: SecretStr = SecretStr("")
-    """Speak with this token and keep nothing: for programs."""
-    gateway_url: str = ""
-    """Where the gateway is, without `/v1`; for `doctor` alone."""
-    api_key: SecretStr = Field(default=SecretStr(""), validation_alias=AliasChoices("IAS_API_KEY", "OPENAI_API_KEY"))
-    """A key to try the gateway with; for `doctor` alone."""
+    api_url: str = Field("", description="Where the API is; the profile's address where it is not set.")
+    profile: str = Field("default", description="Which login to use.")
+    access_token: SecretStr = Field(SecretStr(""), description="Speak with this token and keep nothing: for programs.")
+    gateway_url: str = Field("", description="Where the gateway is; `doctor` tries it.")
+    api_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("IAS_API_KEY", "OPENAI_API_KEY"),
+        description="A key that `doctor` tries the gateway with; `OPENAI_API_KEY` where it is not set.",
+    )
 
 
 @cache

@@ -7,7 +7,7 @@ import aio_pika
 import httpx
 import msgspec
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelClosed, ChannelNotFoundEntity, ChannelPreconditionFailed
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity, ChannelPreconditionFailed
 
 from ias.bus import dead_letters, declared
 from ias.contract.usage import ANALYTICS_QUEUE, EXCHANGE, LEDGER_QUEUE, ROUTING_KEY
@@ -71,7 +71,7 @@ async def _queue(connection: AbstractConnection, name: str, arguments: Mapping[s
     except ChannelNotFoundEntity:
         return _Queue(name, fault=f"queue {name} is missing")
     except ChannelPreconditionFailed as error:
-        return msgspec.structs.replace(queue, fault=f"queue {name} is another one: {_said(error)}")
+        return msgspec.structs.replace(queue, fault=f"queue {name} is another one: {error}")
     return queue
 
 
@@ -84,7 +84,7 @@ async def _exchange(connection: AbstractConnection) -> list[str]:
     except ChannelNotFoundEntity:
         return [f"exchange {EXCHANGE} is missing"]
     except ChannelPreconditionFailed as error:
-        return [f"exchange {EXCHANGE} is another one: {_said(error)}"]
+        return [f"exchange {EXCHANGE} is another one: {error}"]
     return []
 
 
@@ -131,7 +131,3 @@ def _dead(queue: _Queue, letters: _Queue) -> Finding:
     remedy = "run `ias usage replay --all`: what can be taken in is, the rest goes to quarantine with its reason"
     figure = Figure("ias_dead_letters", letters.messages, queue.name)
     return judged(not letters.messages, wrong(f"queue {queue.name}", "dead letters", said, remedy, figure))
-
-
-def _said(error: ChannelClosed) -> str:
-    return str(error)

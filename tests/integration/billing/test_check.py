@@ -1,7 +1,7 @@
 """The minute check on real Redis and PostgreSQL: what differs is found exactly, under load too, and made right."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 import pytest
@@ -11,9 +11,10 @@ from ias.billing.check.queries import checks, drifts
 from ias.billing.doors import INTAKE, Other, check, clear, settled
 from ias.billing.ledger.domain import event_of
 from ias.contract import admission, books
-from ias.contract.admission import Admitted, text
+from ias.contract.admission import Admitted, Command, text
 from ias.contract.usage import UsageRecorded
 from ias.db import uuid7
+from ias.edge import Edge
 from ias.intake import Reject, take_in
 from tests.integration.billing.ground import Ground, Org, opened
 from tests.integration.billing.test_clock import book
@@ -173,6 +174,34 @@ async def test_under_load_a_check_finds_nothing_and_a_repair_is_exact(org: Org) 
         assert [(await once(org))[0] for _ in range(3)] == [40, 40, 0]
         stop.set()
     assert (await standing(org))[0] == 15 * sum(task.result() for task in loads)
+
+
+class Racing(Edge):
+    """Redis, where something happens before and after each read."""
+
+    def __init__(self, url: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(url)
+        self._meanwhile = meanwhile
+
+    async def calls(self, commands: Sequence[Command]) -> list[object]:
+        await self._meanwhile()
+        answers = await super().calls(commands)
+        await self._meanwhile()
+        return answers
+
+
+async def test_what_is_settled_and_booked_between_the_reads_is_on_both_sides(world: Services, org: Org) -> None:
+    async def meanwhile() -> None:
+        await org.complete((10, 5, 0))
+        await both(org)
+
+    racing = Racing(world.redis_url, meanwhile)
+    try:
+        for _ in range(2):
+            await check(racing, OTHER, 0, 0)
+            assert [found.tokens for found in (await checks()).values()] == [0, 0, 0]
+    finally:
+        await racing.close()
 
 
 async def test_what_is_set_aside_may_be_counted_or_not(ground: Ground, org: Org) -> None:

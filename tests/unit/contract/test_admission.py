@@ -69,7 +69,9 @@ def test_an_admission_is_read_whole() -> None:
         ),
         (
             [b"rate", b"requests", b"organisation", b"5", b"120", b"5", b"0", b"900", b"-1", b"-1", b"0"],
-            admission.OverRate("requests", "organisation", 5, 120, admission.Rate(5, 0, 900), admission.Rate(-1, -1, 0)),
+            admission.OverRate(
+                "requests", "organisation", 5, 120, admission.Rate(5, 0, 900), admission.Rate(-1, -1, 0)
+            ),
         ),
         ([b"too_large", b"100", b"400"], admission.TooLarge(100, 400)),
     ],

@@ -1,11 +1,12 @@
 """`ias-admin key`: API keys."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import rich_click as click
 
 from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey, Rotation
+from ias.terminal.arguments import moment
 from ias.terminal.commands import Terminal, command
 from ias.terminal.output import say
 
@@ -22,7 +23,7 @@ def key() -> None:
 @command
 def listed(terminal: Terminal, user_id: UUID | None) -> None:
     """Keys that you may see."""
-    terminal.show(terminal.client.listed("/api-keys", ApiKey, {"user_id": user_id}), *COLUMNS)
+    terminal.show_listed("/api-keys", ApiKey, {"user_id": user_id}, *COLUMNS)
 
 
 @key.command()
@@ -35,11 +36,11 @@ def show(terminal: Terminal, key_id: UUID) -> None:
 
 @key.command()
 @click.argument("label")
-@click.option("--expires", type=click.DateTime(), help="When it stops working, in UTC; never where left out.")
+@click.option("--expires", type=moment, help="When it stops working; never where left out.")
 @command
 def create(terminal: Terminal, label: str, expires: datetime | None) -> None:
     """Issue a key for yourself. The token is shown once."""
-    body = NewKey(label, None if expires is None else expires.replace(tzinfo=UTC))
+    body = NewKey(label, expires)
     if not terminal.would("POST", "/api-keys", body):
         _issued(terminal, terminal.client.send("POST", "/api-keys", body, IssuedKey))
 

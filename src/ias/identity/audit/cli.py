@@ -6,9 +6,11 @@ from uuid import UUID
 import rich_click as click
 
 from ias.identity.audit.domain import Entry, Verification
+from ias.terminal.arguments import moment
 from ias.terminal.commands import Terminal, command
 from ias.terminal.exits import Exit
-from ias.terminal.output import say
+from ias.terminal.output import line, say
+from ias.terminal.progress import counted
 
 COLUMNS = ("created_at", "actor", "action", "target_id", "source", "before", "after")
 
@@ -23,12 +25,12 @@ def audit() -> None:
 @click.option("--actor", "actor_id", type=click.UUID, help="Only what this user did.")
 @click.option("--target", "target_id", type=click.UUID, help="Only what was done to this.")
 @click.option("--action", help="Only this, such as key.issued.")
-@click.option("--since", help="Only from this moment on, such as 2026-01-31T00:00:00Z.")
-@click.option("--until", help="Only before this moment.")
+@click.option("--since", type=moment, help="Only from this moment on, such as 2026-01-31T13:00:00Z.")
+@click.option("--until", type=moment, help="Only before this moment.")
 @command
 def listed(terminal: Terminal, /, **filters: object) -> None:
     """Entries, newest first."""
-    terminal.show(terminal.client.listed("/audit-logs", Entry, filters), *COLUMNS)
+    terminal.show_listed("/audit-logs", Entry, filters, *COLUMNS)
 
 
 @audit.command()
@@ -44,8 +46,9 @@ def show(terminal: Terminal, entry_id: UUID) -> None:
 @command
 def export(terminal: Terminal, org_id: UUID | None) -> None:
     """Every entry, oldest first, one JSON object a line; keep it elsewhere, and its last hash with it."""
-    for line in terminal.client.lines("/audit-logs/export", {"org_id": org_id}):
-        sys.stdout.write(line + "\n")
+    lines = terminal.client.lines("/audit-logs/export", {"org_id": org_id})
+    for entry in lines if sys.stdout.isatty() else counted(lines, "exporting"):
+        line(entry)
 
 
 @audit.command()

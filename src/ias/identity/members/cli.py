@@ -1,4 +1,4 @@
-"""`ias-admin user`: members and invites."""
+"""`ias-admin user`: members and invites; and the group `bootstrap`."""
 
 from uuid import UUID
 
@@ -6,7 +6,9 @@ import rich_click as click
 
 from ias.identity.members.domain import Invite, Member, MemberChange, NewInvite, OpenInvite, Role, Status
 from ias.identity.sessions.domain import PasswordReset
+from ias.terminal.arguments import changes
 from ias.terminal.commands import Terminal, command
+from ias.terminal.installed import installed
 from ias.terminal.output import say
 
 COLUMNS = ("id", "email", "name", "role", "status", "org_id")
@@ -14,7 +16,12 @@ INVITE_COLUMNS = ("id", "email", "role", "expires_at", "org_id")
 GRANTED = click.Choice([Role.ORG_USER.value, Role.ORG_ADMIN.value])
 
 
-@click.group()
+@click.group(cls=installed("ias.admin.bootstrap"))
+def bootstrap() -> None:
+    """Make what the API cannot make: the first system admin."""
+
+
+@click.group(cls=installed("ias.admin.user"))
 def user() -> None:
     """Members of your organisation; of any, for system admins."""
 
@@ -24,7 +31,7 @@ def user() -> None:
 @command
 def listed(terminal: Terminal, org_id: UUID | None) -> None:
     """Members that you may see."""
-    terminal.show(terminal.client.listed("/users", Member, {"org_id": org_id}), *COLUMNS)
+    terminal.show_listed("/users", Member, {"org_id": org_id}, *COLUMNS)
 
 
 @user.command()
@@ -52,7 +59,7 @@ def invite(terminal: Terminal, email: str, role: str, org_id: UUID | None) -> No
 @command
 def invites(terminal: Terminal, org_id: UUID | None) -> None:
     """Invites that are neither accepted nor withdrawn."""
-    terminal.show(terminal.client.listed("/users/invites", OpenInvite, {"org_id": org_id}), *INVITE_COLUMNS)
+    terminal.show_listed("/users/invites", OpenInvite, {"org_id": org_id}, *INVITE_COLUMNS)
 
 
 @user.command()
@@ -70,12 +77,7 @@ def withdraw(terminal: Terminal, invite_id: UUID) -> None:
 @command
 def change(terminal: Terminal, user_id: UUID, name: str | None, role: str | None) -> None:
     """Change a member's name or role."""
-    asked = MemberChange()
-    if name is not None:
-        asked.name = name
-    if role is not None:
-        asked.role = Role(role)
-    _change(terminal, user_id, asked)
+    _change(terminal, user_id, changes({"name": name, "role": role}, MemberChange))
 
 
 @user.command()

@@ -5,12 +5,15 @@ from uuid import UUID
 import rich_click as click
 
 from ias.identity.orgs.domain import NewOrganisation, Organisation
+from ias.terminal.arguments import org_argument
 from ias.terminal.commands import Terminal, command
+from ias.terminal.installed import installed
+from ias.terminal.output import say
 
 COLUMNS = ("id", "name", "status", "tag", "created_at")
 
 
-@click.group()
+@click.group(cls=installed("ias.admin.org"))
 def org() -> None:
     """Organisations: your own; all, for system admins."""
 
@@ -19,15 +22,15 @@ def org() -> None:
 @command
 def listed(terminal: Terminal) -> None:
     """Organisations that you may see."""
-    terminal.show(terminal.client.listed("/organizations", Organisation), *COLUMNS)
+    terminal.show_listed("/organizations", Organisation, None, *COLUMNS)
 
 
 @org.command()
-@click.argument("org_id", type=click.UUID)
+@org_argument
 @command
-def show(terminal: Terminal, org_id: UUID) -> None:
+def show(terminal: Terminal, org_id: UUID | None) -> None:
     """One organisation."""
-    terminal.show(terminal.client.get(f"/organizations/{org_id}", Organisation), *COLUMNS)
+    terminal.show(terminal.client.get(f"/organizations/{terminal.org(org_id)}", Organisation), *COLUMNS)
 
 
 @org.command()
@@ -77,6 +80,7 @@ def delete(terminal: Terminal, org_id: UUID) -> None:
     terminal.sure(f"remove organisation {org_id} with its members and keys")
     if not terminal.would("DELETE", path):
         terminal.client.do("DELETE", path)
+        say("the organisation is removed")
 
 
 def _turn(terminal: Terminal, path: str) -> None:

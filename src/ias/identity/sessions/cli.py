@@ -1,14 +1,15 @@
-"""`ias-admin login`, `logout`, `whoami`, `password`."""
-
-import contextlib
+"""`ias-admin login`, `logout`, `whoami`, `me`, `password`."""
 
 import rich_click as click
 
 from ias.client import Refused, Tokens, Unreachable
-from ias.identity.sessions.domain import Credentials, Me, PasswordChange
+from ias.identity.sessions.domain import Credentials, Me, PasswordChange, Profile
 from ias.terminal import profiles
 from ias.terminal.commands import Terminal, command
+from ias.terminal.installed import installed
 from ias.terminal.output import say
+
+COLUMNS = ("email", "name", "role", "org_name", "org_id")
 
 
 @click.command()
@@ -18,27 +19,57 @@ def login(terminal: Terminal, email: str) -> None:
     """Begin a session and keep it. The password is asked for, or read from standard input."""
     address = email or terminal.ask("E-mail")
     sent = Credentials(address, terminal.ask("Password", hidden=True))
-    tokens = terminal.anonymous().send("POST", "/auth/login", sent, Tokens)
-    terminal.keep(address, tokens)
-    say(f"logged in to {terminal.api_url} as {address}")
+    if not terminal.would("POST", "/auth/login"):
+        tokens = terminal.anonymous().send("POST", "/auth/login", sent, Tokens)
+        terminal.keep(address, tokens)
+        say(f"logged in to {terminal.api_url} as {address}")
 
 
 @click.command()
 @command
 def logout(terminal: Terminal) -> None:
     """End the session, here and on the server."""
-    # Where the session has ended already, or the server is away, it is to be forgotten here all the same.
-    with contextlib.suppress(Refused, Unreachable):
-        terminal.client.do("POST", "/auth/logout")
+    client = terminal.client
+    if terminal.would("POST", "/auth/logout"):
+        return
+    said = "logged out"
+    try:
+        client.do("POST", "/auth/logout")
+    except Refused:
+        said = "logged out; the session had ended already"
+    except Unreachable as error:
+        said = f"the session is forgotten here, but {error}; there it ends by itself within 7 days"
     profiles.forget(terminal.name)
-    say("logged out")
+    say(said)
 
 
 @click.command()
 @command
 def whoami(terminal: Terminal) -> None:
     """Who is logged in, and what they may do."""
-    terminal.show(terminal.client.get("/me", Me), "email", "name", "role", "org_name")
+    _show(terminal)
+
+
+@click.group(cls=installed("ias.admin.me"))
+def me() -> None:
+    """Your own account."""
+
+
+@me.command()
+@command
+def show(terminal: Terminal) -> None:
+    """Who you are, and what you may do."""
+    _show(terminal)
+
+
+@me.command()
+@click.argument("name")
+@command
+def rename(terminal: Terminal, name: str) -> None:
+    """Change your own name."""
+    asked = Profile(name)
+    if not terminal.would("PATCH", "/me", asked):
+        terminal.show(terminal.client.send("PATCH", "/me", asked, Me), *COLUMNS)
 
 
 @click.command()
@@ -49,3 +80,7 @@ def password(terminal: Terminal) -> None:
     if not terminal.would("PUT", "/me/password"):
         terminal.client.do("PUT", "/me/password", change)
         say("the password is changed")
+
+
+def _show(terminal: Terminal) -> None:
+    terminal.show(terminal.client.get("/me", Me), *COLUMNS)
