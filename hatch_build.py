@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent
 SETTING = "IAS_COMPILE"
 PACKAGES = ("src/ias", "src/ias_gateway")
 MODULES = (
-    *("admission", "arrival", "asked", "choices", "completions", "connection", "door", "exchange", "fiber", "head", "ledger"),
-    *("live", "redis", "repetition", "reply", "routing", "server", "sse", "upstream", "work"),
+    *("admission", "arrival", "asked", "choices", "completions", "connection", "door", "exchange", "fiber", "head"),
+    *("ledger", "live", "redis", "repetition", "reply", "routing", "server", "sse", "upstream", "work"),
 )
 """What a request passes through, less what defines Structs: mypyc keeps no annotations that msgspec could read."""
 _BUILD = """
