@@ -21,6 +21,9 @@ UP = (
     """,
     "CREATE INDEX IF NOT EXISTS repeats_begun_at ON identity.repeats (begun_at)",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON identity.repeats TO ias_app",
+    # Sessions that ended long ago are deleted.
+    "GRANT DELETE ON identity.refresh_tokens TO ias_app",
+    "CREATE INDEX IF NOT EXISTS refresh_tokens_expires_at ON identity.refresh_tokens (expires_at)",
     "COMMENT ON TABLE identity.repeats IS 'POSTs with an Idempotency-Key, for a day'",
     "COMMENT ON COLUMN identity.repeats.user_id IS 'Who sent it'",
     "COMMENT ON COLUMN identity.repeats.key_hash IS 'SHA-256 of the key'",
@@ -30,13 +33,21 @@ UP = (
 )
 
 
+DOWN = (
+    "DROP INDEX IF EXISTS identity.refresh_tokens_expires_at",
+    "REVOKE DELETE ON identity.refresh_tokens FROM ias_app",
+    "DROP TABLE IF EXISTS identity.repeats",
+)
+
+
 async def up() -> None:
     for statement in UP:
         await ENGINE.run_ddl(statement)
 
 
 async def down() -> None:
-    await ENGINE.run_ddl("DROP TABLE IF EXISTS identity.repeats")
+    for statement in DOWN:
+        await ENGINE.run_ddl(statement)
 
 
 async def forwards() -> MigrationManager:

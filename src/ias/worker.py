@@ -21,6 +21,7 @@ from ias.contract.crashpoints import arm
 from ias.contract.usage import ANALYTICS_QUEUE, LEDGER_QUEUE
 from ias.db import EVERYWHERE, close_pool, open_pool, ping, sole, transaction
 from ias.edge import Edge
+from ias.identity import doors as identity
 from ias.intake import Batch, Inlet, Intake, take_in
 from ias.probes import NotReady, Probes
 from ias.settings import settings
@@ -98,7 +99,7 @@ class Worker:
             "relay again": every(again_s / 2, partial(alone, "relay again", again)),
             "alerts": every(3.0, billing.Watch(self.edge).look),
             "months": every(3600.0, self._open_months),
-            "retention": every(3600.0, partial(alone, "retention", analytics.forget)),
+            "retention": every(3600.0, partial(alone, "retention", forget)),
         }
 
     async def _project(self) -> None:
@@ -132,6 +133,13 @@ class Worker:
     async def _check_stages(self) -> None:
         if not self._working:
             raise NotReady("waiting for what is needed; the log says for what")
+
+
+async def forget() -> None:
+    """Delete what has been kept long enough."""
+    await analytics.forget()
+    await identity.forget_repeats()
+    await identity.forget_sessions()
 
 
 async def take_straight_in(batch: Batch) -> None:

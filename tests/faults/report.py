@@ -82,7 +82,7 @@ def _counted(results: Sequence[Result]) -> list[Promise]:
     unbilled = max((ms for books in promised for ms in books.unbilled_ms.values()), default=0)
     swept = max((row.recovery_s for row in rows if row.fault.startswith("gateway: kill")), default=0)
     stuck = sum(result.books.reserved + result.books.open for result in results)
-    lost = sum(row.missing for row in rows if row.fault.startswith("RabbitMQ: data"))
+    lost = sum(row.missing for row in rows if row.fault.startswith("RabbitMQ:"))
     books = f"{missing} missing, {doubled} doubled, of {asked:,} requests over {len(rows)} faults"
     late = f"{unbilled:.0f} ms; quiet after {swept:.1f} s, with a lease of {LEASE_S} s for {USUAL_LEASE_S} s"
     in_time = unbilled <= UNBILLED_MS and swept <= SWEPT_S - USUAL_LEASE_S + LEASE_S
@@ -93,7 +93,7 @@ def _counted(results: Sequence[Result]) -> list[Promise]:
         Promise("P3", "kill -9 of a gateway", f"≤ {UNBILLED_MS} ms unbilled, swept ≤ {SWEPT_S} s", late, in_time),
         Promise("P4", "a budget is passed", "0 tokens", held, not over),
         Promise("P5", "reservations that are left after 60 s of quiet", "0", str(stuck), not stuck),
-        Promise("P10", "RabbitMQ loses its disk: rows lost", "0", str(lost), not lost),
+        Promise("P10", "RabbitMQ dies, loses its disk or its queues: rows lost", "0", str(lost), not lost),
     ]
 
 

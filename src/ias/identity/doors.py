@@ -7,11 +7,12 @@ from ias.identity.api_keys.api import KeyApi
 from ias.identity.audit.api import AuditApi
 from ias.identity.members.api import MemberApi
 from ias.identity.orgs.api import OrganisationApi
-from ias.identity.repeats.actions import forget
+from ias.identity.repeats.actions import forget_repeats
 from ias.identity.repeats.door import Repeats
+from ias.identity.sessions.actions import forget_sessions
 from ias.identity.sessions.api import AuthApi, MeApi, PasswordApi
 
-__all__ = ["PUBLIC", "Authentication", "Repeats", "controllers", "dependencies", "forget"]
+__all__ = ["PUBLIC", "Authentication", "Repeats", "controllers", "dependencies", "forget_repeats", "forget_sessions"]
 
 controllers = (AuthApi, MeApi, OrganisationApi, MemberApi, PasswordApi, KeyApi, AuditApi)
 

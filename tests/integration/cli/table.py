@@ -95,7 +95,7 @@ TABLE: dict[str, Row] = {
     "user budget set": Row("{user} --monthly-tokens 5000", "admin", denied="user", missing=True),
     "user budget show": Row("{user}", missing=True),
     "user change": Row(
-        "{spare_user} --name New --role org-admin",
+        "{spare_user} --name New --role org-user",
         "admin",
         denied="user",
         missing=True,

@@ -60,7 +60,7 @@ async def finish(sent: Sent, answer: Kept | None) -> None:
             await connection.execute(_FINISH, sent.user_id, sent.key_hash, seal(answer, sent.secret))
 
 
-async def forget() -> None:
+async def forget_repeats() -> None:
     """Delete what is older than a day."""
     async with transaction(EVERYWHERE) as connection:
         await connection.execute(_FORGET, now() - KEPT)

@@ -9,7 +9,15 @@ from ias.identity.access import tokens
 from ias.identity.access.domain import Actor, Origin, Principal
 from ias.identity.audit.actions import record
 from ias.identity.naming import MAX_ADDRESS, clean_name, folded
-from ias.identity.sessions.domain import REFRESH_LIFETIME, Credentials, PasswordChange, Session, digest, new_secret
+from ias.identity.sessions.domain import (
+    FORGOTTEN_AFTER,
+    REFRESH_LIFETIME,
+    Credentials,
+    PasswordChange,
+    Session,
+    digest,
+    new_secret,
+)
 from ias.identity.sessions.passwords import hashed, hashed_anew, matches, outdated
 from ias.identity.sessions.throttle import attempt, succeeded
 from ias.identity.tables import RefreshTokens, Users
@@ -168,6 +176,12 @@ async def end_sessions(user_id: UUID, but: UUID | None = None) -> None:
     if but is not None:
         theirs &= RefreshTokens.family_id != but
     await RefreshTokens.update({RefreshTokens.revoked_at: now()}).where(theirs)
+
+
+async def forget_sessions() -> None:
+    """Delete the refresh tokens of sessions that ended so long ago that nobody asks about them."""
+    async with transaction(EVERYWHERE):
+        await RefreshTokens.delete().where(RefreshTokens.expires_at < now() - FORGOTTEN_AFTER)
 
 
 async def _next_token(user_id: UUID, org_id: UUID | None, family: UUID) -> str:

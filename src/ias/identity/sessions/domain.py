@@ -9,6 +9,8 @@ from uuid import UUID
 import msgspec
 
 REFRESH_LIFETIME = timedelta(days=7)
+FORGOTTEN_AFTER = timedelta(days=30)
+"""How long after it has expired a refresh token that is used again is still told from an unknown one."""
 MIN_PASSWORD = 12
 MAX_PASSWORD_BYTES = 72
 """bcrypt reads no further."""
