@@ -11,7 +11,6 @@ from importlib import resources
 import msgspec
 
 from ias.contract.answers import (
-    NO_RATE,
     Admitted,
     BadKey,
     Duplicate,
@@ -43,7 +42,6 @@ __all__ = (
     "NOT_ASKED",
     "NO_GUESS",
     "NO_OUTPUT",
-    "NO_RATE",
     "NO_TOKENS",
     "PROJECTION_KEY",
     "Admitted",
