@@ -6,6 +6,7 @@ from time import monotonic, time
 from uuid_utils import uuid7
 
 from ias.contract.admission import Admitted, Near, Refused
+from ias.contract.answers import NO_RATE
 from ias.contract.usage import Facts, Outcome
 from ias_gateway import admission, counting, errors
 from ias_gateway.admission import Caller
