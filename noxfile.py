@@ -1,6 +1,7 @@
 """What `make` asks for: the checks and the locks, in the environment that scripts/bootstrap makes."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from secrets import randbelow
@@ -104,7 +105,7 @@ def soak(session: nox.Session) -> None:
 def machine(session: nox.Session) -> None:
     # New orders of events each time; IAS_TEST_MACHINE_SEED and IAS_TEST_MACHINE_EXAMPLES say which and how many.
     chosen = {"IAS_TEST_MACHINE_SEED": str(randbelow(2**32)), "IAS_TEST_MACHINE_EXAMPLES": "2000"}
-    asked = {name: session.env.get(name) or given for name, given in chosen.items()}
+    asked = {name: os.environ.get(name, given) for name, given in chosen.items()}
     run(session, "tests.services", "prepare")
     run(
         session,

@@ -85,17 +85,17 @@ class Client:
 
     def get(self, path: str, kind: type[ThingT], query: Query | None = None) -> ThingT:
         """One thing."""
-        return msgspec.json.decode(self._send("GET", path, query=query).content, type=kind)
+        return self._read(self._send("GET", path, query=query).content, kind)
 
     def seen(self, path: str, kind: type[ThingT]) -> tuple[ThingT, str]:
         """One thing with its ETag, to be given back to `put`."""
         answer = self._send("GET", path)
-        return msgspec.json.decode(answer.content, type=kind), answer.headers.get("etag", "*")
+        return self._read(answer.content, kind), answer.headers.get("etag", "*")
 
     def put(self, path: str, body: object, kind: type[ThingT], etag: str) -> ThingT:
         """Replace a thing where it still is what it was when its ETag was read; else it is refused with 412."""
         answer = self._send("PUT", path, body=body, more={"if-match": etag})
-        return msgspec.json.decode(answer.content, type=kind)
+        return self._read(answer.content, kind)
 
     def listed(self, path: str, kind: type[ThingT], query: Query | None = None) -> Iterator[ThingT]:
         """Every item of a list, page after page."""
@@ -104,14 +104,14 @@ class Client:
             asked = {**(query or {}), **({} if cursor is None else {"cursor": cursor})}
             page = self.get(path, _Page, asked)
             for item in page.items:
-                yield msgspec.json.decode(item, type=kind)
+                yield self._read(item, kind)
             cursor = page.next_cursor
             if cursor is None:
                 return
 
     def send(self, method: str, path: str, body: object, kind: type[ThingT]) -> ThingT:
         """Change something and read what it is now. A POST is sent with a key of its own, so that repeating is safe."""
-        return msgspec.json.decode(self._send(method, path, body=body).content, type=kind)
+        return self._read(self._send(method, path, body=body).content, kind)
 
     def do(self, method: str, path: str, body: object = None) -> None:
         """Change something that there is nothing to read of."""
@@ -180,7 +180,13 @@ class Client:
             return None
         body = msgspec.json.encode({"refresh_token": old.refresh_token})
         answer = self._once("POST", "/auth/refresh", None, (body, NONE))
-        return msgspec.json.decode(answer.content, type=Tokens) if answer.is_success else None
+        return self._read(answer.content, Tokens) if answer.is_success else None
+
+    def _read(self, answer: bytes | msgspec.Raw, kind: type[ThingT]) -> ThingT:
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except msgspec.MsgspecError:
+            raise Unreachable(f"{self._url} answers, but not as this API does; is the address right?") from None
 
 
 def refusal(answer: httpx.Response) -> Refused:

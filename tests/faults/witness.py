@@ -52,18 +52,21 @@ class Witness:
 async def watching(redis_url: str, limits: Mapping[str, int | None], witness: Witness) -> AsyncIterator[None]:
     """Look into Redis all the time while the block runs; `limits` are the budgets by the organisation's tag."""
     client = aioredis.from_url(redis_url, decode_responses=True, socket_timeout=2, socket_connect_timeout=1)
-    task = asyncio.create_task(_watch(client, limits, witness))
+    over = asyncio.Event()
+    task = asyncio.create_task(_watch(client, limits, witness, over))
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        # Not cancelled: a client of Redis that waits for an answer may take that for a timeout, and go on.
+        over.set()
+        await task
         await client.aclose()
 
 
-async def _watch(client: aioredis.Redis, limits: Mapping[str, int | None], witness: Witness) -> None:
-    while True:
+async def _watch(
+    client: aioredis.Redis, limits: Mapping[str, int | None], witness: Witness, over: asyncio.Event
+) -> None:
+    while not over.is_set():
         for tag, limit in limits.items():
             with suppress(RedisError, OSError):
                 await _look(client, tag, limit, witness)

@@ -57,9 +57,7 @@ def examine(terminal: Terminal) -> Iterator[Finding]:
     if isinstance(answer, str):
         yield _wrong("api", answer, _where(terminal), Exit.UNREACHABLE)
     else:
-        yield _readiness(terminal, answer)
-        yield _clock(answer)
-        yield _login(terminal)
+        yield from _api(terminal, answer)
     yield _gateway()
 
 
@@ -70,17 +68,24 @@ def _profile(terminal: Terminal) -> Finding:
     return Finding(what="profile", well=True, found=f"{terminal.name}: {who}")
 
 
-def _readiness(terminal: Terminal, answer: httpx.Response) -> Finding:
+def _api(terminal: Terminal, answer: httpx.Response) -> Iterator[Finding]:
     try:
         ready = msgspec.json.decode(answer.content, type=_Ready)
     except msgspec.MsgspecError:
         said = f"{terminal.api_url} answers {answer.status_code}, but it is not this API"
-        return _wrong("api", said, _where(terminal), Exit.UNREACHABLE)
+        yield _wrong("api", said, _where(terminal), Exit.UNREACHABLE)
+        return
+    yield _readiness(terminal, answer.status_code, ready)
+    yield _clock(answer)
+    yield _login(terminal)
+
+
+def _readiness(terminal: Terminal, status: int, ready: _Ready) -> Finding:
+    if status == HTTPStatus.OK:
+        return Finding(what="api", well=True, found=f"{terminal.api_url} is ready")
     broken = [f"{name}: {state}" for name, state in ready.dependencies.items() if state != "ok"]
-    if answer.status_code != HTTPStatus.OK:
-        mend = "whoever operates the platform should run `ias doctor`"
-        return _wrong("api", "; ".join(broken) or ready.status, mend, Exit.UNREACHABLE)
-    return Finding(what="api", well=True, found=f"{terminal.api_url} is ready")
+    mend = "whoever operates the platform should run `ias doctor`"
+    return _wrong("api", "; ".join(broken) or ready.status, mend, Exit.UNREACHABLE)
 
 
 def _clock(answer: httpx.Response) -> Finding:

@@ -36,7 +36,10 @@ _WIDEST = 10_000
 
 
 def show(things: object, form: Format, columns: Sequence[str] = ()) -> None:
-    """Print one thing, or a list of things; `columns` are those of the table, all where none are given."""
+    """Print one thing, or a list of things; `columns` are those of the table.
+
+    Where none are given, a list has all of them, and one thing is printed with a line for each.
+    """
     plain = _plain(things)
     if form is Format.JSON:
         _write(_escaped(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()))
@@ -44,6 +47,8 @@ def show(things: object, form: Format, columns: Sequence[str] = ()) -> None:
         _write(_yaml(plain))
     elif form is Format.CSV:
         _write(_csv(_rows(plain), columns))
+    elif isinstance(plain, dict) and not columns:
+        _table([{"": name, " ": value} for name, value in plain.items()], ())
     else:
         _table(_rows(plain), columns)
 

@@ -3,6 +3,8 @@
 A command without a row fails, and so does a route that no command reaches.
 """
 
+import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,16 @@ from uuid import UUID
 import asyncpg
 import click
 import httpx
+import msgspec
 import pytest
 from click.testing import Result
+from ruamel.yaml import YAML
 
 from ias.cli import ias_admin
 from ias.client import Client
 from ias.db import uuid7
 from ias.identity.sessions.throttle import PER_PLACE
+from ias.paging import DEFAULT_LIMIT
 from ias.terminal.manual import leaves
 from tests.integration.cli.document import Document
 from tests.integration.cli.shell import Shell, overheard, token_of
@@ -286,3 +291,22 @@ def test_a_bad_value_ends_with_2(ground: Ground, words: str) -> None:
     result = ground.shell("admin").run(*words.split())
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
+
+
+def test_a_list_pages_by_itself(ground: Ground, org: Org) -> None:
+    labels = {org.user.key(f"key {number}")["label"] for number in range(DEFAULT_LIMIT + 5)}
+    shell = Shell(ground.home, ground.api.url, token_of(org.user.client))
+    with overheard() as answers:
+        listed = msgspec.json.decode(shell.good("key", "list", "-o", "json"))
+    assert {key["label"] for key in listed} == labels
+    assert len(answers) == 2
+
+
+def test_every_form_has_the_same_figures(ground: Ground) -> None:
+    shell, words = ground.shell("admin"), ("org", "limits", "show", "-o")
+    read = msgspec.json.decode(shell.good(*words, "json"))
+    assert YAML(typ="safe", pure=True).load(shell.good(*words, "yaml")) == read
+    row = next(csv.DictReader(io.StringIO(shell.good(*words, "csv"))))
+    assert row == {name: "" if value is None else str(value) for name, value in read.items()}
+    table = dict(line.split() for line in shell.good(*words, "table").splitlines() if len(line.split()) == 2)
+    assert table == {name: value for name, value in row.items() if value}

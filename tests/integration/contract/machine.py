@@ -39,7 +39,9 @@ POLICIES = st.fixed_dictionaries(
 WAITS = st.sampled_from((0, 1, 2, 5, 31, 3_600, DAY_S, 40 * DAY_S))
 LEASES = st.sampled_from((30, 2, 0))
 OUTPUTS = st.one_of(st.integers(1, 300), st.sampled_from((admission.NOT_ASKED, admission.NO_OUTPUT)))
-ASKS = st.lists(st.tuples(SOME, st.sampled_from((1, 2, 3)), OUTPUTS), min_size=1, max_size=4)
+PROMPTS = st.one_of(SOME, st.sampled_from((-1, -2, -3)))
+"""Tokens; or as many as leave the least output that is granted, one more or one less."""
+ASKS = st.lists(st.tuples(PROMPTS, st.sampled_from((1, 2, 3)), OUTPUTS), min_size=1, max_size=4)
 WAYS = st.sampled_from(("user", "organisation", "key", "older key", "older section"))
 
 
@@ -114,6 +116,17 @@ class Books(RuleBasedStateMachine):
         if most:
             self._sweep(self.orgs[place], most)
 
+    @rule(target=requests, place=ORGS, almost=st.booleans())
+    def a_key_or_a_lease_ends(self, place: int, almost: bool) -> object:
+        """Up to that very second, or the one before; every key is tried."""
+        org, now = self.orgs[place], self.table.second
+        ends = [*(each.deadline for each in org.live()), *(key.expires_at or 0 for key in org.keys)]
+        seconds = min((end - now for end in ends if end > now), default=0) - int(almost)
+        self.table.advance(max(0, seconds) * SECOND - self.table.us % SECOND * (seconds > 0) + 1)
+        self._sweep(org, 100)
+        made = [self._reserve(org, key, (GATEWAYS[0], 2), (1, 1, 1)) for key in org.keys]
+        return multiple(*((place, name) for name in made if name))
+
     def _sweep(self, org: Organisation, most: int) -> None:
         live = [(each.deadline, name) for name, each in org.requests.items() if each.live]
         lapsed = sorted(one for one in live if one[0] <= self.table.second)[: most if "org" in org.told else 0]
@@ -138,6 +151,8 @@ class Books(RuleBasedStateMachine):
 
     def _reserve(self, org: Organisation, key: Key, holder: tuple[str, int], asked: tuple[int, int, int]) -> str:
         (prompt, n, output), self.made = asked, self.made + 1
+        prompt = prompt if prompt >= 0 else org.edge(key.user, self.table.period, n, output) + prompt + 2
+        prompt = max(0, prompt)
         request_id = f"r{self.made}"
         ask = Ask(MODEL, prompt, n, output, ENDPOINT, streamed=False)
         period, second = self.table.period, self.table.second
@@ -174,15 +189,20 @@ class Books(RuleBasedStateMachine):
 
     @rule(place=ORGS, gateway=st.sampled_from(GATEWAYS), more=st.tuples(SOME, SOME, SOME), lease=LEASES)
     def tick(self, place: int, gateway: str, more: Tokens, lease: int) -> None:
-        org = self.orgs[place]
+        if self._tick(self.orgs[place], gateway, more, lease):
+            self._tick(self.orgs[place], gateway, more, lease)
+
+    def _tick(self, org: Organisation, gateway: str, tokens: Tokens, lease: int) -> bool:
+        """Whether anything was lost, and is asserted again."""
         mine = {name: each for name, each in org.requests.items() if each.gateway == gateway and each.open}
-        marks = [(name, mark) for name in mine if (mark := self._mark(org, name, more, lease))]
-        flat = [part for name in mine for part in (name, *more)]
+        marks = [(name, mark) for name in mine if (mark := self._mark(org, name, tokens, lease))]
+        flat = [part for name in mine for part in (name, *tokens)]
         answer = admission.read_tick(self.table.call(admission.tick(org.tag, lease, flat)))
         assert (answer.marks, answer.now) == (tuple(marks), self.table.second)
-        for name, mark in marks:
-            if mark == "unknown":
-                self._reassert(org, name, lease)
+        lost = [name for name, mark in marks if mark == "unknown"]
+        for name in lost:
+            self._reassert(org, name, lease)
+        return bool(lost)
 
     @rule(name=requests, lease=LEASES)
     def assert_again(self, name: tuple[int, str], lease: int) -> None:

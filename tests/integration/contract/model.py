@@ -107,6 +107,12 @@ class Organisation:
         """Tokens of a month that are left."""
         return self.limit(user) - self.used(period, user) - self.held(period, user)
 
+    def edge(self, user: str, period: str, n: int, output: int) -> int:
+        """The longest prompt beside which the least output is granted; 0 where there is no budget."""
+        left = min(self.left(period), self.left(period, user))
+        least = 0 if output < 0 else max(1, min(self.policy["floor"], output or CAP))
+        return int(left) - n * least if left < float("inf") else 0
+
     def turned_away(self, key: Key, second: int) -> Refused | None:
         """Why this caller is turned away whatever they ask."""
         if not self.complete:
