@@ -48,6 +48,7 @@ class Org:
     name: str
     admin: Person
     user: Person
+    tag: str
 
 
 def system_admin(product: Product) -> Person:
@@ -75,7 +76,7 @@ def new_org(admin: Person, name: str | None = None) -> Org:
         invite = admin.post("/users/invite", {"email": email, "role": role, "org_id": made["id"]})
         admin.post("/users/accept-invite", {"token": invite["token"], "name": role, "password": PASSWORD})
         people.append(login(admin.product, email))
-    return Org(made["id"], name, *people)
+    return Org(made["id"], name, *people, made["tag"])
 
 
 def register_mock(admin: Person, name: str = "mock-gpt") -> None:
