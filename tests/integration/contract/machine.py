@@ -1,5 +1,6 @@
 """Everything that gateways, workers and administrators do, in any order, with every sum checked after each step."""
 
+from itertools import product
 from typing import ClassVar
 
 from hypothesis import strategies as st
@@ -236,19 +237,13 @@ class Books(RuleBasedStateMachine):
         self._check_lines(org)
         assert self.table.call(("FCALL", "ias_recount", 1, admission.slot(org.tag))) == []
 
-    @rule(really=SELDOM, healed=st.sampled_from(("01", "01", "0", "1", "")))
-    def lose_redis(self, really: bool, healed: str) -> None:
+    @rule(really=SELDOM, heard=st.booleans(), healed=st.sampled_from(("01", "01", "0", "1", "")))
+    def lose_redis(self, really: bool, heard: bool, healed: str) -> None:
         if not really:
             return
-        for org in self.orgs:
-            self._before_the_loss(org)
-        self.table.empty()
-        self.table.advance(1)
-        for org in self.orgs:
-            org.told, org.told_keys, org.known, org.complete = {}, set(), set(), False
-            org.outbox, org.counted = [], []
-            for request in org.requests.values():
-                request.live = False
+        self._lose()
+        for gateway, place in product(GATEWAYS if heard else (), range(len(self.orgs))):
+            self.tick(place, gateway, (1, 1, 0), 30)
         for place in map(int, healed):
             self._rebuild(self.orgs[place])
 
@@ -354,6 +349,16 @@ class Books(RuleBasedStateMachine):
         if not key.active:
             return self.table.call(admission.revoke(org.tag, key.fingerprint, key.version, owner))
         return self.table.call(admission.grant(org.tag, key.fingerprint, key.version, owner, key.expires_at))
+
+    def _lose(self) -> None:
+        for org in self.orgs:
+            self._before_the_loss(org)
+        self.table.empty()
+        for org in self.orgs:
+            org.told, org.told_keys, org.known, org.complete = {}, set(), set(), False
+            org.outbox, org.counted = [], []
+            for request in org.requests.values():
+                request.live = False
 
     def _before_the_loss(self, org: Organisation) -> None:
         """One fault at a time: gateways have heard of what was swept, and what they do not keep is in the ledger."""

@@ -28,7 +28,7 @@ LOOK = settings(
     # To make it short takes minutes, after which a test of `make test` would have been ended without a word.
     phases=[Phase.generate] if EXAMPLES <= QUICK else [Phase.generate, Phase.shrink],
 )
-UNTIL_FOUND = settings(LOOK, max_examples=max(EXAMPLES, 300), phases=[Phase.generate])
+UNTIL_FOUND = settings(LOOK, max_examples=max(EXAMPLES, 1000), phases=[Phase.generate])
 
 WRONG = {
     "a release is dropped": ("'resv', tonumber(bud[3] or 0) - est", "'resv', tonumber(bud[3] or 0)"),
