@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import uvloop
 
+from bench.report import commit
 from tests.faults import budgets, engines, gateways, monolith, promises, report, stores
 from tests.faults.matrix import Fault, Result, undergo
 from tests.faults.rig import Rig, rig
@@ -27,6 +28,7 @@ FAULTS = tuple(fault for group in GROUPS for fault in group.FAULTS)
 def main(only: tuple[str, ...], logs: Path | None) -> None:
     """Harm the whole product in every way that is listed, on a rig of its own, and compare the books each time."""
     chosen = [fault for fault in FAULTS if not only or any(word in fault.name for word in only)]
+    measured = commit()
     folder = new_folder()
     owner = hold(folder / "owner")
     attend(folder)
@@ -46,7 +48,7 @@ def main(only: tuple[str, ...], logs: Path | None) -> None:
         found = f"{promise.what}: {promise.found} ({promise.figure})"
         click.echo(f"{promise.number:<4}{'kept  ' if promise.met else 'MISSED'} {found}")
     if not only:
-        report.write(results, kept)
+        report.write(measured, results, kept)
     sys.exit(not (all(result.clean for result in results) and all(promise.met for promise in kept)))
 
 

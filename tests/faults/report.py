@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
-from bench.report import ROOT, commit
+from bench.report import ROOT
 from tests.faults.checker import UNBILLED_MS
 from tests.faults.matrix import Result, Row
 from tests.faults.rig import LEASE_S
@@ -97,15 +96,15 @@ def _counted(results: Sequence[Result]) -> list[Promise]:
     ]
 
 
-def write(results: Sequence[Result], some: Sequence[Promise], path: Path = LATEST, page: Path = PAGE) -> None:
-    """Keep the rows, and put both tables into the page."""
-    done = Report(commit(), [result.row for result in results])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(done)) + b"\n")
-    text = page.read_text()
+def write(measured: str, results: Sequence[Result], some: Sequence[Promise]) -> None:
+    """Keep the rows, and put both tables into the page; `measured` is the commit."""
+    done = Report(measured, [result.row for result in results])
+    LATEST.parent.mkdir(parents=True, exist_ok=True)
+    LATEST.write_bytes(msgspec.json.format(msgspec.json.encode(done)) + b"\n")
+    text = PAGE.read_text()
     text = _between(text, "faults", _faults(done.rows))
     text = _between(text, "promises", _promises(some))
-    page.write_text(_between(text, "commit", [f"Measured at commit `{done.commit}`."]))
+    PAGE.write_text(_between(text, "commit", [f"Measured at commit `{done.commit}`."]))
 
 
 def _faults(rows: Iterable[Row]) -> list[str]:
