@@ -14,6 +14,7 @@ from rich.table import Table
 from ias.db import DatabaseDown, close_pool, open_pool
 from ias.edge import Edge
 from ias.settings import settings
+from ias.telemetry import no_logging
 from ias.vitals.examination import examine
 from ias.vitals.findings import Finding
 
@@ -34,6 +35,7 @@ class Report(msgspec.Struct):
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def doctor(*, as_json: bool) -> None:
     """Say what is wrong with the platform and what to do; exits with 1 where something is."""
+    no_logging()
     findings = [_hidden(finding) for finding in uvloop.run(_examined())]
     report = Report(all(finding.well for finding in findings), findings)
     if as_json:

@@ -40,6 +40,12 @@ def configure_logging(process: str, level: str) -> None:
         logging.Logger.manager.getLogger(name).setLevel(logging.WARNING)
 
 
+def no_logging() -> None:
+    """For commands that say themselves what is wrong: what libraries would log goes nowhere."""
+    logger.remove()
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+
+
 def configure_tracing(process: str, endpoint: str) -> None:
     """Send spans to an OpenTelemetry collector over HTTP; without an endpoint nothing is recorded."""
     if not endpoint:

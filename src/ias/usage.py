@@ -14,6 +14,7 @@ from ias.bus import BusDown
 from ias.db import close_pool, open_pool
 from ias.replay import CONSUMERS, Aside, Outcome, replay, replay_dead_letters, set_aside
 from ias.settings import settings
+from ias.telemetry import no_logging
 
 SOME_LEFT = 1
 _ENCODE = msgspec.json.Encoder(enc_hook=str).encode
@@ -28,6 +29,7 @@ class Unreachable(click.ClickException):
 @click.group()
 def usage() -> None:
     """What could not be taken in, and putting it back."""
+    no_logging()
 
 
 @usage.command()

@@ -58,7 +58,7 @@ async def ask(env: dict[str, str]) -> Answer:
     """`ias doctor --json`."""
     began = time.monotonic()
     done = await command(env, "doctor", "--json")
-    assert done.stderr == ""
+    assert not done.stderr, done.stderr
     return Answer(done.returncode, done.stdout, time.monotonic() - began)
 
 
