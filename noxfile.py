@@ -43,6 +43,7 @@ def tests(session: nox.Session) -> None:
         "-n",
         "2",
         "--dist=loadfile",
+        "--durations=20",
         *filter(lambda folder: Path(folder).is_dir(), folders),
         *session.posargs,
     )
