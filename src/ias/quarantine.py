@@ -10,6 +10,12 @@ import msgspec
 
 PAGE = 500
 
+_ADD = """
+INSERT INTO {schema}.quarantine AS q (id, request_id, line, origin, reason, body, body_hash)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::bytea[], $7::bytea[])
+ON CONFLICT (body_hash) DO UPDATE SET replayed_at = NULL, reason = excluded.reason
+    WHERE q.replayed_at IS NOT NULL RETURNING id
+"""
 _OPEN = """
 SELECT id, request_id, line, origin, reason, body, created_at FROM {schema}.quarantine
 WHERE replayed_at IS NULL AND id > $1 AND ($2::uuid[] IS NULL OR id = ANY($2)) ORDER BY id LIMIT $3
@@ -55,6 +61,13 @@ class Quarantine:
     def __init__(self, schema: str, begin: Callable[[], AbstractAsyncContextManager[Connection]]) -> None:
         self._schema = schema
         self._begin = begin
+
+    async def add(self, rows: Sequence[tuple[object, ...]]) -> int:
+        """Set aside rows of id, request_id, line, origin, reason, body and body_hash; the same body is kept once.
+
+        One that was put back and comes again is open again. Answers how many are open that were not.
+        """
+        return len(await self._run(_ADD, *map(list, zip(*rows, strict=True))))
 
     async def page(self, after: UUID, ids: Collection[UUID] | None) -> list[Kept]:
         """Up to PAGE rows that were not put back, in their order, after one; only these, where ids are given."""

@@ -1,10 +1,9 @@
 """What the processes mount of analytics."""
 
-from ias.analytics.quarantine.queries import QUARANTINE
 from ias.analytics.usage.api import UsageApi
 from ias.analytics.usage.clock import forget, open_months
 from ias.analytics.usage.consumer import INTAKE
-from ias.analytics.usage.queries import daily, seen, settled, totals
+from ias.analytics.usage.queries import QUARANTINE, daily, seen, settled, totals
 
 __all__ = ["INTAKE", "QUARANTINE", "controllers", "daily", "forget", "open_months", "seen", "settled", "totals"]
 

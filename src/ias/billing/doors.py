@@ -12,12 +12,11 @@ from ias.billing.ledger.clock import clear, open_periods, relay_again, sweep
 from ias.billing.ledger.consumer import INTAKE
 from ias.billing.ledger.domain import BadEntry
 from ias.billing.ledger.outbox import GROUP
-from ias.billing.ledger.queries import settled
+from ias.billing.ledger.queries import QUARANTINE, settled
 from ias.billing.ledger.relay import Relay
 from ias.billing.limits.api import LimitsApi
 from ias.billing.projection import pay_debts, rebuild
 from ias.billing.quarantine.domain import event_in
-from ias.billing.quarantine.queries import QUARANTINE
 from ias.billing.spend.api import SpendApi
 
 __all__ = [

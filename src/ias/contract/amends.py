@@ -5,6 +5,9 @@ tombstone both come as line 1, and whoever keeps lines makes the adjustment: lin
 difference. The gateway's own is the whole truth, a sweeper's a lower bound.
 """
 
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
 import msgspec
 
 from ias.contract.usage import UsageRecorded
@@ -19,6 +22,12 @@ class Known(msgspec.Struct, frozen=True):
     line: int
     tokens: Tokens
     lower_bound: bool
+
+    @classmethod
+    def of(cls, row: Mapping[str, object]) -> "Known":
+        """Out of a row: line, prompt, completion, cached, lower_bound."""
+        fields = {"line": row["line"], "tokens": (row["prompt"], row["completion"], row["cached"])}
+        return msgspec.convert({**fields, "lower_bound": row["lower_bound"]}, cls)
 
     def after(self, line: UsageRecorded) -> "Known":
         """The same with a further line."""
@@ -48,3 +57,21 @@ def adjustment(event: UsageRecorded, known: Known) -> UsageRecorded | None:
     return msgspec.structs.replace(
         event, line=known.line + 1, prompt_tokens=prompt, completion_tokens=completion, cached_tokens=cached
     )
+
+
+def amends(
+    events: Sequence[UsageRecorded], known: dict[UUID, Known]
+) -> tuple[list[UsageRecorded], list[UsageRecorded]]:
+    """Lines to be added for events that contradict what is kept, and those that remain contradictions.
+
+    `known` is what is kept of their requests; it takes in the lines that are made.
+    """
+    lines, contradicting = [], []
+    for event in events:
+        so_far = known.get(event.request_id)
+        if so_far is None or not is_amendable(event, so_far):
+            contradicting.append(event)
+        elif (line := adjustment(event, so_far)) is not None:
+            lines.append(line)
+            known[event.request_id] = so_far.after(line)
+    return lines, contradicting

@@ -1,25 +1,25 @@
 """Taking usage in: each event once, into the events and the rollups, in one transaction per batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import msgspec
 from prometheus_client import Counter
 
-from ias.analytics.usage.amending import amends
 from ias.analytics.usage.domain import days, fingerprint, rolled_up
+from ias.analytics.usage.queries import QUARANTINE, told_so_far
+from ias.contract.amends import amends
 from ias.contract.crashpoints import Crashpoint, reached
 from ias.contract.usage import UsageRecorded
 from ias.db import EVERYWHERE, Connection, transaction, uuid7
 from ias.intake import Reject, Unfit
+from ias.seen import Seen, each_once, is_fresh
 
 INGESTED = Counter("ias_usage_events", "Usage events taken in.")
 DUPLICATES = Counter("ias_usage_duplicates", "Usage events that were there already.")
 QUARANTINED = Counter("ias_usage_quarantined", "Usage events set aside because they could not be taken in.")
 
-Place = tuple[int, int]
-"""A request's number, which is quicker than its id, and a line."""
-
+SEEN = Seen("analytics.usage_seen", "usage_incoming", fingerprint)
 OTHER_BODY = "another body was taken in under this request and line"
 
 # Rows come in by COPY, which is the cheapest way in by far. It knows neither conflicts nor row-level security, hence
@@ -32,23 +32,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS usage_incoming (
     duration_ms double precision, queue_ms double precision, first_token_ms double precision,
     started_at timestamptz, settled_at timestamptz, body_hash bytea
 ) ON COMMIT DELETE ROWS
-"""
-
-_SEEN = """
-INSERT INTO analytics.usage_seen (request_id, line, body_hash)
-SELECT request_id, line, body_hash FROM pg_temp.usage_incoming
-ON CONFLICT DO NOTHING
-"""
-
-# Where it was this transaction that wrote them, they are fresh.
-_KNOWN = """
-SELECT s.request_id, s.line, s.body_hash, s.xmin = pg_current_xact_id()::xid AS fresh
-FROM analytics.usage_seen s JOIN pg_temp.usage_incoming USING (request_id, line)
-"""
-
-_FORGET = """
-DELETE FROM pg_temp.usage_incoming i USING analytics.usage_seen s
-WHERE (s.request_id, s.line) = (i.request_id, i.line) AND s.xmin <> pg_current_xact_id()::xid
 """
 
 _EVENTS = """
@@ -81,13 +64,6 @@ ON CONFLICT (org_id, bucket, user_id, key_id, model) DO UPDATE SET
 _HOURLY = _ROLLUP.format(table="usage_hourly")
 _DAILY = _ROLLUP.format(table="usage_daily")
 
-_QUARANTINE = """
-INSERT INTO analytics.quarantine AS q (id, request_id, line, origin, reason, body, body_hash)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::bytea[], $7::bytea[])
-ON CONFLICT (body_hash) DO UPDATE SET replayed_at = NULL, reason = excluded.reason
-    WHERE q.replayed_at IS NOT NULL RETURNING id
-"""
-
 
 async def record(events: Sequence[UsageRecorded]) -> list[Reject]:
     """Take a batch in, in one transaction. What is there already is left as it is.
@@ -98,20 +74,21 @@ async def record(events: Sequence[UsageRecorded]) -> list[Reject]:
         Unfit: PostgreSQL refuses something in the batch.
         DatabaseDown: the batch may or may not be there; take it in again.
     """
-    batch = _each_once(events)
+    batch = each_once(events)
     try:
         async with transaction(EVERYWHERE) as connection:
             await connection.execute(_INCOMING)
             await connection.copy_records_to_table("usage_incoming", schema_name="pg_temp", records=map(_row, batch))
-            known = await _see(connection, len(events))
-            fresh = [event for event in batch if _is_fresh(event, known)]
+            known = await SEEN.note(connection, len(events))
+            fresh = [event for event in batch if is_fresh(event, known)]
             await _write(connection, fresh)
             reached(Crashpoint.BEFORE_COMMIT)
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise Unfit(str(error)) from error
     reached(Crashpoint.AFTER_COMMIT)
     INGESTED.inc(len(fresh))
-    lines, contradicting = await amends([event for event in events if _contradicts(event, known)])
+    second = SEEN.contradicting(events, known)
+    lines, contradicting = amends(second, await told_so_far([event.request_id for event in second]))
     DUPLICATES.inc(len(events) - len(fresh) - len(contradicting))
     rejects = [Reject.of(event, OTHER_BODY) for event in contradicting]
     return rejects + await record(lines) if lines else rejects
@@ -123,38 +100,7 @@ async def quarantine(rejects: Sequence[Reject]) -> None:
     Raises:
         DatabaseDown: PostgreSQL does not answer.
     """
-    columns = zip(*((uuid7(), *reject.row()) for reject in rejects), strict=True)
-    async with transaction(EVERYWHERE) as connection:
-        added = await connection.fetch(_QUARANTINE, *map(list, columns))
-    QUARANTINED.inc(len(added))
-
-
-def _place(event: UsageRecorded) -> Place:
-    return event.request_id.int, event.line
-
-
-def _each_once(events: Sequence[UsageRecorded]) -> list[UsageRecorded]:
-    """The first event of each request and line, in their order: writers never wait in a circle."""
-    by_place = {_place(event): event for event in reversed(events)}
-    return [by_place[place] for place in sorted(by_place)]
-
-
-async def _see(connection: Connection, whole: int) -> Mapping[Place, asyncpg.Record]:
-    """Note all that came as seen. Answers what is noted of it, or nothing where all of the `whole` is fresh."""
-    done = await connection.execute(_SEEN)
-    if int(done.rpartition(" ")[2]) == whole:
-        return {}
-    rows = await connection.fetch(_KNOWN)
-    await connection.execute(_FORGET)
-    return {(row["request_id"].int, row["line"]): row for row in rows}
-
-
-def _is_fresh(event: UsageRecorded, known: Mapping[Place, asyncpg.Record]) -> bool:
-    return not known or bool(known[_place(event)]["fresh"])
-
-
-def _contradicts(event: UsageRecorded, known: Mapping[Place, asyncpg.Record]) -> bool:
-    return bool(known) and known[_place(event)]["body_hash"] != fingerprint(event)
+    QUARANTINED.inc(await QUARANTINE.add([(uuid7(), *reject.row()) for reject in rejects]))
 
 
 async def _write(connection: Connection, fresh: Sequence[UsageRecorded]) -> None:

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
 
 from ias.analytics.usage.domain import LONGEST_BY_HOUR, BadRange, Filter, Grouping, Span, Totals, Usage, UsageItem
+from ias.contract.amends import Known
 from ias.db import EVERYWHERE, Connection, Within, transaction
 from ias.identity import Principal, tenant
 from ias.problems import NotFound
+from ias.quarantine import Quarantine
 
 Place = tuple[UUID, int]
 """Request and line."""
+
+QUARANTINE = Quarantine("analytics", partial(transaction, EVERYWHERE))
+"""What could not be taken in."""
 
 _BY = {
     Grouping.MODEL: "model",
@@ -61,6 +67,13 @@ _DAYS = """
 SELECT (bucket AT TIME ZONE 'UTC')::date AS day, sum(prompt_tokens + completion_tokens)::bigint AS tokens
 FROM analytics.usage_daily
 WHERE org_id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND bucket >= $3 AND bucket < $4 GROUP BY 1
+"""
+
+_TOLD = """
+SELECT request_id, max(line) AS line, bool_or(line = 1 AND lower_bound) AS lower_bound,
+    sum(prompt_tokens)::bigint AS prompt, sum(completion_tokens)::bigint AS completion,
+    sum(cached_tokens)::bigint AS cached
+FROM analytics.usage_events WHERE request_id = ANY($1) GROUP BY request_id
 """
 
 
@@ -134,3 +147,15 @@ def _item(row: Mapping[str, object], group_by: Grouping) -> UsageItem:
 def _totals(items: list[UsageItem]) -> Totals:
     names = Totals.__struct_fields__
     return Totals(**{name: sum(getattr(item, name) for item in items) for name in names})
+
+
+async def told_so_far(requests: Sequence[UUID]) -> dict[UUID, Known]:
+    """The lines of these requests so far, summed up, for telling a second truth from a contradiction.
+
+    Raises:
+        DatabaseDown: PostgreSQL does not answer.
+    """
+    if not requests:
+        return {}
+    async with transaction(EVERYWHERE) as connection:
+        return {row["request_id"]: Known.of(row) for row in await connection.fetch(_TOLD, requests)}

@@ -1,6 +1,6 @@
 """Booking usage: each line once, priced, added to what is spent, in one transaction per batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from uuid import UUID
 
@@ -9,20 +9,20 @@ import msgspec
 from prometheus_client import Counter
 
 from ias.billing.catalogue.rates import HOLD_SHARED
-from ias.billing.ledger.amending import amends
 from ias.billing.ledger.domain import FREE, Rate, cost_of, fingerprint, rate_at, sums
+from ias.billing.ledger.queries import QUARANTINE, told_so_far
+from ias.contract.amends import amends
 from ias.contract.crashpoints import Crashpoint, reached
 from ias.contract.usage import UsageRecorded
 from ias.db import EVERYWHERE, Connection, transaction, uuid7
 from ias.intake import Reject, Unfit
+from ias.seen import Seen, each_once, is_fresh
 
 INGESTED = Counter("ias_ledger_lines", "Lines written into the ledger.")
 DUPLICATES = Counter("ias_ledger_duplicates", "Events that the ledger had already.")
 QUARANTINED = Counter("ias_ledger_quarantined", "Events set aside because they could not be booked.")
 
-Place = tuple[int, int]
-"""A request's number, which is quicker than its id, and a line."""
-
+SEEN = Seen("billing.ledger_seen", "ledger_incoming", fingerprint)
 OTHER_BODY = "the ledger has another body under this request and line"
 
 # Rows come in by COPY, which is the cheapest way in by far. It knows neither conflicts nor row-level security, hence
@@ -34,23 +34,6 @@ CREATE TEMPORARY TABLE IF NOT EXISTS ledger_incoming (
     cost text, rate_id uuid, outcome text, estimated boolean, lower_bound boolean, streamed boolean,
     status integer, gateway text, started_at timestamptz, settled_at timestamptz, body_hash bytea
 ) ON COMMIT DELETE ROWS
-"""
-
-_SEEN = """
-INSERT INTO billing.ledger_seen (request_id, line, body_hash)
-SELECT request_id, line, body_hash FROM pg_temp.ledger_incoming
-ON CONFLICT DO NOTHING
-"""
-
-# Where it was this transaction that wrote them, they are fresh.
-_KNOWN = """
-SELECT s.request_id, s.line, s.body_hash, s.xmin = pg_current_xact_id()::xid AS fresh
-FROM billing.ledger_seen s JOIN pg_temp.ledger_incoming USING (request_id, line)
-"""
-
-_FORGET = """
-DELETE FROM pg_temp.ledger_incoming i USING billing.ledger_seen s
-WHERE (s.request_id, s.line) = (i.request_id, i.line) AND s.xmin <> pg_current_xact_id()::xid
 """
 
 _RATES = "SELECT id, model_id, valid_from, input, output, cached_input FROM billing.rates WHERE model_id = ANY($1)"
@@ -84,13 +67,6 @@ ON CONFLICT (period, org_id, user_id, key_id, model) DO UPDATE SET
     updated_at = now()
 """
 
-_QUARANTINE = """
-INSERT INTO billing.quarantine AS q (id, request_id, line, origin, reason, body, body_hash)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::bytea[], $7::bytea[])
-ON CONFLICT (body_hash) DO UPDATE SET replayed_at = NULL, reason = excluded.reason
-    WHERE q.replayed_at IS NOT NULL RETURNING id
-"""
-
 
 async def record(events: Sequence[UsageRecorded]) -> list[Reject]:
     """Book a batch in one transaction. What is in the ledger already is left as it is.
@@ -101,21 +77,22 @@ async def record(events: Sequence[UsageRecorded]) -> list[Reject]:
         Unfit: PostgreSQL refuses something in the batch.
         DatabaseDown: the batch may or may not be booked; book it again.
     """
-    batch = _each_once(events)
+    batch = each_once(events)
     try:
         async with transaction(EVERYWHERE) as connection:
             rates = await _rates(connection, batch)
             costs = list(map(cost_of, batch, rates))
             await _bring(connection, batch, rates, costs)
-            known = await _see(connection, len(events))
-            fresh = [(event, cost) for event, cost in zip(batch, costs, strict=True) if _is_fresh(event, known)]
+            known = await SEEN.note(connection, len(events))
+            fresh = [(event, cost) for event, cost in zip(batch, costs, strict=True) if is_fresh(event, known)]
             await _book(connection, fresh)
             reached(Crashpoint.BEFORE_COMMIT)
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise Unfit(str(error)) from error
     reached(Crashpoint.AFTER_COMMIT)
     INGESTED.inc(len(fresh))
-    lines, contradicting = await amends([event for event in events if _contradicts(event, known)])
+    second = SEEN.contradicting(events, known)
+    lines, contradicting = amends(second, await told_so_far([event.request_id for event in second]))
     DUPLICATES.inc(len(events) - len(fresh) - len(contradicting))
     rejects = [Reject.of(event, OTHER_BODY) for event in contradicting]
     return rejects + await record(lines) if lines else rejects
@@ -127,20 +104,7 @@ async def quarantine(rejects: Sequence[Reject]) -> None:
     Raises:
         DatabaseDown: PostgreSQL does not answer.
     """
-    columns = zip(*((uuid7(), *reject.row()) for reject in rejects), strict=True)
-    async with transaction(EVERYWHERE) as connection:
-        added = await connection.fetch(_QUARANTINE, *map(list, columns))
-    QUARANTINED.inc(len(added))
-
-
-def _place(event: UsageRecorded) -> Place:
-    return event.request_id.int, event.line
-
-
-def _each_once(events: Sequence[UsageRecorded]) -> list[UsageRecorded]:
-    """The first event of each request and line, in their order: writers never wait in a circle."""
-    by_place = {_place(event): event for event in reversed(events)}
-    return [by_place[place] for place in sorted(by_place)]
+    QUARANTINED.inc(await QUARANTINE.add([(uuid7(), *reject.row()) for reject in rejects]))
 
 
 async def _rates(connection: Connection, batch: Sequence[UsageRecorded]) -> list[Rate]:
@@ -162,24 +126,6 @@ async def _bring(
         for event, rate, cost in zip(batch, rates, costs, strict=True)
     ]
     await connection.copy_records_to_table("ledger_incoming", schema_name="pg_temp", records=rows)
-
-
-async def _see(connection: Connection, whole: int) -> Mapping[Place, asyncpg.Record]:
-    """Note all that came as seen. Answers what is noted of it, or nothing where all of the `whole` is fresh."""
-    done = await connection.execute(_SEEN)
-    if int(done.rpartition(" ")[2]) == whole:
-        return {}
-    rows = await connection.fetch(_KNOWN)
-    await connection.execute(_FORGET)
-    return {(row["request_id"].int, row["line"]): row for row in rows}
-
-
-def _is_fresh(event: UsageRecorded, known: Mapping[Place, asyncpg.Record]) -> bool:
-    return not known or bool(known[_place(event)]["fresh"])
-
-
-def _contradicts(event: UsageRecorded, known: Mapping[Place, asyncpg.Record]) -> bool:
-    return bool(known) and known[_place(event)]["body_hash"] != fingerprint(event)
 
 
 async def _book(connection: Connection, fresh: Sequence[tuple[UsageRecorded, Decimal]]) -> None:

@@ -1,6 +1,7 @@
 """Reading the ledger."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -8,11 +9,16 @@ import msgspec
 from ias.billing.catalogue.prices import written
 from ias.billing.ledger.lines import LedgerLine, LedgerLineList, LineRate
 from ias.billing.tables import LedgerLines, Rates
+from ias.contract.amends import Known
 from ias.db import EVERYWHERE, transaction
 from ias.identity import Principal
+from ias.quarantine import Quarantine
 
 Place = tuple[UUID, int]
 """Request and line."""
+
+QUARANTINE = Quarantine("billing", partial(transaction, EVERYWHERE))
+"""What could not be taken in."""
 
 _OPEN = """
 SELECT number - 1 AS index FROM unnest($1::uuid[], $2::integer[]) WITH ORDINALITY AS asked (request_id, line, number)
@@ -23,6 +29,13 @@ WHERE NOT EXISTS (SELECT FROM billing.ledger_seen s WHERE (s.request_id, s.line)
 _USED = """
 SELECT user_id, sum(prompt_tokens + completion_tokens)::bigint AS tokens FROM billing.spend
 WHERE period = $1 AND org_id = $2 GROUP BY user_id
+"""
+
+_TOLD = """
+SELECT request_id, max(line) AS line, bool_or(line = 1 AND lower_bound) AS lower_bound,
+    sum(prompt_tokens)::bigint AS prompt, sum(completion_tokens)::bigint AS completion,
+    sum(cached_tokens)::bigint AS cached
+FROM billing.ledger_lines WHERE request_id = ANY($1) GROUP BY request_id
 """
 
 
@@ -78,3 +91,15 @@ async def _rates(ids: Collection[UUID | None]) -> dict[UUID | None, LineRate]:
         )
         for row in rows
     }
+
+
+async def told_so_far(requests: Sequence[UUID]) -> dict[UUID, Known]:
+    """The lines of these requests so far, summed up, for telling a second truth from a contradiction.
+
+    Raises:
+        DatabaseDown: PostgreSQL does not answer.
+    """
+    if not requests:
+        return {}
+    async with transaction(EVERYWHERE) as connection:
+        return {row["request_id"]: Known.of(row) for row in await connection.fetch(_TOLD, requests)}

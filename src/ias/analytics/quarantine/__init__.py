@@ -1,1 +1,0 @@
-"""Usage events that analytics could not take in."""
