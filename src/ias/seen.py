@@ -4,12 +4,13 @@ A batch lies in a temporary table, and a table of what was seen says which of it
 that writes them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import asyncpg
 import msgspec
 
+from ias.contract.sound import fingerprint
 from ias.contract.usage import UsageRecorded
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -43,12 +44,10 @@ class Seen(msgspec.Struct, frozen=True):
     Attributes:
         table: where it is noted: request_id, line, body_hash.
         incoming: the temporary table in which a batch lies.
-        fingerprint: the hash of an event's body.
     """
 
     table: str
     incoming: str
-    fingerprint: Callable[[UsageRecorded], bytes]
 
     async def note(self, connection: Connection, whole: int) -> Known:
         """Note all that came as seen, and leave in the temporary table what is fresh.
@@ -65,7 +64,7 @@ class Seen(msgspec.Struct, frozen=True):
 
     def contradicting(self, events: Sequence[UsageRecorded], known: Known) -> list[UsageRecorded]:
         """Those that have another body than what is noted of them."""
-        return [event for event in events if known and known[place_of(event)]["body_hash"] != self.fingerprint(event)]
+        return [event for event in events if known and known[place_of(event)]["body_hash"] != fingerprint(event)]
 
 
 def place_of(event: UsageRecorded) -> Place:

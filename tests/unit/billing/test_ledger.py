@@ -4,51 +4,26 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ias.billing.ledger.domain import (
     FREE,
-    MOST_TOKENS,
     Account,
     BadEntry,
     Rate,
     Sum,
     cost_of,
     event_of,
-    fault_in,
-    fingerprint,
     rate_at,
     sums,
 )
-from ias.contract.usage import Facts, Outcome, UsageRecorded, encode_facts
+from ias.contract.usage import Facts, Outcome, encode_facts
+from tests.unit.events import MOMENT, an_event
 
-MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SETTLED_MS = int((MOMENT + timedelta(seconds=1)).timestamp() * 1000)
 RATE = Rate(UUID(int=9), MOMENT, Decimal("0.5"), Decimal("1.5"), Decimal("0.1"))
-
-
-def an_event(**changes: object) -> UsageRecorded:
-    fields: dict[str, object] = {
-        "request_id": UUID(int=1),
-        "line": 1,
-        "period": "202601",
-        "organisation": UUID(int=2),
-        "user": UUID(int=3),
-        "key": UUID(int=4),
-        "model": "mock-gpt",
-        "model_id": UUID(int=5),
-        "endpoint": "chat",
-        "prompt_tokens": 100,
-        "completion_tokens": 10,
-        "cached_tokens": 60,
-        "outcome": Outcome.COMPLETED,
-        "started_at": MOMENT,
-        "settled_at": MOMENT + timedelta(seconds=1),
-    }
-    return UsageRecorded(**(fields | changes))
 
 
 def an_entry(**changes: bytes) -> dict[bytes, bytes]:
@@ -131,38 +106,6 @@ def test_what_a_sweeper_knows_is_enough_for_an_event() -> None:
     event = event_of(an_entry(f=facts % tuple(ids), o=b"gateway_lost"), SETTLED_MS)
 
     assert (event.outcome, event.status, event.gateway) == (Outcome.GATEWAY_LOST, 0, "")
-
-
-def test_an_ordinary_event_can_be_booked() -> None:
-    assert fault_in(an_event()) is None
-    assert fault_in(an_event(line=2, prompt_tokens=-5, completion_tokens=-1, cached_tokens=0)) is None
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"line": 0},
-        {"period": "202613"},
-        {"period": "2026-01"},
-        {"period": "202601\n"},
-        {"prompt_tokens": -1, "cached_tokens": 0},
-        {"completion_tokens": -1},
-        {"completion_tokens": MOST_TOKENS + 1},
-        {"line": 2, "completion_tokens": -MOST_TOKENS - 1},
-        {"cached_tokens": 101},
-        {"started_at": datetime(1970, 1, 1, tzinfo=UTC)},
-        {"model": "m\0"},
-    ],
-)
-def test_what_cannot_be_booked_is_told_why(changes: dict[str, object]) -> None:
-    assert fault_in(an_event(**changes))
-
-
-def test_the_same_event_has_the_same_fingerprint_and_another_body_another() -> None:
-    again = msgspec.json.decode(msgspec.json.encode(an_event()), type=UsageRecorded)
-
-    assert fingerprint(again) == fingerprint(an_event())
-    assert fingerprint(an_event(completion_tokens=11)) != fingerprint(an_event())
 
 
 def test_the_cost_is_the_constitutions_formula_with_cached_input_at_its_own_rate() -> None:

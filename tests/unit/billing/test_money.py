@@ -18,7 +18,8 @@ from ias.billing.catalogue.prices import (
     check_rates,
     written,
 )
-from ias.billing.ledger.domain import EXACT, MOST_TOKENS, Rate, cost_of, sums
+from ias.billing.ledger.domain import EXACT, Rate, cost_of, sums
+from ias.contract.sound import MOST_TOKENS
 from ias.billing.tables import MONEY, MONEY_PER_1K
 from tests.unit.billing.test_ledger import MOMENT, an_event
 

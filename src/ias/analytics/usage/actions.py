@@ -6,10 +6,11 @@ import asyncpg
 import msgspec
 from prometheus_client import Counter
 
-from ias.analytics.usage.domain import days, fingerprint, rolled_up
+from ias.analytics.usage.domain import days, rolled_up
 from ias.analytics.usage.queries import QUARANTINE, told_so_far
 from ias.contract.amends import amends
 from ias.contract.crashpoints import Crashpoint, reached
+from ias.contract.sound import fingerprint
 from ias.contract.usage import UsageRecorded
 from ias.db import EVERYWHERE, Connection, transaction, uuid7
 from ias.intake import Reject, Unfit
@@ -19,7 +20,7 @@ INGESTED = Counter("ias_usage_events", "Usage events taken in.")
 DUPLICATES = Counter("ias_usage_duplicates", "Usage events that were there already.")
 QUARANTINED = Counter("ias_usage_quarantined", "Usage events set aside because they could not be taken in.")
 
-SEEN = Seen("analytics.usage_seen", "usage_incoming", fingerprint)
+SEEN = Seen("analytics.usage_seen", "usage_incoming")
 OTHER_BODY = "another body was taken in under this request and line"
 
 # Rows come in by COPY, which is the cheapest way in by far. It knows neither conflicts nor row-level security, hence

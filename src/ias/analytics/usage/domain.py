@@ -1,23 +1,19 @@
 """Usage as it is explored: which hours and days events fall into, and how answers are grouped."""
 
-import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from operator import itemgetter
 from uuid import UUID
 
 import msgspec
 
+from ias.contract import sound
 from ias.contract.usage import Outcome, UsageRecorded
 from ias.problems import FieldError, Problem
 
-_FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 _AHEAD = timedelta(days=2)
-_ENCODER = msgspec.json.Encoder()
 _FAILED = frozenset({Outcome.UPSTREAM_FAILED, Outcome.UPSTREAM_TIMEOUT, Outcome.GATEWAY_LOST})
-MOST_TOKENS = 2**53 - 1
 LONGEST = timedelta(days=366 * 5)
 LONGEST_BY_HOUR = timedelta(days=93)
 
@@ -125,44 +121,9 @@ def day_of(moment: datetime) -> datetime:
 
 def fault_in(event: UsageRecorded) -> str | None:
     """Why an event cannot be taken in, None where it can."""
-    prompt, completion, cached = event.prompt_tokens, event.completion_tokens, event.cached_tokens
-    if (
-        event.line == 1
-        and 0 <= prompt <= MOST_TOKENS
-        and 0 <= completion <= MOST_TOKENS
-        and 0 <= cached <= MOST_TOKENS
-        and _FIRST <= event.started_at <= event.settled_at
-        and not _has_nul(event.model, event.endpoint, event.gateway, event.replica)
-    ):
-        return None
-    return _why_not(event)
-
-
-def _why_not(event: UsageRecorded) -> str | None:
-    tokens = (event.prompt_tokens, event.completion_tokens, event.cached_tokens)
-    faults = (
-        (event.line < 1, "line numbers begin with 1"),
-        (event.line == 1 and min(tokens) < 0, "line 1 has negative tokens"),
-        (max(map(abs, tokens)) > MOST_TOKENS, "more tokens than can be counted"),
-        (event.started_at < _FIRST, "started before there was anything to start"),
-        (event.started_at > event.settled_at + _AHEAD, "started long after it was settled"),
-        (_has_nul(event.model, event.endpoint, event.gateway, event.replica), "text with a NUL character"),
-    )
-    return next((said for wrong, said in faults if wrong), None)
-
-
-@lru_cache(maxsize=10_000)
-def _has_nul(*texts: str) -> bool:
-    return any("\0" in text for text in texts)
-
-
-def fingerprint(event: UsageRecorded) -> bytes:
-    """SHA-256 of the event in its one spelling: the same request and line must always have the same.
-
-    Its times are left out: they are Redis's, and other ones where it lost a settlement that a gateway sent again.
-    """
-    timeless = msgspec.structs.replace(event, started_at=_FIRST, settled_at=_FIRST)
-    return hashlib.sha256(_ENCODER.encode(timeless)).digest()
+    if event.started_at > event.settled_at + _AHEAD:
+        return "started long after it was settled"
+    return sound.fault_in(event)
 
 
 def rolled_up(events: Iterable[UsageRecorded]) -> list[tuple[Bucket, Sum]]:

@@ -9,10 +9,11 @@ import msgspec
 from prometheus_client import Counter
 
 from ias.billing.catalogue.rates import HOLD_SHARED
-from ias.billing.ledger.domain import FREE, Rate, cost_of, fingerprint, rate_at, sums
+from ias.billing.ledger.domain import FREE, Rate, cost_of, rate_at, sums
 from ias.billing.ledger.queries import QUARANTINE, told_so_far
 from ias.contract.amends import amends
 from ias.contract.crashpoints import Crashpoint, reached
+from ias.contract.sound import fingerprint
 from ias.contract.usage import UsageRecorded
 from ias.db import EVERYWHERE, Connection, transaction, uuid7
 from ias.intake import Reject, Unfit
@@ -22,7 +23,7 @@ INGESTED = Counter("ias_ledger_lines", "Lines written into the ledger.")
 DUPLICATES = Counter("ias_ledger_duplicates", "Events that the ledger had already.")
 QUARANTINED = Counter("ias_ledger_quarantined", "Events set aside because they could not be booked.")
 
-SEEN = Seen("billing.ledger_seen", "ledger_incoming", fingerprint)
+SEEN = Seen("billing.ledger_seen", "ledger_incoming")
 OTHER_BODY = "the ledger has another body under this request and line"
 
 # Rows come in by COPY, which is the cheapest way in by far. It knows neither conflicts nor row-level security, hence

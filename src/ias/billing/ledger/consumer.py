@@ -3,7 +3,7 @@
 import asyncpg
 
 from ias.billing.ledger.actions import quarantine, record
-from ias.billing.ledger.domain import fault_in
+from ias.contract.sound import fault_in
 from ias.db import DatabaseDown
 from ias.intake import Intake
 

@@ -1,25 +1,19 @@
-"""The ledger's arithmetic: outbox entries become events, events are checked, priced and summed."""
+"""The ledger's arithmetic: outbox entries become events, events are priced and summed."""
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, Inexact
-from functools import lru_cache
 from uuid import UUID
 
 import msgspec
 
+from ias.contract.sound import FIRST, is_month
 from ias.contract.usage import Outcome, UsageRecorded, decode_facts
 
-_PERIOD = re.compile(r"20[0-9]{2}(0[1-9]|1[0-2])")
-_FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 EXACT = Context(prec=60, traps=[Inexact])
 """Arithmetic of money: wide enough for any line and any sum of lines; what would have to be rounded raises instead."""
-MOST_TOKENS = 2**53 - 1
-_ENCODER = msgspec.json.Encoder()
 _OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
 
 
@@ -50,7 +44,7 @@ class Rate(msgspec.Struct, frozen=True):
     cached_input: Decimal
 
 
-FREE = Rate(UUID(int=0), _FIRST, Decimal(0), Decimal(0), Decimal(0))
+FREE = Rate(UUID(int=0), FIRST, Decimal(0), Decimal(0), Decimal(0))
 
 
 class Account(msgspec.Struct, frozen=True, order=True):
@@ -122,59 +116,11 @@ def _started_at(fields: Mapping[bytes, bytes], said: float) -> datetime:
     if admitted_us:
         return _EPOCH + timedelta(microseconds=admitted_us)
     moment, period = datetime.fromtimestamp(said, UTC), fields[b"p"].decode()
-    if _PERIOD.fullmatch(period) is None:
+    if not is_month(period):
         return moment
     start = datetime(int(period[:4]), int(period[4:]), 1, tzinfo=UTC)
     end = (start + timedelta(days=32)).replace(day=1)
     return min(max(moment, start), end - _TICK)
-
-
-def fault_in(event: UsageRecorded) -> str | None:
-    """Why an event cannot be booked, None where it can."""
-    line, prompt, completion, cached = event.line, event.prompt_tokens, event.completion_tokens, event.cached_tokens
-    if (
-        line == 1
-        and 0 <= cached <= prompt <= MOST_TOKENS
-        and 0 <= completion <= MOST_TOKENS
-        and _is_month(event.period)
-        and event.started_at >= _FIRST
-        and not _has_nul(event.model, event.endpoint, event.gateway, event.replica)
-    ):
-        return None
-    return _why_not(event)
-
-
-def _why_not(event: UsageRecorded) -> str | None:
-    tokens = (event.prompt_tokens, event.completion_tokens, event.cached_tokens)
-    faults = (
-        (event.line < 1, "line numbers begin with 1"),
-        (not _is_month(event.period), "period is not a month, YYYYMM"),
-        (event.line == 1 and min(tokens) < 0, "line 1 has negative tokens"),
-        (max(map(abs, tokens)) > MOST_TOKENS, "more tokens than can be counted"),
-        (event.line == 1 and event.cached_tokens > event.prompt_tokens, "more cached tokens than prompt tokens"),
-        (event.started_at < _FIRST, "started before there was anything to start"),
-        (_has_nul(event.model, event.endpoint, event.gateway, event.replica), "text with a NUL character"),
-    )
-    return next((said for wrong, said in faults if wrong), None)
-
-
-@lru_cache(maxsize=100)
-def _is_month(period: str) -> bool:
-    return _PERIOD.fullmatch(period) is not None
-
-
-@lru_cache(maxsize=10_000)
-def _has_nul(*texts: str) -> bool:
-    return any("\0" in text for text in texts)
-
-
-def fingerprint(event: UsageRecorded) -> bytes:
-    """SHA-256 of the event in its one spelling: the same request and line must always have the same.
-
-    Its times are left out: they are Redis's, and other ones where it lost a settlement that a gateway sent again.
-    """
-    timeless = msgspec.structs.replace(event, started_at=_FIRST, settled_at=_FIRST)
-    return hashlib.sha256(_ENCODER.encode(timeless)).digest()
 
 
 def rate_at(rates: Sequence[Rate], started_at: datetime) -> Rate | None:
