@@ -19,8 +19,8 @@ from ias.billing.catalogue.prices import (
     written,
 )
 from ias.billing.ledger.domain import EXACT, Rate, cost_of, sums
-from ias.contract.sound import MOST_TOKENS
 from ias.billing.tables import MONEY, MONEY_PER_1K
+from ias.contract.sound import MOST_TOKENS
 from tests.unit.billing.test_ledger import MOMENT, an_event
 
 DIGITS, PLACES = MONEY
