@@ -288,6 +288,13 @@ async def test_the_next_check_is_not_before_its_time(org: Org) -> None:
     assert await checks() == before
 
 
+async def test_after_a_check_that_took_long_the_worker_is_left_to_its_work(ground: Ground, org: Org) -> None:
+    await check(org.edge, OTHER, 0, 0)
+    await ground.owner.execute("UPDATE billing.checks SET took_s = 500")
+
+    assert 60 < await check(org.edge, OTHER, 1, 1) <= 1000
+
+
 async def test_a_long_outbox_is_summed_up_to_its_end(ground: Ground, org: Org) -> None:
     admitted = (await org.reserve())[1]
     assert isinstance(admitted, Admitted)

@@ -21,6 +21,8 @@ from ias.telemetry import now
 TOGETHER = 100
 """Organisations that are looked at in one snapshot."""
 ALL_MONTHS = ""
+REST = 2
+"""Times as long as the last check took is rested at least: over a long backlog it leaves the worker to its work."""
 
 
 class Pass(msgspec.Struct, kw_only=True):
@@ -70,7 +72,9 @@ async def check(edge: Edge, other: Other, every_s: float, compare_every_s: float
 
 
 def _due_in(last: Check | None, every_s: float) -> float:
-    return 0.0 if last is None else every_s - (now() - last.checked_at).total_seconds()
+    if last is None or not every_s:
+        return 0.0
+    return max(every_s, REST * last.took_s) - (now() - last.checked_at).total_seconds()
 
 
 async def _compare(edge: Edge, orgs: Sequence[Tenant], other: Other, this: Pass) -> None:
