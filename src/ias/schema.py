@@ -3,11 +3,13 @@
 import importlib.util
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import asyncpg
 import msgspec
-from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+if TYPE_CHECKING:  # slow to import, and every process asks which migrations are pending
+    from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 CONTEXTS = ("identity", "billing", "analytics", "gitops")
 """In the order in which they go forwards."""
@@ -29,7 +31,7 @@ class Step(msgspec.Struct, frozen=True):
     name: str
     path: Path
 
-    async def manager(self) -> MigrationManager:
+    async def manager(self) -> "MigrationManager":
         """What the file does, forwards (`raw`) and backwards (`raw_backwards`)."""
         spec = importlib.util.spec_from_file_location(f"ias_migration_{self.name}", self.path)
         if spec is None or spec.loader is None:
