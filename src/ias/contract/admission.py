@@ -194,7 +194,7 @@ def sweep(tag: str, most: int) -> Command:
 
 
 def grant(tag: str, fingerprint: str, version: int, owner: tuple[str, str], expires_at: int | None) -> Command:
-    """Let a key in. `owner` is its id and its user's; `expires_at` Unix seconds."""
+    """Let a key in. `owner` is its id and its user's; `expires_at` Unix seconds. The caller appends its rules."""
     return (
         "FCALL",
         "ias_grant",
@@ -218,12 +218,12 @@ def project(tag: str, section: str, version: int, fields: Mapping[str, Argument]
     return ("FCALL", "ias_project", 1, slot(tag), section, version, *flat)
 
 
-def restore(tag: str, period: str, seen: int, used: int, by_user: Mapping[str, int]) -> Command:
+def restore(tag: str, period: str, seen: int, used: int, parts: Mapping[str, int]) -> Command:
     """Say what of a month is used, where it was lost and Redis still says `seen`.
 
-    Answers 1; 0 where Redis knows; -1 where it says something else by now.
+    `parts` are fields of members and of all capped keys. Answers 1; 0 where Redis knows; -1 where it says otherwise.
     """
-    flat = [part for pair in by_user.items() for part in pair]
+    flat = [part for pair in parts.items() for part in pair]
     return ("FCALL", "ias_restore", 1, slot(tag), period, seen, used, *flat)
 
 

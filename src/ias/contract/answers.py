@@ -83,7 +83,7 @@ class Duplicate(msgspec.Struct, frozen=True):
 
 
 class OverBudget(msgspec.Struct, frozen=True):
-    """The month's tokens of `scope` do not suffice; `now` is Redis's clock in Unix seconds."""
+    """The month's tokens of `scope` (organisation, user, key) do not suffice; `now`: Redis's clock in Unix seconds."""
 
     scope: str
     limit: int

@@ -1,6 +1,7 @@
 """Calls of the Function library by which Redis's counts are compared with the ledger and with what is under way.
 
-A field is `used`, all of an organisation's tokens in a month, or `u:<user>`, one member's. Months are YYYYMM in UTC.
+A field is `used`, all of an organisation's tokens in a month, `u:<user>`, one member's, or `k:<key>`, a key's that has
+a cap, or had one. Months are YYYYMM in UTC.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +10,11 @@ from typing import cast
 import msgspec
 
 from ias.contract.admission import Argument, Command, Reply, slot, text
+from ias.contract.key_records import OF_KEY
 
 USED = "used"
 _OF_USER = "u:"
+_COUNTED = (_OF_USER, OF_KEY)
 _MONTH = 3
 """Parts of the answer that tell of one month."""
 _HEAD = 2
@@ -133,7 +136,7 @@ def read_vitals(reply: object) -> Vitals:
 
 def _counts(flat: Sequence[object]) -> dict[str, int]:
     pairs = zip(map(text, flat[::2]), map(text, flat[1::2]), strict=True)
-    return {field: int(value) for field, value in pairs if field == USED or field.startswith(_OF_USER)}
+    return {field: int(value) for field, value in pairs if field == USED or field.startswith(_COUNTED)}
 
 
 def _entry_s(entry: object) -> float | None:

@@ -1,14 +1,16 @@
 #!lua name=ias
 -- Admission and accounting of one organisation, atomic. Every call names one key, {o:<tag>}; all others share its slot.
 --
---   {o:T}:k:<sha256>    hash    a key: v st kid uid exp
+--   {o:T}:k:<sha256>    hash    a key: v st kid uid exp; with rules its st is `ruled`, and it may have cap, tokens a month
+--                               (-1: they are counted, and not limited yet), and m with m:<model> for each that it may call
 --   {o:T}:v             hash    version of each projected section, `complete`, `stamp`, new with each projection, and
 --                               `epoch`, set by the first tick: where it changes, all that was here has been lost
 --   {o:T}:org           hash    id st, x:<user> for each suspended user
 --   {o:T}:pol           hash    limits: tokens udef u:<user> rps burst tpm conc urps uburst utpm uconc floor cap; -1 is
 --                               "none"; estimate: 1 where prompts are held as estimated, not as their upper bound
 --   {o:T}:routes        hash    public model name -> route (JSON)
---   {o:T}:bud:<YYYYMM>  hash    used resv, and u:<user> r:<user> of each user; full f:<user> ends: see note_end
+--   {o:T}:bud:<YYYYMM>  hash    used resv, and u:<user> r:<user> of each user, k:<key> h:<key> of each key that has a cap;
+--                               full f:<user> ends: see note_end
 --   {o:T}:resv          zset    request -> lease deadline, Unix seconds
 --   {o:T}:r:<request>   string  reservation, then tombstone for 48 h (MessagePack, see OPEN and DONE)
 --   {o:T}:g             hash    theoretical arrival times (GCRA), microseconds (see `debt`): r r:<user> t t:<user>; l:<user> under way
@@ -21,9 +23,10 @@ local TOMBSTONE_S = 172800
 local MAX_REMEMBERED = 1000
 local NO_TOKENS = -2
 
--- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway.
+-- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway. `slots` are
+-- false where `capped` follows, which says that it is held for its key too.
 local OPEN = { est = 1, per = 2, uid = 3, gw = 4, out = 5, pt = 6, ct = 7, ca = 8, kid = 9, fp = 10, model = 11, mid = 12,
-  ep = 13, streamed = 14, t0 = 15, slots = 16 }
+  ep = 13, streamed = 14, t0 = 15, slots = 16, capped = 17 }
 -- A tombstone begins with false where a reservation has its tokens; spt, sct, sca are what was settled.
 local DONE = { per = 2, uid = 3, gw = 4, spt = 5, sct = 6, sca = 7, line = 8, entry = 9, t0 = 10 }
 
@@ -97,15 +100,41 @@ local function projection(P)
   return fresh
 end
 
--- Who holds a key: the organisation's projection, the user and the key's id; nil and the refusal where it is turned away.
+-- What a key may do, where that is not all that its holder may: its cap and the models, false where there is no such rule.
+local function rules_of(P, fp)
+  local rules = redis.call('HGETALL', P .. ':k:' .. fp)
+  local models, cap, listed = {}, false, false
+  for i = 1, #rules, 2 do
+    if rules[i] == 'cap' then cap = tonumber(rules[i + 1])
+    elseif rules[i] == 'm' then listed = true
+    elseif rules[i]:sub(1, 2) == 'm:' then models[rules[i]:sub(3)] = true end
+  end
+  return { cap = cap, models = listed and models }
+end
+
+-- Who holds a key: the organisation's projection, the user, the key's id and its rules if it has any; nil and the refusal
+-- where it is turned away.
 local function caller(P, fp, sec)
   local key = redis.call('HMGET', P .. ':k:' .. fp, 'st', 'kid', 'uid', 'exp')
   local org, why = projection(P)
   if not org then return nil, { key[1] and 'not_ready' or why } end
-  if key[1] ~= 'active' or (key[4] and key[4] ~= '' and tonumber(key[4]) <= sec) then return nil, { 'key' } end
+  local ruled = key[1] == 'ruled'
+  if (key[1] ~= 'active' and not ruled) or (key[4] and key[4] ~= '' and tonumber(key[4]) <= sec) then
+    return nil, { 'key' }
+  end
   if org.has_suspended and redis.call('HEXISTS', P .. ':org', 'x:' .. key[3]) == 1 then return nil, { 'suspended', 'user' } end
   if org.st ~= 'active' then return nil, { 'suspended', 'organisation' } end
-  return org, key[3], key[2]
+  return org, key[3], key[2], ruled and rules_of(P, fp) or nil
+end
+
+-- The names of the models that a key may call.
+local function callable(org, rules)
+  if not rules or not rules.models then return org.models end
+  local names = {}
+  for _, name in ipairs(org.models) do
+    if rules.models[name] then names[#names + 1] = name end
+  end
+  return names
 end
 
 -- A user's tokens a month; -1 is no budget of their own.
@@ -246,8 +275,17 @@ local function countable(ask, left)
   return ask.guess and left >= ask.prompt / 64 + (ask.output < 0 and 0 or ask.n)
 end
 
+-- What a capped key has used and holds this month; nil where nothing counts for a key.
+local function use_of_key(bk, kid, cap)
+  if not cap then return nil end
+  local own = redis.call('HMGET', bk, 'k:' .. kid, 'h:' .. kid)
+  return { kid = kid, cap = cap, used = tonumber(own[1] or 0), held = tonumber(own[2] or 0) }
+end
+
 -- What a request may have: a reservation that fits, not yet written, and the rest of the answer; or nil and the refusal.
-local function fit(P, org, route, ask, uid, sec, us)
+-- `who` is the user, the key and the key's cap, false where it has none.
+local function fit(P, org, route, ask, who, sec, us)
+  local uid = who.uid
   local prompt, n, asked = ask.prompt, ask.n, ask.output
   if org.estimate == 1 and ask.guess and ask.guess < prompt then prompt = ask.guess end
   local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
@@ -265,6 +303,9 @@ local function fit(P, org, route, ask, uid, sec, us)
   local left, user_tokens = remainder(limit, used, held), user_budget(P, org, uid)
   local user_left = remainder(user_tokens, bud[3], bud[4])
   if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[3], bud[4] end
+  local key = use_of_key(bk, who.kid, who.cap)
+  local key_left = key and remainder(key.cap, key.used, key.held) or math.huge
+  if key_left < left then left, scope, limit, used, held = key_left, 'key', key.cap, key.used, key.held end
   -- The remainder may clamp the output down to the floor. What holds nothing (tokenizers) is never over a budget.
   -- No engine writes more than its context, whatever was asked for.
   local est = prompt + n * math.min(out, route.context)
@@ -274,7 +315,9 @@ local function fit(P, org, route, ask, uid, sec, us)
     local least = asked < 0 and 0 or math.max(1, math.min(org.floor < 0 and 1 or org.floor, out))
     if asked < 0 or clamped < least then
       local of_user = scope == 'user'
-      note_end(bk, of_user and 'f:' .. uid or 'full', limit, limit - used, prompt + n * least, bud[of_user and 7 or 6])
+      if scope ~= 'key' then
+        note_end(bk, of_user and 'f:' .. uid or 'full', limit, limit - used, prompt + n * least, bud[of_user and 7 or 6])
+      end
       return nil, { 'budget', scope, int(limit), int(used), int(held), per, int(sec) }
     end
     out = clamped
@@ -284,7 +327,7 @@ local function fit(P, org, route, ask, uid, sec, us)
   local taken, late = take(us, org, uid, est, g)
   if not taken then return nil, late end
   return { est = est, risk = ask.prompt - prompt, per = per, out = out, taken = taken, live = live, bk = bk,
-    resv = bud[2] + est, of_user = bud[4] + est, base = bud[5] or 0 }
+    resv = bud[2] + est, of_user = bud[4] + est, base = bud[5] or 0, key = key }
 end
 
 -- The prompt is an upper bound. With a guess at it (A[12]) the answer may be `near`: the bound does not fit in the
@@ -294,10 +337,10 @@ local function reserve(K, A)
   local sec, frac = now()
   local us = sec * 1000000 + frac
 
-  local org, uid, kid = caller(P, fp, sec)
+  local org, uid, kid, rules = caller(P, fp, sec)
   if not org then return uid end
   local route = org.routes[model]
-  if not route then return { 'model', org.models } end
+  if not route or (rules and rules.models and not rules.models[model]) then return { 'model', callable(org, rules) } end
   local images = tonumber(A[11] or 0)
   if images > 0 and route.image_tokens == 0 then return { 'images' } end
   local ask = { prompt = tonumber(A[4]), n = tonumber(A[5]), output = tonumber(A[6]), guess = tonumber(A[12]) }
@@ -308,15 +351,17 @@ local function reserve(K, A)
   end
 
   local rk = P .. ':r:' .. rid
-  local fits, refusal = fit(P, org, route, ask, uid, sec, us)
+  local fits, refusal = fit(P, org, route, ask, { uid = uid, kid = kid, cap = rules and rules.cap }, sec, us)
+  local capped = fits and fits.key and 1 or nil
   local record = fits and cmsgpack.pack({ fits.est, fits.per, uid, gateway, fits.out, 0, 0, 0, kid, fp, model, route.model_id,
-    A[9], A[10], us, fits.taken.slots })
+    A[9], A[10], us, fits.taken.slots or (capped and false), capped })
   if not fits or not redis.call('SET', rk, record, 'NX') then
     local before = redis.call('GET', rk)
     return before and again(org, route, uid, kid, gateway, before) or refusal
   end
   redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.taken.writes))
   redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, 'base', fits.base)
+  if capped then redis.call('HSET', fits.bk, 'k:' .. kid, fits.key.used, 'h:' .. kid, fits.key.held + fits.est) end
   redis.call('ZADD', P .. ':resv', sec + tonumber(A[7]), rid)
   local answer, told = { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }, fits.taken.told
   if told or fits.risk > 0 then
@@ -365,7 +410,9 @@ local function tick(K, A)
       local fp, uid = r[OPEN.fp], r[OPEN.uid]
       if keys[fp] == nil then keys[fp] = redis.call('HGET', P .. ':k:' .. fp, 'st') end
       -- A key that is not there was taken away only where the projection is whole: after a loss it is still to come.
-      if keys[fp] ~= 'active' and (keys[fp] or redis.call('HGET', P .. ':v', 'complete') == '1') then reason = 'revoked'
+      local known = keys[fp]
+      if known ~= 'active' and known ~= 'ruled' and (known or redis.call('HGET', P .. ':v', 'complete') == '1') then
+        reason = 'revoked'
       elseif status and status ~= 'active' then reason = 'suspended'
       elseif some_suspended and redis.call('HEXISTS', P .. ':org', 'x:' .. uid) == 1 then reason = 'suspended' end
     end
@@ -381,12 +428,14 @@ end
 -- tombstone, stays as it is. It had been admitted: no limit is asked again, and from now on it counts against them all.
 local function reassert(K, A)
   local P, rid, est, per, uid = K[1], A[1], tonumber(A[3]), A[4], A[5]
-  local record = cmsgpack.pack({ est, per, uid, A[6], tonumber(A[7]), tonumber(A[8]), tonumber(A[9]), tonumber(A[10]), A[11],
-    A[12], A[13], A[14], A[15], A[16], tonumber(A[17]) })
-  if not redis.call('SET', P .. ':r:' .. rid, record, 'NX') then return 0 end
   local bk = P .. ':bud:' .. per
+  local capped = redis.call('HEXISTS', bk, 'k:' .. A[11]) == 1 and 1 or nil
+  local record = cmsgpack.pack({ est, per, uid, A[6], tonumber(A[7]), tonumber(A[8]), tonumber(A[9]), tonumber(A[10]), A[11],
+    A[12], A[13], A[14], A[15], A[16], tonumber(A[17]), capped and false, capped })
+  if not redis.call('SET', P .. ':r:' .. rid, record, 'NX') then return 0 end
   redis.call('HINCRBY', bk, 'resv', est)
   redis.call('HINCRBY', bk, 'r:' .. uid, est)
+  if capped then redis.call('HINCRBY', bk, 'h:' .. A[11], est) end
   redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)
   redis.call('ZADD', P .. ':resv', (now()) + tonumber(A[2]), rid)
   return 1
@@ -422,6 +471,19 @@ local function book(P, per, uid, est, actual)
   end
 end
 
+-- The same of a key that has a cap: one whose reservation says so, or, where there is none any more, that is counted.
+local function book_key(P, s, per, r, est, actual)
+  local bk = P .. ':bud:' .. per
+  if r and r[OPEN.est] then
+    if not r[OPEN.capped] then return end
+    redis.call('HINCRBY', bk, 'k:' .. r[OPEN.kid], actual)
+    redis.call('HINCRBY', bk, 'h:' .. r[OPEN.kid], -est)
+    return
+  end
+  local kid = s.facts:match('"key":"([^"]*)"')
+  if kid and redis.call('HEXISTS', bk, 'k:' .. kid) == 1 then redis.call('HINCRBY', bk, 'k:' .. kid, actual) end
+end
+
 -- The first writer wins; a later different truth becomes an adjustment line; what Redis lost is accounted all the same.
 -- Answers whether a line was made or was there `already`, its number, and its entry in the outbox, whose id is its time.
 local function settle_one(P, s)
@@ -448,6 +510,7 @@ local function settle_one(P, s)
     return { 'gone' }
   end
   book(P, per, uid, est, pt + ct)
+  book_key(P, s, per, r, est, pt + ct)
   redis.call('ZREM', P .. ':resv', s.rid)
   local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', line, 'p', per, 'pt', pt, 'ct', ct,
     'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', int(t0), 'f', s.facts)
@@ -490,8 +553,9 @@ local function put_key(P, fp, version, fields)
   return 1
 end
 
+-- From A[6] on there are the fields of its rules, if it has any.
 local function grant(K, A)
-  return put_key(K[1], A[1], A[2], { 'st', 'active', 'kid', A[3], 'uid', A[4], 'exp', A[5] })
+  return put_key(K[1], A[1], A[2], { 'st', A[6] and 'ruled' or 'active', 'kid', A[3], 'uid', A[4], 'exp', A[5], unpack(A, 6) })
 end
 
 local function revoke(K, A)
@@ -509,16 +573,39 @@ local function project(K, A)
   return 1
 end
 
--- Says what of a month is used, once, where nobody has said it since Redis lost it: `used` (A[3]) and users' parts, as
--- summed up from the ledger and the outbox while Redis said A[2]. Answers -1 where Redis says something else by now: sum
--- up again. A month that began under a complete projection has base 0 from its first reservation.
+-- From now on these keys (a set) are counted in a month: what is under way of them is held for them too.
+local function count_from_now(P, per, kids)
+  local held = {}
+  for _, rid in ipairs(redis.call('ZRANGE', P .. ':resv', 0, -1)) do
+    local record = redis.call('GET', P .. ':r:' .. rid)
+    local r = record and cmsgpack.unpack(record)
+    if r and r[OPEN.est] and r[OPEN.per] == per and kids[r[OPEN.kid]] then
+      held[r[OPEN.kid]] = (held[r[OPEN.kid]] or 0) + r[OPEN.est]
+      if not r[OPEN.capped] then
+        r[OPEN.slots], r[OPEN.capped] = r[OPEN.slots] or false, 1
+        redis.call('SET', P .. ':r:' .. rid, cmsgpack.pack(r))
+      end
+    end
+  end
+  for kid in pairs(kids) do redis.call('HSET', P .. ':bud:' .. per, 'h:' .. kid, held[kid] or 0) end
+end
+
+-- Says what of a month is used, once, where nobody has said it since Redis lost it: `used` (A[3]) and the parts of users
+-- (u:…) and of keys that have a cap (k:…), as summed up from the ledger and the outbox while Redis said A[2]. Answers -1
+-- where Redis says something else by now: sum up again. A month that began under a complete projection has base 0 from
+-- its first reservation.
 local function restore(K, A)
   local bk = K[1] .. ':bud:' .. A[1]
   local bud = redis.call('HMGET', bk, 'base', 'used')
   if bud[1] then return 0 end
   if tonumber(bud[2] or 0) ~= tonumber(A[2]) then return -1 end
   redis.call('HSET', bk, 'base', A[3], 'used', A[3])
-  for i = 4, #A, 2 do redis.call('HSET', bk, 'u:' .. A[i], A[i + 1]) end
+  local kids = {}
+  for i = 4, #A, 2 do
+    redis.call('HSET', bk, A[i], A[i + 1])
+    if A[i]:sub(1, 2) == 'k:' then kids[A[i]:sub(3)] = true end
+  end
+  if next(kids) then count_from_now(K[1], A[1], kids) end
   return 1
 end
 
@@ -541,9 +628,11 @@ end
 
 -- The models that a key may call, for /v1/models.
 local function models(K, A)
-  local org, refusal = caller(K[1], A[1], (now()))
+  local org, refusal, _, rules = caller(K[1], A[1], (now()))
   if not org then return refusal end
-  return { 'ok', org.id, redis.call('HVALS', K[1] .. ':routes') }
+  local routes = {}
+  for i, name in ipairs(callable(org, rules)) do routes[i] = org.routes[name].json end
+  return { 'ok', org.id, routes }
 end
 
 -- Every limit that applies to a key, for /v1/usage/limits: kind, scope, limit, used, held, ms until it is whole again
@@ -552,10 +641,11 @@ local function limits(K, A)
   local P = K[1]
   local sec, frac = now()
   local us = sec * 1000000 + frac
-  local org, uid = caller(P, A[1], sec)
+  local org, uid, kid, rules = caller(P, A[1], sec)
   if not org then return uid end
   local per = period_of(sec)
-  local bud = redis.call('HMGET', P .. ':bud:' .. per, 'used', 'resv', 'u:' .. uid, 'r:' .. uid)
+  local bk = P .. ':bud:' .. per
+  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid)
   local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
   local answer = { 'ok', per, int(math.ceil(us / 1000)) }
   local function add(...)
@@ -563,6 +653,8 @@ local function limits(K, A)
   end
   add('budget', 'organisation', org.tokens, tonumber(bud[1] or 0), tonumber(bud[2] or 0), 0, -1)
   add('budget', 'user', user_budget(P, org, uid), tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0, -1)
+  local key = use_of_key(bk, kid, rules and rules.cap)
+  if key and key.cap >= 0 then add('budget', 'key', key.cap, key.used, key.held, 0, -1) end
   local all = buckets(org, uid, g, us, 0)
   for i = 1, 4 do
     local b, kind = all[i], i < 3 and 'requests' or 'tokens'
@@ -646,19 +738,23 @@ local function held_by_reservations(P)
       months[per] = month
       month['resv'] = (month['resv'] or 0) + est
       month['r:' .. uid] = (month['r:' .. uid] or 0) + est
+      if r[OPEN.capped] then
+        local of_key = 'h:' .. r[OPEN.kid]
+        month[of_key] = (month[of_key] or 0) + est
+      end
       live['l:' .. uid] = (live['l:' .. uid] or 0) + 1
     end
   end
   return months, live
 end
 
--- Makes the fields of a hash that begin so, or are named so, what they should be.
-local function correct(key, name, prefix, truth, found)
+-- Makes the fields of a hash that begin with one of these what they should be.
+local function correct(key, name, prefixes, truth, found)
   local there = redis.call('HGETALL', key)
   local was = {}
   for i = 1, #there, 2 do
     local field = there[i]
-    if field == 'resv' or field:sub(1, 2) == prefix then
+    if prefixes[field:sub(1, 2)] then
       was[field] = tonumber(there[i + 1]) or 0
       truth[field] = truth[field] or 0
     end
@@ -671,6 +767,9 @@ local function correct(key, name, prefix, truth, found)
   end
 end
 
+-- What begins the names of counts that the live reservations make up: of `resv`, of users and keys; of who is under way.
+local HELD, LIVE = { re = true, ['r:'] = true, ['h:'] = true }, { ['l:'] = true }
+
 -- Makes what is held what the live reservations say. Answers where, field, was and is of each that was not.
 local function recount(K)
   local P = K[1]
@@ -678,8 +777,8 @@ local function recount(K)
   local this = period_of((now()))
   for _, per in ipairs({ this, month_before(this) }) do months[per] = months[per] or {} end
   local found = {}
-  for per, truth in pairs(months) do correct(P .. ':bud:' .. per, per, 'r:', truth, found) end
-  correct(P .. ':g', 'live', 'l:', live, found)
+  for per, truth in pairs(months) do correct(P .. ':bud:' .. per, per, HELD, truth, found) end
+  correct(P .. ':g', 'live', LIVE, live, found)
   return found
 end
 
@@ -714,21 +813,48 @@ local function vitals(K, A)
     earliest[2] or '', latest[2] or '', r[OPEN.gw] or '' }
 end
 
+-- From now on these keys (fingerprint and id of each) are counted this month; their records say so, though no cap yet.
+-- Answers the month, its fence, the outbox's last entry by then, and what is counted of each; nothing where the projection
+-- is not complete, for then the month is yet to be restored.
+local function count(K, A)
+  local P = K[1]
+  if redis.call('HGET', P .. ':v', 'complete') ~= '1' then return {} end
+  local per = period_of((now()))
+  local bk, kids, ids = P .. ':bud:' .. per, {}, {}
+  for i = 1, #A, 2 do
+    local k, kid = P .. ':k:' .. A[i], A[i + 1]
+    local record = redis.call('HMGET', k, 'st', 'cap')
+    if (record[1] == 'active' or record[1] == 'ruled') and not record[2] then
+      redis.call('HSET', k, 'st', 'ruled', 'cap', -1)
+    end
+    redis.call('HSETNX', bk, 'k:' .. kid, 0)
+    kids[kid], ids[#ids + 1] = true, kid
+  end
+  count_from_now(P, per, kids)
+  local last = redis.call('XREVRANGE', P .. ':out', '+', '-', 'COUNT', 1)
+  local answer = { per, fence(P, per), last[1] and last[1][1] or '' }
+  for _, kid in ipairs(ids) do answer[#answer + 1] = redis.call('HGET', bk, 'k:' .. kid) end
+  return answer
+end
+
+redis.register_function('ias_count', count)
 redis.register_function { function_name = 'ias_books', callback = books, flags = { 'no-writes' } }
 redis.register_function { function_name = 'ias_repair', callback = repair, flags = { 'allow-oom' } }
 redis.register_function { function_name = 'ias_recount', callback = recount, flags = { 'allow-oom' } }
 redis.register_function { function_name = 'ias_vitals', callback = vitals, flags = { 'no-writes' } }
 
--- Records of many keys in one call, as MessagePack: fingerprint, state, id, user and expiry of each. Answers how many
--- went in. See put_key.
+-- Records of many keys in one call, as MessagePack: fingerprint, state, id, user and expiry of each; and the fields of the
+-- rules of those that are ruled, by fingerprint. Answers how many went in. See put_key.
 local function grants(K, A)
   local P, version, many, put = K[1], tonumber(A[1]), cmsgpack.unpack(A[2]), 0
+  local rules = A[3] and cmsgpack.unpack(A[3]) or {}
   for i = 1, #many, 5 do
     local k = P .. ':k:' .. many[i]
     local before = redis.call('HGET', k, 'v')
     if not before or tonumber(before) < version then
       if before then redis.call('DEL', k) end
       redis.call('HSET', k, 'v', A[1], 'st', many[i + 1], 'kid', many[i + 2], 'uid', many[i + 3], 'exp', many[i + 4])
+      if many[i + 1] == 'ruled' then redis.call('HSET', k, unpack(rules[many[i]])) end
       put = put + 1
     end
   end

@@ -15,8 +15,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from ias.contract import admission, catalogue
+from ias.contract import admission, books, catalogue, key_records
 from ias.contract.admission import Admitted, Ask, Reply
+from ias.contract.key_records import of_key
 from tests.integration.contract.driven import CLOCK, Table
 from tests.integration.contract.ground import FREE, ORG, ROUTE
 from tests.integration.contract.model import Key, Line, Organisation, Request, Tokens
@@ -26,7 +27,6 @@ USERS = ("user-a", "user-b")
 SECOND = 1_000_000
 DAY_S = 86_400
 MODEL, ENDPOINT = "llama", "/v1/chat/completions"
-FACTS = b"{}"
 
 ORGS = st.integers(0, 1)
 SOME = st.integers(0, 300)
@@ -44,6 +44,7 @@ PROMPTS = st.one_of(SOME, st.sampled_from((-1, -2, -3)))
 """Tokens; or as many as leave the least output that is granted, one more or one less."""
 ASKS = st.lists(st.tuples(PROMPTS, st.sampled_from((1, 2, 3)), OUTPUTS), min_size=1, max_size=4)
 WAYS = st.sampled_from(("user", "organisation", "key", "older key", "older section"))
+CAPS = st.sampled_from((None, 20_000, 4_000, 1_500, 300, 0))
 
 
 class Books(RuleBasedStateMachine):
@@ -90,6 +91,30 @@ class Books(RuleBasedStateMachine):
             self._tell_of_an_older_key(org, key, some)
         else:
             self._tell_of_an_older_section(org, ("org", "pol", "routes")[which % 3], some)
+
+    @rule(place=ORGS, which=st.integers(0, 3), cap=CAPS)
+    def cap(self, place: int, which: int, cap: int | None) -> None:
+        """Where there was none, what the key uses is counted first, and what it used this month added."""
+        org = self.orgs[place]
+        key = org.keys[which]
+        if key.cap is None and cap is not None and org.complete:
+            self._count(org, key)
+        key.cap, key.version = cap, key.version + 1
+        assert self._tell_key(org, key) == 1
+
+    def _count(self, org: Organisation, key: Key) -> None:
+        period = self.table.period
+        answer = self.table.call(key_records.count(org.tag, [(key.fingerprint, key.id)]))
+        begun = key_records.read_count(answer)
+        assert begun is not None
+        assert (begun.period, begun.counted) == (period, (org.used_by(period, key.id),))
+        org.count_for(period, key)
+        own = [line for line in org.counted if (line.period, line.key) == (period, key.id)]
+        missing = sum(line.amount for line in own) - begun.counted[0]
+        month = books.Month(begun.period, begun.fence, {})
+        assert self.table.call(books.repair(org.tag, month, {of_key(key.id): missing})) == 1
+        org.counted_for_keys = [line for line in org.counted_for_keys if (line.period, line.key) != (period, key.id)]
+        org.counted_for_keys += own
 
     def _suspend(self, org: Organisation, whom: str, out: bool) -> None:
         org.suspended = org.suspended | {whom} if out else org.suspended - {whom}
@@ -152,7 +177,7 @@ class Books(RuleBasedStateMachine):
 
     def _reserve(self, org: Organisation, key: Key, holder: tuple[str, int], asked: tuple[int, int, int]) -> str:
         (prompt, n, output), self.made = asked, self.made + 1
-        prompt = prompt if prompt >= 0 else org.edge(key.user, self.table.period, n, output) + prompt + 2
+        prompt = prompt if prompt >= 0 else org.edge(key, self.table.period, n, output) + prompt + 2
         prompt = max(0, prompt)
         request_id = f"r{self.made}"
         ask = Ask(MODEL, prompt, n, output, ENDPOINT, streamed=False)
@@ -167,10 +192,12 @@ class Books(RuleBasedStateMachine):
         held = prompt + n * expected
         assert (answer.org, answer.user, answer.key) == (ORG, key.user, key.fingerprint[:4])
         assert (answer.output, answer.held, answer.period) == (expected, held, period)
-        org.requests[request_id] = Request(key, holder[0], answer, ask, second + holder[1])
+        capped = key.cap is not None
+        org.requests[request_id] = Request(key, holder[0], answer, ask, second + holder[1], capped=capped)
         org.known.add(request_id)
-        for user in (None, key.user):
-            assert held == 0 or org.left(period, user) >= 0, "a budget is passed"
+        org.key_months |= {(period, key.id)} if capped else set()
+        for left in (org.left(period), org.left(period, key.user), org.left_of(key, period)):
+            assert held == 0 or left >= 0, "a budget is passed"
         return request_id
 
     @rule(name=requests, gateway=st.sampled_from(GATEWAYS))
@@ -284,6 +311,10 @@ class Books(RuleBasedStateMachine):
             for used, held, user in (("used", "resv", None), *((f"u:{user}", f"r:{user}", user) for user in USERS)):
                 found = (int(budget.get(used.encode(), 0)), int(budget.get(held.encode(), 0)))
                 assert found == (org.used(period, user), org.held(period, user)), (period, user)
+            for key in org.keys:
+                found = [budget.get(f"{kind}:{key.id}".encode()) for kind in "kh"]
+                right = [b"%d" % of(period, key.id) for of in (org.used_by, org.held_by)]
+                assert found == (right if (period, key.id) in org.key_months else [None, None]), (period, key)
 
     def _check_lines(self, org: Organisation) -> None:
         """Each request that is over has a line 1, no gap behind it, and all of them together say its last truth."""
@@ -322,12 +353,14 @@ class Books(RuleBasedStateMachine):
         if done:
             org.known.add(name)
             request.live, request.deadline = True, self.table.second + lease
+            request.capped = (admitted.period, admitted.key) in org.key_months
 
     def _settle(self, org: Organisation, name: str, truth: Tokens) -> None:
         request = org.requests[name]
         line = org.settle(name, truth, "completed")
         request.open = False
-        call = admission.settle(org.tag, name, truth, ("completed", False), FACTS)
+        facts = b'{"user":"","key":"%b"}' % request.key.id.encode()
+        call = admission.settle(org.tag, name, truth, ("completed", False), facts)
         answer = self.table.call((*call, *admission.holder_of(request.admitted, request.gateway)))
         assert answer[:2] == ([b"already", request.lines] if line is None else [b"ok", line.number])
 
@@ -345,10 +378,11 @@ class Books(RuleBasedStateMachine):
 
     def _tell_key(self, org: Organisation, key: Key) -> Reply:
         org.told_keys.add(key.fingerprint)
-        owner = (key.fingerprint[:4], key.user)
+        owner = (key.id, key.user)
         if not key.active:
             return self.table.call(admission.revoke(org.tag, key.fingerprint, key.version, owner))
-        return self.table.call(admission.grant(org.tag, key.fingerprint, key.version, owner, key.expires_at))
+        known = admission.grant(org.tag, key.fingerprint, key.version, owner, key.expires_at)
+        return self.table.call((*known, *key_records.Rules(monthly_tokens=key.cap).fields()))
 
     def _lose(self) -> None:
         for org in self.orgs:
@@ -356,9 +390,9 @@ class Books(RuleBasedStateMachine):
         self.table.empty()
         for org in self.orgs:
             org.told, org.told_keys, org.known, org.complete = {}, set(), set(), False
-            org.outbox, org.counted = [], []
+            org.outbox, org.counted, org.counted_for_keys, org.key_months = [], [], [], set()
             for request in org.requests.values():
-                request.live = False
+                request.live = request.capped = False
 
     def _before_the_loss(self, org: Organisation) -> None:
         """One fault at a time: gateways have heard of what was swept, and what they do not keep is in the ledger."""
@@ -384,10 +418,20 @@ class Books(RuleBasedStateMachine):
         period, seen = self.table.period, org.used(self.table.period)
         org.counted = [line for line in org.counted if line.period != period]
         org.counted += [line for line in org.lines() if line.period == period]
-        by_user = {user: org.used(period, user) for user in USERS}
-        assert self.table.call(admission.restore(org.tag, period, seen, org.used(period), by_user)) == 1
+        capped = [key for key in org.keys if key.cap is not None]
+        org.counted_for_keys = [line for line in org.counted_for_keys if line.period != period]
+        org.counted_for_keys += [line for line in org.counted if line.period == period and line.key in _ids(capped)]
+        parts = {f"u:{user}": org.used(period, user) for user in USERS}
+        parts |= {of_key(key.id): org.used_by(period, key.id) for key in capped}
+        assert self.table.call(admission.restore(org.tag, period, seen, org.used(period), parts)) == 1
+        for key in capped:
+            org.count_for(period, key)
         assert self.table.call(admission.complete(org.tag)) == 1
         org.complete = True
+
+
+def _ids(keys: list[Key]) -> set[str]:
+    return {key.id for key in keys}
 
 
 def _line(fields: dict[bytes, bytes]) -> tuple[str, ...]:

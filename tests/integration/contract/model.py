@@ -22,6 +22,7 @@ class Line:
     tokens: Tokens
     outcome: str
     lower_bound: bool
+    key: str = ""
 
     @property
     def amount(self) -> int:
@@ -37,6 +38,11 @@ class Key:
     version: int = 1
     active: bool = True
     expires_at: int | None = None
+    cap: int | None = None
+
+    @property
+    def id(self) -> str:
+        return self.fingerprint[:4]
 
 
 @dataclass
@@ -55,6 +61,8 @@ class Request:
     lines: int = 0
     truth: Tokens = (0, 0, 0)
     """What is settled, or the last checkpoint."""
+    capped: bool = False
+    """Its reservation is held for its key too."""
 
 
 @dataclass
@@ -78,6 +86,10 @@ class Organisation:
     ledger: dict[tuple[str, int], Line] = field(default_factory=dict)
     counted: list[Line] = field(default_factory=list)
     """Lines whose tokens Redis counts as used."""
+    counted_for_keys: list[Line] = field(default_factory=list)
+    """Lines whose tokens Redis counts as used by their keys."""
+    key_months: set[tuple[str, str]] = field(default_factory=set)
+    """Months and ids of keys that Redis counts for."""
     kept: set[str] = field(default_factory=set)
     """Settled, but Redis has lost it and the ledger may not have it: what gateways send again."""
 
@@ -98,6 +110,30 @@ class Organisation:
         """Tokens of a month that are held."""
         return sum(each.admitted.held for each in self.live(user) if each.admitted.period == period)
 
+    def used_by(self, period: str, key: str) -> int:
+        """Tokens of a month that are used by a key that is counted."""
+        return sum(line.amount for line in self.counted_for_keys if (line.period, line.key) == (period, key))
+
+    def held_by(self, period: str, key: str) -> int:
+        """Tokens of a month that are held for such a key."""
+        return sum(
+            each.admitted.held
+            for each in self.live()
+            if each.capped and (each.admitted.period, each.key.id) == (period, key)
+        )
+
+    def count_for(self, period: str, key: Key) -> None:
+        """Count for a key from now on, with what is under way."""
+        self.key_months.add((period, key.id))
+        for each in self.live():
+            each.capped = each.capped or (each.admitted.period, each.key) == (period, key)
+
+    def left_of(self, key: Key, period: str) -> float:
+        """Tokens of a month that are left of a key's cap."""
+        if key.cap is None:
+            return float("inf")
+        return key.cap - self.used_by(period, key.id) - self.held_by(period, key.id)
+
     def limit(self, user: str | None = None) -> float:
         """Tokens a month."""
         limit = self.policy["tokens"] if user is None else self.policy.get(f"u:{user}", self.policy["udef"])
@@ -107,9 +143,9 @@ class Organisation:
         """Tokens of a month that are left."""
         return self.limit(user) - self.used(period, user) - self.held(period, user)
 
-    def edge(self, user: str, period: str, n: int, output: int) -> int:
+    def edge(self, key: Key, period: str, n: int, output: int) -> int:
         """The longest prompt beside which the least output is granted; 0 where there is no budget."""
-        left = min(self.left(period), self.left(period, user))
+        left = min(self.left(period), self.left(period, key.user), self.left_of(key, period))
         least = 0 if output < 0 else max(1, min(self.policy["floor"], output or CAP))
         return int(left) - n * least if left < float("inf") else 0
 
@@ -139,17 +175,23 @@ class Organisation:
         if no is not None:
             return no
         output = 0 if ask.output < 0 else ask.output or CAP
-        left = min(self.left(period), self.left(period, key.user))
+        left = min(self.left(period), self.left(period, key.user), self.left_of(key, period))
         if ask.prompt + ask.n * min(output, CONTEXT) <= left or ask.output == admission.NO_TOKENS:
             return output
         clamped = (left - ask.prompt) // ask.n
         if ask.output < 0 or clamped < max(1, min(self.policy["floor"], output)):
-            of_user = self.left(period, key.user) < self.left(period)
-            user = key.user if of_user else None
-            scope, limit = "user" if of_user else "organisation", int(self.limit(user))
-            used, held = self.used(period, user), self.held(period, user)
-            return admission.OverBudget(scope, limit, used, held, period, second)
+            return self._over_budget(key, period, second)
         return int(clamped)
+
+    def _over_budget(self, key: Key, period: str, second: int) -> admission.OverBudget:
+        """The narrowest of the three."""
+        of_user = self.left(period, key.user) < self.left(period)
+        user = key.user if of_user else None
+        if key.cap is not None and self.left_of(key, period) < self.left(period, user):
+            used, held = self.used_by(period, key.id), self.held_by(period, key.id)
+            return admission.OverBudget("key", key.cap, used, held, period, second)
+        scope, limit = "user" if of_user else "organisation", int(self.limit(user))
+        return admission.OverBudget(scope, limit, self.used(period, user), self.held(period, user), period, second)
 
     def settle(self, request_id: str, truth: Tokens, outcome: str) -> Line | None:
         """The line that a settlement makes, if it makes one."""
@@ -161,10 +203,13 @@ class Organisation:
         if again and change == (0, 0, 0):
             return None
         number = request.lines + 1 if again else 1
+        admitted, key = request.admitted, request.key.id
+        for_key = request.capped if request.live else (admitted.period, key) in self.key_months
         request.live, request.truth, request.lines = False, truth, number
         self.known.add(request_id)
-        admitted = request.admitted
-        line = Line(request_id, number, admitted.period, admitted.user, change, outcome, gone)
+        line = Line(request_id, number, admitted.period, admitted.user, change, outcome, gone, key)
         self.outbox.append(line)
         self.counted.append(line)
+        if for_key:
+            self.counted_for_keys.append(line)
         return line

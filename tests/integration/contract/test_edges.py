@@ -18,7 +18,7 @@ MANY = 10_000
 async def used_so_far(org: Org, tokens: int) -> None:
     """Say that so much of this month is used."""
     period = f"{datetime.now(UTC):%Y%m}"
-    assert await org.edge.call(admission.restore(org.tag, period, 0, tokens, {USER: tokens})) == 1
+    assert await org.edge.call(admission.restore(org.tag, period, 0, tokens, {f"u:{USER}": tokens})) == 1
 
 
 @pytest.mark.parametrize("used", [10**9, 10**12, 10**15, 10**15 + 1, MOST - 1000])

@@ -243,12 +243,12 @@ async def test_two_hundred_at_once_with_room_for_fifty_admit_exactly_fifty(url: 
 async def test_the_ledgers_sums_are_put_under_a_month_once(org: Org) -> None:
     fresh = Org(org.edge)
     period = f"{datetime.now(UTC):%Y%m}"
-    assert await fresh.edge.call(admission.restore(fresh.tag, period, 0, 30, {USER: 30})) == 1
-    assert await fresh.edge.call(admission.restore(fresh.tag, period, 30, 30, {USER: 30})) == 0
+    assert await fresh.edge.call(admission.restore(fresh.tag, period, 0, 30, {f"u:{USER}": 30})) == 1
+    assert await fresh.edge.call(admission.restore(fresh.tag, period, 30, 30, {f"u:{USER}": 30})) == 0
     await fresh.whole()
     assert await fresh.budget() == (30, 0)
     await org.held()
-    assert await org.edge.call(admission.restore(org.tag, period, 0, 30, {USER: 30})) == 0
+    assert await org.edge.call(admission.restore(org.tag, period, 0, 30, {f"u:{USER}": 30})) == 0
     assert (await org.budget())[0] == 0
 
 

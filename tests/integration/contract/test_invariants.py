@@ -65,7 +65,14 @@ WRONG = {
     "a key is good a second too long": ("tonumber(key[4]) <= sec", "tonumber(key[4]) < sec"),
     "a suspended user is let in": ("redis.call('HEXISTS', P .. ':org', 'x:' .. key[3]) == 1", "false"),
     "leases end a second too early": ("'-inf', int(sec), 'LIMIT'", "'-inf', int(sec + 1), 'LIMIT'"),
-    "what is not there yet is revoked": ("and (keys[fp] or redis.call('HGET', P .. ':v', 'complete') == '1')", ""),
+    "a key's release is dropped": ("'h:' .. r[OPEN.kid], -est", "'h:' .. r[OPEN.kid], 0"),
+    "a key's charge is forgotten": ("'k:' .. r[OPEN.kid], actual", "'k:' .. r[OPEN.kid], 0"),
+    "a cap is passed by a token": ("remainder(key.cap, key.used", "1 + remainder(key.cap, key.used"),
+    "what a key has under way when it is first counted is forgotten": ("held[kid] or 0)", "0)"),
+    "what a key has under way is not settled for it": ("or false, 1\n", "or false, nil\n"),
+    "a correction is not counted for its key": ("'k:' .. kid, actual)", "'k:' .. kid, 0)"),
+    "what is asserted again is not held for its key": ("'h:' .. A[11], est)", "'h:' .. A[11], 0)"),
+    "what is not there yet is revoked": ("and (known or redis.call('HGET', P .. ':v', 'complete') == '1')", ""),
 }
 """What the library would say, and what it says instead."""
 AT_ONCE = 12

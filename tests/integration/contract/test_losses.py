@@ -111,8 +111,8 @@ async def test_a_restored_month_is_what_the_books_say_and_not_more(edge: Edge) -
     org = Org(edge)
     admitted = Admitted(ORG, USER, KEY, b"{}", f"{datetime.now(UTC):%Y%m}", 50, 150, *[admission.Rate(-1, -1, 0)] * 2)
     await org.settle("sent-again", admitted, 20, 10)
-    assert await edge.call(admission.restore(org.tag, admitted.period, 0, 100, {USER: 100})) == -1
-    assert await edge.call(admission.restore(org.tag, admitted.period, 30, 100, {USER: 100})) == 1
+    assert await edge.call(admission.restore(org.tag, admitted.period, 0, 100, {f"u:{USER}": 100})) == -1
+    assert await edge.call(admission.restore(org.tag, admitted.period, 30, 100, {f"u:{USER}": 100})) == 1
     await org.whole()
     assert await org.budget() == (100, 0)
 

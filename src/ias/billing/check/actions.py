@@ -76,11 +76,11 @@ async def tell_recounted(org: Tenant, corrections: Sequence[Correction]) -> None
 
 
 def extent(corrections: Sequence[Correction]) -> int:
-    """By how many tokens, of all or of the members together, whichever is more; requests, where no token was wrong."""
-    tokens = {"resv": 0, "r": 0, "l": 0}
+    """By how many tokens: of all, of members or of keys, whichever is most; requests, where no token was wrong."""
+    tokens = {"resv": 0, "r": 0, "h": 0, "l": 0}
     for one in corrections:
         tokens[one.field.partition(":")[0]] += abs(one.now - one.was)
-    return max(tokens["resv"], tokens["r"]) or tokens["l"]
+    return max(tokens["resv"], tokens["r"], tokens["h"]) or tokens["l"]
 
 
 async def note(check: Check, drifts: Drifts) -> None:

@@ -10,7 +10,7 @@ from loguru import logger
 
 from ias.billing.check import actions, queries
 from ias.billing.check.actions import ANALYTICS, FOUND, HELD, USED, BegunAnew, Drifts
-from ias.billing.check.domain import Fields, Months, differences, lasting, size, together
+from ias.billing.check.domain import Fields, Months, counted, differences, lasting, size, together
 from ias.billing.check.queries import Books, Check, Other
 from ias.contract import books
 from ias.contract.books import Month
@@ -92,7 +92,8 @@ async def _check_use(edge: Edge, of: Books, this: Pass) -> None:
     this_month, last_month = of.counted.months
     for month in (this_month, last_month) if last_month.counted else (this_month,):
         aside = together(*(this.aside.get(owner, {}).get(month.period, {}) for owner in (str(of.org.id), of.org.tag)))
-        wrong = differences(month.counted, of.should.get(month.period, {}), aside)
+        should = of.should.get(month.period, {})
+        wrong = differences(*(counted(fields, of.caps) for fields in (month.counted, should, aside)))
         if not wrong:
             continue
         place = (of.org.id, month.period)

@@ -5,17 +5,18 @@ last entry in one call. Whatever is counted by then is in the snapshot, or in th
 deletes entries meanwhile, for the check holds the janitor's lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from uuid import UUID
 
 import msgspec
 
 from ias.contract.books import USED, of_user
+from ias.contract.key_records import OF_KEY, of_key
 
 Place = tuple[UUID, int]
 """Request and line."""
 Fields = dict[str, int]
-"""Tokens by field: `used`, and `u:<user>` of each member."""
+"""Tokens by field: `used`, `u:<user>` of each member and `k:<key>` of each key."""
 Months = dict[str, Fields]
 
 
@@ -26,6 +27,7 @@ class Waiting(msgspec.Struct, frozen=True):
     period: str
     user: str
     tokens: int
+    key: str = ""
 
 
 class SetAside(msgspec.Struct, frozen=True):
@@ -37,6 +39,7 @@ class SetAside(msgspec.Struct, frozen=True):
 
 class _Facts(msgspec.Struct):
     user: str = ""
+    key: str = ""
 
 
 class _Event(msgspec.Struct):
@@ -49,6 +52,7 @@ class _Event(msgspec.Struct):
     user: UUID
     prompt_tokens: int
     completion_tokens: int
+    key: str = ""
 
 
 class _Entry(msgspec.Struct):
@@ -85,7 +89,8 @@ def waiting(fields: Mapping[bytes, bytes]) -> Waiting | None:
         period, tokens = fields[b"p"].decode(), int(fields[b"pt"]) + int(fields[b"ct"])
     except (KeyError, ValueError):
         return None
-    return Waiting(_place(fields), period, _user(fields), tokens)
+    facts = _facts(fields)
+    return Waiting(_place(fields), period, facts.user, tokens, facts.key)
 
 
 def set_aside(body: bytes) -> list[SetAside]:
@@ -102,6 +107,7 @@ def set_aside(body: bytes) -> list[SetAside]:
                     event.period,
                     str(event.user),
                     event.prompt_tokens + event.completion_tokens,
+                    event.key,
                 ),
             )
             for event in events
@@ -113,8 +119,17 @@ def set_aside(body: bytes) -> list[SetAside]:
 def add(months: Months, one: Waiting) -> None:
     """Add a settlement to sums by month and field."""
     fields = months.setdefault(one.period, {})
-    for field in (USED, of_user(one.user)):
+    for field in (USED, of_user(one.user), of_key(one.key)):
         fields[field] = fields.get(field, 0) + one.tokens
+
+
+def counted(fields: Mapping[str, int], caps: Container[str]) -> Fields:
+    """The same without the keys that have no cap: what was counted of those once, nobody keeps right."""
+    return {
+        field: tokens
+        for field, tokens in fields.items()
+        if not field.startswith(OF_KEY) or field.removeprefix(OF_KEY) in caps
+    }
 
 
 def together(*some: Fields) -> Fields:
@@ -143,9 +158,11 @@ def differences(counted: Fields, booked: Fields, aside: Fields) -> Fields:
 
 
 def size(wrong: Fields) -> int:
-    """How many tokens a month's differences are: of all of it, or of the members together, whichever is more."""
-    members = sum(abs(tokens) for field, tokens in wrong.items() if field != USED)
-    return max(abs(wrong.get(USED, 0)), members)
+    """How many tokens a month's differences are: of all of it, of its members or of keys, whichever is most."""
+    sums = {USED: 0, "u": 0, "k": 0}
+    for field, tokens in wrong.items():
+        sums[field.partition(":")[0]] += abs(tokens)
+    return max(sums.values())
 
 
 def lasting(wrong: Fields, before: Mapping[str, int]) -> Fields:
@@ -160,11 +177,11 @@ def _place(fields: Mapping[bytes, bytes]) -> Place | None:
         return None
 
 
-def _user(fields: Mapping[bytes, bytes]) -> str:
+def _facts(fields: Mapping[bytes, bytes]) -> _Facts:
     try:
-        return _FACTS.decode(fields[b"f"]).user
+        return _FACTS.decode(fields[b"f"])
     except (KeyError, msgspec.MsgspecError):
-        return ""
+        return _Facts()
 
 
 def _items(body: bytes) -> list[bytes]:

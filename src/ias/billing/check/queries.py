@@ -1,5 +1,6 @@
 """What the check compares: the ledger's sums, what waits in outboxes, what is set aside, what was found before."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -8,10 +9,12 @@ import msgspec
 
 from ias.billing.check.domain import Fields, Months, Place, Total, Waiting, add, set_aside, waiting
 from ias.billing.ledger import outbox
+from ias.billing.ledger.outbox import order
 from ias.contract.books import USED, Counted, books, of_user, read_books
+from ias.contract.key_records import of_key
 from ias.db import EVERYWHERE, Connection, snapshot, transaction
 from ias.edge import Edge
-from ias.identity import Tenant
+from ias.identity import Caps, Tenant, capped
 from ias.telemetry import now
 
 STREAMS = 20
@@ -19,10 +22,15 @@ PAGE = 500
 """Entries of each of them."""
 ASIDE_PAGE = 1000
 TWO_MONTHS = timedelta(days=62)
+NOT_COMPARED = (None, None)
 
 _BOOKED = """
 SELECT org_id, period, user_id, sum(prompt_tokens + completion_tokens)::bigint AS tokens FROM billing.spend
 WHERE org_id = ANY($1) AND period >= $2 GROUP BY org_id, period, user_id
+"""
+_BOOKED_BY_KEYS = """
+SELECT org_id, period, key_id, sum(prompt_tokens + completion_tokens)::bigint AS tokens FROM billing.spend
+WHERE org_id = ANY($1) AND period >= $2 AND key_id = ANY($3) GROUP BY org_id, period, key_id
 """
 _TOTALS = """
 SELECT org_id, sum(requests)::bigint AS requests, sum(prompt_tokens + completion_tokens)::bigint AS tokens
@@ -65,10 +73,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
 class Books(msgspec.Struct):
     """An organisation at one moment: what Redis counts, what it should, and what ledger and the other will have had.
 
-    `ledger` and `other` are None where totals are not compared.
+    `ledger` and `other` are None where totals are not compared; `caps` are the keys that have one.
     """
 
     org: Tenant
+    caps: Caps
     counted: Counted
     should: Months
     ledger: Total | None
@@ -97,13 +106,14 @@ async def read(edge: Edge, orgs: Sequence[Tenant], other: Other, *, totals: bool
         DatabaseDown: PostgreSQL does not.
     """
     ids, since = [org.id for org in orgs], now() - TWO_MONTHS
+    caps = defaultdict(dict, await capped(ids))
     async with snapshot(EVERYWHERE) as connection:
-        booked = await _booked(connection, ids, since)
+        booked = await _booked(connection, ids, since, [UUID(key) for some in caps.values() for key in some])
         sums = await _totals(connection, ids, since, other) if totals else {}
         replies = await edge.calls([books(org.tag) for org in orgs])
         reading = Reading(
             [
-                Books(org, read_books(reply), booked.get(org.id, {}), *sums.get(org.id, (None, None)))
+                Books(org, caps[org.id], read_books(reply), booked.get(org.id, {}), *sums.get(org.id, NOT_COMPARED))
                 for org, reply in zip(orgs, replies, strict=True)
             ]
         )
@@ -120,7 +130,7 @@ async def aside() -> dict[str, Months]:
         async with transaction(EVERYWHERE) as connection:
             rows = await connection.fetch(_ASIDE, after, ASIDE_PAGE)
             found = [one for row in rows for one in set_aside(row["body"])]
-            have = await _seen(connection, _places(one.waiting for one in found))
+            have = await seen(connection, _places(one.waiting for one in found))
         for one in found:
             if one.waiting.place not in have:
                 add(sums.setdefault(one.owner, {}), one.waiting)
@@ -144,8 +154,13 @@ async def drifts(kind: str) -> dict[tuple[UUID, str], Fields]:
     return found
 
 
-async def _booked(connection: Connection, orgs: Sequence[UUID], since: datetime) -> dict[UUID, Months]:
+async def _booked(
+    connection: Connection, orgs: Sequence[UUID], since: datetime, keys: Sequence[UUID]
+) -> dict[UUID, Months]:
     sums: dict[UUID, Months] = {}
+    for row in await connection.fetch(_BOOKED_BY_KEYS, orgs, f"{since:%Y%m}", keys) if keys else ():
+        fields = sums.setdefault(row["org_id"], {}).setdefault(row["period"], {})
+        fields[of_key(str(row["key_id"]))] = row["tokens"]
     for row in await connection.fetch(_BOOKED, orgs, f"{since:%Y%m}"):
         fields = sums.setdefault(row["org_id"], {}).setdefault(row["period"], {})
         fields[USED] = fields.get(USED, 0) + row["tokens"]
@@ -173,19 +188,19 @@ async def _waiting(edge: Edge, some: Sequence[Books]) -> AsyncIterator[list[_Ent
         while streams:
             entries = await outbox.first(edge, streams, after, PAGE)
             after = {entry.tag: entry.id for entry in entries}
-            inside = [entry for entry in entries if _number(entry.id) <= _number(by_tag[entry.tag].counted.last)]
+            inside = [entry for entry in entries if order(entry.id) <= order(by_tag[entry.tag].counted.last)]
             yield [
                 _Entry(by_tag[entry.tag], datetime.fromtimestamp(entry.at_ms / 1000, UTC), one)
                 for entry in inside
                 if (one := waiting(entry.fields)) is not None
             ]
-            streams = [tag for tag, entry in after.items() if _number(entry) < _number(by_tag[tag].counted.last)]
+            streams = [tag for tag, entry in after.items() if order(entry) < order(by_tag[tag].counted.last)]
 
 
 async def _add(connection: Connection, reading: Reading, entries: Sequence[_Entry], other: Other) -> None:
     """Add what is not booked yet to what Redis should count, and to the totals."""
     places = _places(entry.waiting for entry in entries)
-    in_ledger, in_other = await _seen(connection, places), await other.seen(connection, places)
+    in_ledger, in_other = await seen(connection, places), await other.seen(connection, places)
     for entry in entries:
         if entry.waiting.place not in in_ledger:
             add(entry.books.should, entry.waiting)
@@ -198,16 +213,11 @@ async def _add(connection: Connection, reading: Reading, entries: Sequence[_Entr
                 entry.books.other.add(entry.waiting)
 
 
-async def _seen(connection: Connection, places: Sequence[Place]) -> set[Place]:
+async def seen(connection: Connection, places: Sequence[Place]) -> set[Place]:
+    """Those that the ledger has."""
     rows = await connection.fetch(_SEEN, [place[0] for place in places], [place[1] for place in places])
     return {(row["request_id"], row["line"]) for row in rows}
 
 
 def _places(some: Iterable[Waiting]) -> list[Place]:
     return [one.place for one in some if one.place is not None]
-
-
-def _number(entry: bytes) -> tuple[int, int]:
-    """What a stream's entries are ordered by."""
-    milliseconds, _, number = entry.partition(b"-")
-    return int(milliseconds), int(number)

@@ -6,15 +6,18 @@ first, the ledger then, at one moment: whatever has left the outbox by then is i
 """
 
 from typing import Final, cast
+from uuid import UUID
 
-from ias.billing.check.domain import Fields, Place, Waiting, add, waiting
+from ias.billing.check.domain import Fields, Waiting, add, counted, waiting
+from ias.billing.check.queries import seen
 from ias.billing.ledger import outbox
 from ias.contract import admission
 from ias.contract.admission import Reply, text
-from ias.contract.books import USED
+from ias.contract.books import USED, of_user
+from ias.contract.key_records import of_key
 from ias.db import EVERYWHERE, snapshot
 from ias.edge import Edge, EdgeDown
-from ias.identity import Tenant
+from ias.identity import Caps, Tenant, capped
 
 ATTEMPTS: Final = 20
 PAGE: Final = 1000
@@ -24,9 +27,9 @@ _BOOKED = """
 SELECT user_id, sum(prompt_tokens + completion_tokens)::bigint AS tokens FROM billing.spend
 WHERE org_id = $1 AND period = $2 GROUP BY user_id
 """
-_SEEN = """
-SELECT request_id, line FROM billing.ledger_seen
-JOIN unnest($1::uuid[], $2::integer[]) AS asked (request_id, line) USING (request_id, line)
+_BOOKED_BY_KEYS = """
+SELECT key_id, sum(prompt_tokens + completion_tokens)::bigint AS tokens FROM billing.spend
+WHERE org_id = $1 AND period = $2 AND key_id = ANY($3) GROUP BY key_id
 """
 
 
@@ -37,11 +40,12 @@ async def restore(org: Tenant, edge: Edge) -> None:
         EdgeDown: Redis did not confirm, or settlements came too fast; do it again.
     """
     for _ in range(ATTEMPTS):
-        period, counted = await _counted(org, edge)
-        if counted is None:
+        period, before = await _counted(org, edge)
+        if before is None:
             return
-        total, members = await _sums(org, period, await _waiting(org, edge, period))
-        if await edge.call(admission.restore(org.tag, period, counted, total, members)) != _CHANGED:
+        caps = (await capped([org.id])).get(org.id, {})
+        total, parts = await _sums(org, period, caps, await _waiting(org, edge, period))
+        if await edge.call(admission.restore(org.tag, period, before, total, parts)) != _CHANGED:
             return
     raise EdgeDown(f"what organisation {org.id} has used cannot be told: too much is settled meanwhile; do it again")
 
@@ -64,17 +68,18 @@ async def _waiting(org: Tenant, edge: Edge, period: str) -> list[Waiting]:
     return found
 
 
-async def _sums(org: Tenant, period: str, some: list[Waiting]) -> tuple[int, Fields]:
-    """Tokens of the month, of all and by member."""
+async def _sums(org: Tenant, period: str, caps: Caps, some: list[Waiting]) -> tuple[int, Fields]:
+    """Tokens of the month: of all, and by member and key that has a cap."""
     places = [one.place for one in some if one.place is not None]
     async with snapshot(EVERYWHERE) as connection:
         rows = await connection.fetch(_BOOKED, org.id, period)
-        seen = await connection.fetch(_SEEN, [place[0] for place in places], [place[1] for place in places])
-    booked: set[Place] = {(row["request_id"], row["line"]) for row in seen}
-    fields: Fields = {f"u:{row['user_id']}": row["tokens"] for row in rows}
-    months = {period: {USED: sum(fields.values()), **fields}}
+        by_keys = await connection.fetch(_BOOKED_BY_KEYS, org.id, period, [UUID(key) for key in caps]) if caps else ()
+        booked = await seen(connection, places)
+    members: Fields = {of_user(str(row["user_id"])): row["tokens"] for row in rows}
+    keys = {of_key(key): 0 for key in caps} | {of_key(str(row["key_id"])): row["tokens"] for row in by_keys}
+    months = {period: {USED: sum(members.values()), **members, **keys}}
     for one in some:
         if one.place not in booked:
             add(months, one)
-    total = months[period].pop(USED)
-    return total, {field.partition(":")[2]: tokens for field, tokens in months[period].items()}
+    parts = counted(months[period], caps)
+    return parts.pop(USED), parts

@@ -1,5 +1,7 @@
 """Reading what an organisation spent in a month. The sums were kept in the transactions of the lines, and are exact."""
 
+from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -7,7 +9,7 @@ import msgspec
 
 from ias.billing.catalogue.prices import written
 from ias.billing.spend.domain import Spend, SpendBy, SpendItem, Totals
-from ias.db import transaction
+from ias.db import lookup, transaction
 from ias.identity import Principal, tenant
 from ias.problems import NotFound
 from ias.telemetry import now
@@ -20,6 +22,16 @@ SELECT {column} AS "group", grouping({column}) = 1 AS whole, coalesce(sum(reques
        coalesce(sum(completion_tokens), 0)::bigint AS completion_tokens,
        coalesce(sum(cached_tokens), 0)::bigint AS cached_tokens, coalesce(sum(cost), 0) AS cost
 FROM billing.spend WHERE org_id = $1 AND period = $2 GROUP BY GROUPING SETS (({column}), ()) ORDER BY whole, 1
+"""
+
+# Of each key the newest month alone is read: its index begins with the key, and a key may be years old.
+_KEYS = """
+SELECT asked.id, max(coalesce(s.last_used_at, s.updated_at)) AS last_used_at,
+       coalesce(sum(s.prompt_tokens + s.completion_tokens) FILTER (WHERE s.period = $2), 0)::bigint AS spent_tokens
+FROM unnest($1::uuid[]) AS asked (id)
+CROSS JOIN LATERAL (SELECT period FROM billing.spend WHERE key_id = asked.id ORDER BY period DESC LIMIT 1) AS newest
+JOIN billing.spend s ON s.key_id = asked.id AND s.period = newest.period
+GROUP BY asked.id
 """
 
 
@@ -37,6 +49,16 @@ async def spend(principal: Principal, org_id: UUID, period: str | None, group_by
         *groups, whole = await connection.fetch(_SPEND.format(column=column), org_id, month)
     items = [msgspec.convert({**_sums(row), column: row["group"]}, SpendItem) for row in groups]
     return Spend(period=month, group_by=group_by, items=items, totals=msgspec.convert(_sums(whole), Totals))
+
+
+async def key_use(keys: Collection[UUID]) -> dict[UUID, tuple[datetime, int]]:
+    """When each key was last admitted and the tokens that it spent this month, by the ledger; who asks may see them.
+
+    A key that was never used is left out.
+    """
+    async with lookup() as connection:
+        rows = await connection.fetch(_KEYS, list(keys), f"{now():%Y%m}")
+    return {row["id"]: (row["last_used_at"], row["spent_tokens"]) for row in rows}
 
 
 def _sums(row: asyncpg.Record) -> dict[str, object]:

@@ -1,5 +1,6 @@
-"""Issuing and revoking API keys. A key works, or works no more, once Redis has confirmed it."""
+"""Issuing, changing and revoking API keys. What is answered is so at the gateways: Redis has confirmed it."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -9,15 +10,40 @@ from ias.contract.keys import display_prefix, fingerprint, mint
 from ias.db import transaction, uuid7
 from ias.edge import Edge
 from ias.identity.access.domain import Permission, Principal
-from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey, Rotation, after_grace, expiry
+from ias.identity.api_keys import queries
+from ias.identity.api_keys.domain import (
+    ApiKey,
+    IssuedKey,
+    KeyChanges,
+    KeyUse,
+    KnownModels,
+    NewKey,
+    Rotation,
+    after_grace,
+    changed,
+    checked,
+    expiry,
+)
 from ias.identity.audit.actions import record
 from ias.identity.naming import clean_name
-from ias.identity.projection import key_record, next_version, owe, paid
+from ias.identity.projection import Caps, Tenant, key_record, next_version, owe, paid, project_key
 from ias.identity.tables import ApiKeys
 from ias.problems import NotFound, Problem
 from ias.telemetry import now
 
 _TAG = "SELECT tag FROM identity.organizations WHERE id = $1"
+
+
+class KeyBooks(msgspec.Struct, frozen=True):
+    """What other contexts know of keys, and do for them.
+
+    Attributes:
+        count: has what these keys use be counted from their first token of this month on; then they can have a cap.
+    """
+
+    use: KeyUse
+    models: KnownModels
+    count: Callable[[Tenant, Caps], Awaitable[None]]
 
 
 class SystemAdminsHoldNoKeys(Problem):
@@ -27,11 +53,12 @@ class SystemAdminsHoldNoKeys(Problem):
     title = "System admins hold no keys"
 
 
-async def issue(principal: Principal, new: NewKey, edge: Edge) -> IssuedKey:
+async def issue(principal: Principal, new: NewKey, edge: Edge, known: KnownModels) -> IssuedKey:
     """Issue a key for the caller.
 
     Raises:
         SystemAdminsHoldNoKeys: the caller belongs to no organisation.
+        UnknownModels: it is to call models that the organisation may not call.
         EdgeDown: Redis did not confirm; the key does not work and its token is lost.
     """
     if principal.org_id is None:
@@ -45,13 +72,16 @@ async def issue(principal: Principal, new: NewKey, edge: Edge) -> IssuedKey:
         prefix=display_prefix(token),
         created_at=now(),
         expires_at=expiry(new.expires_at, now()),
+        models=new.models and checked(new.models, await known(principal.org_id)),
+        monthly_tokens=new.monthly_tokens,
         token=token,
     )
     async with transaction(principal):
         version = await next_version()
         row = _row(key)
         await row.save()
-        await record(principal, "key.issued", key.id, after={"label": key.label, "expires_at": key.expires_at})
+        said = {"label": key.label, "expires_at": key.expires_at, **_rules(key)}
+        await record(principal, "key.issued", key.id, after=said)
         debt = await owe(key.org_id)
     await edge.grant(principal.org_tag, key_record(row.to_dict()), version)
     await paid(debt)
@@ -91,6 +121,37 @@ async def rotate(principal: Principal, key_id: UUID, asked: Rotation, edge: Edge
     return key
 
 
+async def change(principal: Principal, key_id: UUID, asked: KeyChanges, edge: Edge, books: KeyBooks) -> ApiKey:
+    """Change a key's rules; gateways go by them when this returns.
+
+    Raises:
+        NotFound: it is not the caller's own, nor of an organisation whose keys they may revoke.
+        KeyRevoked: it has ended already.
+        UnknownModels: it is to call further models, which the organisation may not call.
+        EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
+    """
+    seen = await queries.one(principal, key_id)
+    known = await books.models(seen.org_id) if asked.models else []
+    async with transaction(principal) as connection:
+        row = await _locked(principal, key_id)
+        before = msgspec.convert(row.to_dict(), ApiKey)
+        principal.expects(before)
+        after = changed(before, asked, known, now())
+        was, is_now = _rules(before), _rules(after)
+        rules = ApiKeys.update({ApiKeys.models: after.models, ApiKeys.monthly_tokens: after.monthly_tokens})
+        await rules.where(ApiKeys.id == key_id)
+        named = [rule for rule in was if was[rule] != is_now[rule]]
+        told = ({rule: of[rule] for rule in named} for of in (was, is_now))
+        await record(principal.within(row.org_id), "key.changed", key_id, *told)
+        debt = await owe(row.org_id)
+        org = Tenant(row.org_id, await connection.fetchval(_TAG, row.org_id))
+    if before.monthly_tokens is None and after.monthly_tokens is not None:
+        await books.count(org, {str(key_id): row.fingerprint})
+    await project_key(org, key_id, edge)
+    await paid(debt)
+    return after
+
+
 async def revoke(principal: Principal, key_id: UUID, edge: Edge) -> ApiKey:
     """Turn a key away from now on; a second time changes nothing, but makes sure of Redis again.
 
@@ -99,10 +160,8 @@ async def revoke(principal: Principal, key_id: UUID, edge: Edge) -> ApiKey:
         EdgeDown: Redis did not confirm yet; the worker keeps trying, and so may the caller.
     """
     async with transaction(principal):
-        row = await ApiKeys.objects().where(ApiKeys.id == key_id).first().lock_rows("UPDATE")
-        if row is None or not _may_revoke(principal, row):
-            raise NotFound("no such API key")
-        if row.revoked_at is None:
+        row = await _locked(principal, key_id)
+        if msgspec.convert(row.to_dict(), ApiKey).revoked_at is None:
             row.revoked_at, row.revoked_by = now(), principal.user_id
             await row.save([ApiKeys.revoked_at, ApiKeys.revoked_by])
             await record(principal.within(row.org_id), "key.revoked", key_id, before={"label": row.label})
@@ -131,10 +190,23 @@ def _row(key: IssuedKey) -> ApiKeys:
         fingerprint=fingerprint(key.token),
         created_at=key.created_at,
         expires_at=key.expires_at,
+        models=key.models,
+        monthly_tokens=key.monthly_tokens,
     )
 
 
-def _may_revoke(principal: Principal, row: ApiKeys) -> bool:
+def _rules(key: ApiKey) -> dict[str, object]:
+    return {"models": key.models, "monthly_tokens": key.monthly_tokens}
+
+
+async def _locked(principal: Principal, key_id: UUID) -> ApiKeys:
+    row: ApiKeys | None = await ApiKeys.objects().where(ApiKeys.id == key_id).first().lock_rows("UPDATE")
+    if row is None or not _may_change(principal, row):
+        raise NotFound("no such API key")
+    return row
+
+
+def _may_change(principal: Principal, row: ApiKeys) -> bool:
     if principal.everywhere:
         return True
     if row.org_id != principal.org_id:

@@ -3,14 +3,18 @@
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 import rich_click as click
 
-from ias.identity.api_keys.domain import ApiKey, IssuedKey, NewKey, Rotation
-from ias.terminal.arguments import moment
+from ias.identity.api_keys.domain import ApiKey, IssuedKey, KeyChanges, NewKey, Rotation
+from ias.terminal.arguments import Unlimited, amount, changes, given, moment
 from ias.terminal.commands import Terminal, command
 from ias.terminal.output import say
 
-COLUMNS = ("id", "label", "prefix", "user_id", "created_at", "expires_at", "revoked_at")
+COLUMNS = (
+    *("id", "label", "prefix", "user_id", "created_at", "expires_at", "revoked_at"),
+    *("last_used_at", "spent_tokens", "monthly_tokens", "models"),
+)
 
 
 @click.group()
@@ -37,12 +41,30 @@ def show(terminal: Terminal, key_id: UUID) -> None:
 @key.command()
 @click.argument("label")
 @click.option("--expires", type=moment, help="When it stops working; never where left out.")
+@click.option("--model", "models", multiple=True, help="A model that it may call, and no others; may be repeated.")
+@click.option("--monthly-tokens", type=amount, help="Its cap, tokens a month; none where left out.")
 @command
-def create(terminal: Terminal, label: str, expires: datetime | None) -> None:
+def create(terminal: Terminal, /, label: str, expires: datetime | None, **rules: object) -> None:
     """Issue a key for yourself. The token is shown once."""
-    body = NewKey(label, expires)
+    body = msgspec.convert({"label": label, "expires_at": expires, **given(rules)}, NewKey)
     if not terminal.would("POST", "/api-keys", body):
         _issued(terminal, terminal.client.send("POST", "/api-keys", body, IssuedKey))
+
+
+@key.command()
+@click.argument("key_id", type=click.UUID)
+@click.option("--model", "models", multiple=True, help="A model that it may call, and no others; may be repeated.")
+@click.option("--all-models", is_flag=True, help="It may call every model that the organisation may.")
+@click.option("--monthly-tokens", type=amount, help="Its cap, tokens a month; `none` for no cap.")
+@command
+def change(terminal: Terminal, /, key_id: UUID, *, all_models: bool, **rules: object) -> None:
+    """Change which models a key may call, and its cap; what is left out stays. Gateways go by it at once."""
+    if all_models and rules["models"]:
+        raise click.UsageError("say --model or --all-models, not both")
+    asked = changes({**rules, "models": Unlimited.NONE} if all_models else rules, KeyChanges)
+    path = f"/api-keys/{key_id}"
+    if not terminal.would("PATCH", path, asked):
+        terminal.show(terminal.client.send("PATCH", path, asked, ApiKey), *COLUMNS)
 
 
 @key.command()

@@ -1,14 +1,28 @@
-"""An API key as people see it, before and after its token is gone."""
+"""An API key as people see it, before and after its token is gone, and the rules that it may have."""
 
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ias.problems import Conflict, FieldError, Problem
 
 MOST_GRACE_S = 30 * 86_400
+MOST_MODELS: Final = 100
+"""Each is a field of the key's record in Redis."""
+SHOWN: Final = 20
+"""Names in a refusal."""
+
+Names = Annotated[list[Annotated[str, msgspec.Meta(max_length=128)]], msgspec.Meta(max_length=MOST_MODELS)]
+MonthlyTokens = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+KeyUse = Callable[[Collection[UUID]], Awaitable[dict[UUID, tuple[datetime, int]]]]
+"""When each of these keys was last used and the tokens that it spent this month; one never used is left out."""
+KnownModels = Callable[[UUID], Awaitable[list[str]]]
+"""The names of the models that an organisation may call."""
 
 
 class BadExpiry(Problem):
@@ -17,15 +31,48 @@ class BadExpiry(Problem):
     title = "Bad expiry"
 
 
+class UnknownModels(Problem):
+    """A key cannot be given models that its organisation may not call."""
+
+    title = "Unknown models"
+
+
 class NewKey(msgspec.Struct, forbid_unknown_fields=True):
-    """What is asked for. Without `expires_at` the key works until it is revoked."""
+    """What is asked for. Without `expires_at` the key works until it is revoked.
+
+    Attributes:
+        models: the names of the models that it may call; null is every one that the organisation may.
+        monthly_tokens: its cap, tokens a month; null is none.
+    """
 
     label: str
     expires_at: datetime | None = None
+    models: Names | None = None
+    monthly_tokens: MonthlyTokens | None = None
+
+
+class KeyChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The rules that are to change; what is left out stays.
+
+    Attributes:
+        models: the names of the models that it may call; null is every one that the organisation may.
+        monthly_tokens: its cap, tokens a month; null is none.
+    """
+
+    models: Names | UnsetType | None = UNSET
+    monthly_tokens: MonthlyTokens | UnsetType | None = UNSET
 
 
 class ApiKey(msgspec.Struct, kw_only=True):
-    """A key. `prefix` is the start of its token, to recognise it by."""
+    """A key.
+
+    Attributes:
+        prefix: the start of its token, to recognise it by.
+        models: the names of the models that it may call; null is every one that the organisation may.
+        monthly_tokens: its cap, tokens a month; null is none.
+        last_used_at: when its last request was admitted, as far as the ledger has it; null where there was none.
+        spent_tokens: what it spent this month (UTC), by the ledger.
+    """
 
     id: UUID
     org_id: UUID
@@ -35,6 +82,15 @@ class ApiKey(msgspec.Struct, kw_only=True):
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    models: list[str] | None = None
+    monthly_tokens: int | None = None
+    last_used_at: datetime | None = None
+    spent_tokens: int = 0
+
+    def lasting(self) -> object:
+        """What only a change of the key changes: without its use, and without its token."""
+        fields = {name: getattr(self, name) for name in ApiKey.__struct_fields__}
+        return ApiKey(**{**fields, "last_used_at": None, "spent_tokens": 0})
 
 
 class Rotation(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,7 +100,7 @@ class Rotation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class KeyRevoked(Conflict):
-    """The key works no more, so that there is nothing to rotate."""
+    """The key works no more, so that there is nothing to rotate or to change."""
 
     title = "Key is revoked"
 
@@ -76,10 +132,49 @@ def after_grace(key: ApiKey, grace_s: int, now: datetime) -> datetime:
     Raises:
         KeyRevoked: it has ended already.
     """
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+    if ended(key, now):
         raise KeyRevoked("this key works no more; issue a new one")
     end = now + timedelta(seconds=grace_s)
     return end if key.expires_at is None else min(end, key.expires_at)
+
+
+def ended(key: ApiKey, now: datetime) -> bool:
+    """Whether a key works no more."""
+    return key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now)
+
+
+def checked(asked: list[str] | None, known: Collection[str]) -> list[str] | None:
+    """The models of a key, each once and in order.
+
+    Raises:
+        UnknownModels: some are not among those that are `known`; names each.
+    """
+    if asked is None:
+        return None
+    some = sorted(known)
+    others = f"{', '.join(some[:SHOWN])}{' and others' if len(some) > SHOWN else ''}" or "none yet"
+    detail = f"no such model, or your organisation may not call it; it may call: {others}"
+    faults = tuple(FieldError(f"/models/{place}", detail) for place, name in enumerate(asked) if name not in known)
+    if faults:
+        raise UnknownModels(f"models: {detail}", faults)
+    return sorted(set(asked))
+
+
+def changed(key: ApiKey, asked: KeyChanges, known: Collection[str], now: datetime) -> ApiKey:
+    """A key with other rules; `known` are the models that its organisation may call now.
+
+    Raises:
+        KeyRevoked: it has ended already.
+        UnknownModels: it is to call models that it could not yet, and that are not known.
+    """
+    if ended(key, now):
+        raise KeyRevoked("this key works no more; issue a new one")
+    after = msgspec.structs.replace(key)
+    if asked.models is not UNSET:
+        after.models = checked(asked.models, {*known, *(key.models or ())})
+    if asked.monthly_tokens is not UNSET:
+        after.monthly_tokens = asked.monthly_tokens
+    return after
 
 
 def _bad(detail: str) -> BadExpiry:

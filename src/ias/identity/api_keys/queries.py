@@ -1,5 +1,6 @@
 """Reading API keys: one's own, or with the permission all of the organisation."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -7,14 +8,17 @@ from piccolo.columns.combination import Where
 
 from ias.db import transaction
 from ias.identity.access.domain import Permission, Principal
-from ias.identity.api_keys.domain import ApiKey
+from ias.identity.api_keys.domain import ApiKey, KeyUse
 from ias.identity.tables import ApiKeys
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
+from ias.telemetry import now
+
+MOST_CAPS = 100
 
 _COLUMNS = (
     *(ApiKeys.id, ApiKeys.org_id, ApiKeys.user_id, ApiKeys.label, ApiKeys.prefix),
-    *(ApiKeys.created_at, ApiKeys.expires_at, ApiKeys.revoked_at),
+    *(ApiKeys.created_at, ApiKeys.expires_at, ApiKeys.revoked_at, ApiKeys.models, ApiKeys.monthly_tokens),
 )
 
 
@@ -47,6 +51,24 @@ async def one(principal: Principal, key_id: UUID) -> ApiKey:
     if row is None:
         raise NotFound("no such API key")
     return msgspec.convert(row, ApiKey)
+
+
+async def own_caps(principal: Principal) -> list[tuple[UUID, str, int]]:
+    """The caller's working keys that have a cap, the newest: id, label and tokens a month of each."""
+    lasting = ApiKeys.expires_at.is_null() | (ApiKeys.expires_at > now())
+    working = (ApiKeys.user_id == principal.user_id) & ApiKeys.revoked_at.is_null() & lasting
+    query = ApiKeys.select(ApiKeys.id, ApiKeys.label, ApiKeys.monthly_tokens).order_by(ApiKeys.id, ascending=False)
+    async with transaction(principal):
+        rows = await query.where(working & ApiKeys.monthly_tokens.is_not_null()).limit(MOST_CAPS)
+    return [(row["id"], row["label"], row["monthly_tokens"]) for row in rows]
+
+
+async def with_use(keys: Sequence[ApiKey], use: KeyUse) -> Sequence[ApiKey]:
+    """The same keys with their use, asked for at once."""
+    known = await use([key.id for key in keys]) if keys else {}
+    for key in keys:
+        key.last_used_at, key.spent_tokens = known.get(key.id, (None, 0))
+    return keys
 
 
 def _visible(principal: Principal) -> list[Where]:
