@@ -9,19 +9,35 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 from loguru import logger
+from msgspec import UNSET
 
+from ias.bodies import in_json_terms
 from ias.conditions import etag
 from ias.db import DatabaseDown
 from ias.edge import EdgeDown
 from ias.paging import BadCursor, Page
-from ias.problems import FieldError, Problem, Unavailable, details
-
-PROBLEM_JSON = "application/problem+json"
+from ias.problems import (
+    PROBLEM_JSON,
+    BadRequest,
+    BodyTooLarge,
+    FieldError,
+    MethodNotAllowed,
+    NotFound,
+    NotJson,
+    Problem,
+    Unavailable,
+    Unexpected,
+    details,
+)
 
 AnyRequest = Request[object, object, State]
 
+_OF_STATUS: dict[int, type[Problem]] = {
+    kind.status: kind for kind in (BadRequest, NotFound, MethodNotAllowed, BodyTooLarge, NotJson)
+}
 
-def tagged(response: Response[object]) -> Response[object]:
+
+async def tagged(response: Response[object]) -> Response[object]:
     """Tell the state of the one thing that is answered; whoever changes it may send it back as `If-Match`."""
     thing = response.content
     if isinstance(thing, msgspec.Struct) and not isinstance(thing, Page):
@@ -40,26 +56,35 @@ def _answer(request: AnyRequest, problem: Problem) -> Response[bytes]:
     return Response(body, media_type=PROBLEM_JSON, status_code=problem.status, headers=headers)
 
 
-def _with_status(status: int, detail: str, errors: tuple[FieldError, ...] = ()) -> Problem:
-    problem = Problem(detail, errors)
+def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """What Litestar refuses before a handler is asked."""
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _bug(request, error)
+    errors = tuple(_fault(fault) for fault in error.extra or () if isinstance(fault, dict))
+    detail = "; ".join(fault.said() for fault in errors) or _DETAILS.get(error.status_code, error.detail)
+    kind = _OF_STATUS.get(error.status_code)
+    answer = _answer(request, _with_status(error.status_code, detail) if kind is None else kind(detail, errors))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _with_status(status: int, detail: str) -> Problem:
+    problem = Problem(detail)
     problem.status, problem.title = status, HTTPStatus(status).phrase
     return problem
 
 
-def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    errors = tuple(_field(fault) for fault in error.extra or () if isinstance(fault, dict))
-    detail = "; ".join(f"{fault.pointer[1:]}: {fault.detail}".removeprefix(": ") for fault in errors) or error.detail
-    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _bug(request, error)
-    return _answer(request, _with_status(error.status_code, detail, errors))
-
-
-def _field(fault: dict[str, str]) -> FieldError:
-    """Litestar's fault as a JSON pointer: its key is dotted, and `data` where it is the body itself."""
+def _fault(fault: dict[str, str]) -> FieldError:
+    """Litestar's fault: its key is the handler's argument, `data` where it is the body."""
     key, said = fault.get("key", ""), fault.get("message", "")
     if key == "data":
-        return FieldError("", "a JSON body is expected" if said == "'data'" else said)
-    return FieldError("/" + key.replace(".", "/"), said)
+        return FieldError("", "a JSON body is expected")
+    return FieldError(UNSET, in_json_terms(said), parameter=key.rstrip("_"))
+
+
+def _bad_cursor(request: AnyRequest, error: BadCursor) -> Response[bytes]:
+    said = str(error).removeprefix("cursor: ")
+    return _answer(request, BadRequest(str(error), (FieldError(UNSET, said, parameter="cursor"),)))
 
 
 def _down(request: AnyRequest, error: Exception) -> Response[bytes]:
@@ -68,17 +93,23 @@ def _down(request: AnyRequest, error: Exception) -> Response[bytes]:
 
 
 def _bad_value(request: AnyRequest, _: Exception) -> Response[bytes]:
-    return _answer(request, _with_status(400, "a value has characters in it that cannot be stored"))
+    return _answer(request, BadRequest("a value has characters in it that cannot be stored"))
 
 
 def _bug(request: AnyRequest, error: Exception) -> Response[bytes]:
     logger.bind(request_id=request.scope["state"].get("request_id")).opt(exception=error).error("unexpected failure")
-    return _answer(request, _with_status(500, "something went wrong here; the log has it under this request's id"))
+    return _answer(request, Unexpected("something went wrong here; the log has it under this request's id"))
 
+
+_DETAILS = {
+    404: "there is nothing at this path; /api/v1/docs shows what there is",
+    405: "this path does not take this method; the header Allow names those that it takes",
+    413: "a body may have 1 MiB",
+}
 
 FAULTS: ExceptionHandlersMap = {
     Problem: _answer,
-    BadCursor: lambda request, error: _answer(request, _with_status(400, str(error))),
+    BadCursor: _bad_cursor,
     HTTPException: _http,
     DatabaseDown: _down,
     EdgeDown: _down,

@@ -46,6 +46,7 @@ def test_a_page_points_on_only_where_there_is_more() -> None:
 def test_a_problem_has_the_wire_form_of_rfc_9457() -> None:
     problem = NotFound("no such key", (FieldError("/id", "unknown"),))
     told = details(problem, "/api/v1/x", "r1")
-    assert (told.type, told.title, told.status, told.detail) == ("about:blank", "Not found", 404, "no such key")
+    assert (told.type, told.title) == ("urn:ias:problem:not-found", "Not found")
+    assert (told.status, told.detail) == (404, "no such key")
     assert (told.instance, told.request_id, told.errors) == ("/api/v1/x", "r1", problem.errors)
     assert NotFound().detail == "Not found"
