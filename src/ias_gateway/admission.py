@@ -26,6 +26,11 @@ _BEARER = b"bearer "
 _NO_RETRY = ("x-should-retry", "false")
 _DECEMBER = "12"
 _REMEMBERED_CALLERS = 16_384
+_BUDGETS = {
+    "organisation": "Your organisation's budget",
+    "user": "Your personal budget",
+    "key": "The cap of this API key",
+}
 
 
 class Caller:
@@ -97,7 +102,7 @@ def refusal(refused: Refused, model: str) -> ApiError:
 
 def unknown_model(model: str, models: tuple[str, ...]) -> ApiError:
     """The model is unknown or not for this caller: the answer is the same."""
-    known = f"You may use: {', '.join(models)}." if models else "Your organisation may not use any model yet."
+    known = f"You may use: {', '.join(models)}." if models else "There is none yet that this API key may use."
     message = f"The model `{model[:100]}` does not exist or you do not have access to it. {known}"
     return ApiError(404, message, code="model_not_found", param="model")
 
@@ -130,10 +135,9 @@ def _over_rate(refused: OverRate) -> ApiError:
 
 
 def _over_budget(refused: OverBudget) -> ApiError:
-    whose = "Your organisation's" if refused.scope == "organisation" else "Your personal"
-    resets = month_end(refused.period)
+    what, resets = _BUDGETS[refused.scope], month_end(refused.period)
     message = (
-        f"{whose} budget of {refused.limit} tokens for this month does not suffice: {refused.used} are used and "
+        f"{what} of {refused.limit} tokens for this month does not suffice: {refused.used} are used and "
         f"{refused.held} held by requests under way. It resets at {strftime('%Y-%m-%dT%H:%M:%SZ', gmtime(resets))}."
     )
     headers = (_NO_RETRY, ("retry-after", str(max(1, resets - refused.now))))

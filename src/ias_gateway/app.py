@@ -140,6 +140,7 @@ async def _clock(door: Door) -> None:
         try:
             door.ledger.tick()
             door.waiting.tick()
+            door.beats.tick()
         except Exception as error:  # noqa: BLE001 - without its clock the gateway would lose every lease
             door.log.line("error", "a tick failed", error=repr(error))
         door.log.flush()
@@ -160,6 +161,7 @@ def _calm_the_collector() -> None:
 
 async def _drain(door: Door, public: Server) -> None:
     """Let what is open end; then end it, and wait for its settlements."""
+    door.beats.drain()
     if not await public.drain(door.settings.drain_timeout):
         until = asyncio.get_running_loop().time() + LAST_WORDS_S
         door.ledger.cut_all(Outcome.DRAINED)
@@ -169,3 +171,4 @@ async def _drain(door: Door, public: Server) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(door.ledger.all_settled(), LAST_WORDS_S)
     await door.waiting.stop()
+    await door.beats.stop()

@@ -6,6 +6,7 @@ from time import monotonic
 
 from ias.contract.usage import Facts
 from ias_gateway.addresses import Addresses
+from ias_gateway.beats import Beats
 from ias_gateway.exchange import Exchange
 from ias_gateway.ledger import Ledger
 from ias_gateway.ratios import Ratios
@@ -34,12 +35,14 @@ class Door:
         self.metrics = Metrics()
         times = settings.first_token_timeout, settings.idle_timeout, settings.total_timeout, settings.ping_interval
         self.limits = Limits(*times)
-        self.routing = Routing(addresses=Addresses(settings.upstream_allow, log))
+        addresses = Addresses(settings.upstream_allow, log)
+        self.routing = Routing(addresses=addresses)
         self.ratios = Ratios()
         self.redis = open_store(settings.redis_url, settings.redis_timeout_ms / 1000, self._redis_is_back)
         self.ledger = Ledger(self.redis, (settings.gateway_name, settings.lease), self.metrics, log)
         folder = Path(settings.spool_dir) if settings.spool_dir else None
-        self.waiting = Waiting((folder, settings.gateway_name), self.ledger.unsettled, self.metrics, log)
+        self.waiting = Waiting((folder, settings.gateway_name), self.ledger, self.metrics, log)
+        self.beats = Beats(settings.gateway_name, self._counts, (self.redis, addresses), log)
         self._secret = settings.cache_salt_secret.get_secret_value().encode()
         self._salts: dict[str, str] = {}
         self._series: dict[str, tuple[Series, Series]] = {}
@@ -69,6 +72,10 @@ class Door:
         self.metrics.requests.values[(endpoint, str(exchange.status))] += 1
         if self.settings.access_log:
             self.log.request(request_id, endpoint, exchange.status, milliseconds(monotonic() - exchange.started_at))
+
+    def _counts(self) -> tuple[int, int, int]:
+        """What it says of itself: requests under way, settlements not confirmed, those of them in the spool file."""
+        return len(self.ledger.open), len(self.ledger.unsettled), int(self.metrics.spooled.values[()])
 
     def _redis_is_back(self, same: bool, here: Here) -> None:  # noqa: FBT001 - what a callback is told
         self.log.line("info", "connected to Redis")

@@ -87,7 +87,7 @@ class Ledger:
         if passed > 0:
             self._metrics.overshot.values[()] += passed
         # As bytes: that is what is kept, and the collector has no look at it.
-        self._send(request.tag, request.request_id, pack(command))
+        self.send(request.tag, request.request_id, pack(command))
 
     def _release(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> None:
         """Close a request that was admitted when its caller had been told that it could not be decided."""
@@ -147,14 +147,14 @@ class Ledger:
         if not same:
             self._resend_kept([tag for tag in self._kept if here(tag)])
         for tag, rid, packed in again:
-            self._send(tag, rid, packed)
+            self.send(tag, rid, packed)
 
     def _resend_kept(self, tags: Sequence[str]) -> None:
         for tag in tags:
             kept = self._kept.pop(tag, ())
             self._kept_count -= len(kept)
             for _, rid, packed in kept:
-                self._send(tag, rid, packed)
+                self.send(tag, rid, packed)
 
     async def all_settled(self) -> None:
         """Wait until Redis has confirmed every settlement."""
@@ -168,7 +168,8 @@ class Ledger:
             if request.meter is not None:
                 request.meter.cut(outcome)
 
-    def _send(self, tag: str, request_id: str, packed: bytes) -> None:
+    def send(self, tag: str, request_id: str, packed: bytes) -> None:
+        """Send a settlement; until Redis confirms it, it is kept as `unsettled`."""
         self.unsettled[request_id] = (tag, packed)
         self._redis.write(tag, partial(self._settled, tag, request_id, packed), packed)
 
@@ -192,7 +193,7 @@ class Ledger:
     def _try_again(self, tag: str, request_id: str) -> None:
         waiting = self.unsettled.get(request_id)
         if waiting is not None:
-            self._send(tag, request_id, waiting[1])
+            self.send(tag, request_id, waiting[1])
 
     def _ticked(self, tag: str, reply: Reply) -> None:
         if isinstance(reply, Exception):

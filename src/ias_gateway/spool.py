@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from time import sleep
+from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -147,14 +148,44 @@ def spool_of(folder: Path, gateway: str) -> Spool:
     raise SpoolTaken(f"{folder} holds the spool file of another gateway called {gateway}; set IAS_GATEWAY_NAME")
 
 
-def of_the_dead(folder: Path, mine: Path) -> list[Spool]:
-    """The files of processes that have ended, locked for this one."""
+def of_the_dead(folder: Path, mine: Path, *, filled: bool = False) -> list[Spool]:
+    """The files of processes that have ended, locked for this one; only those with something in them if so asked."""
     spools = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         if path != mine:
             with contextlib.suppress(OSError):
-                spools.append(Spool(path))
+                if not filled or path.stat().st_size:
+                    spools.append(Spool(path))
     return spools
+
+
+class Found(NamedTuple):
+    """What a file held: whether it ended in half a record, and why it could not be taken over, where it could not."""
+
+    path: Path
+    records: list[Record]
+    torn: bool
+    failure: str = ""
+
+
+def found_in(spool: Spool) -> Found:
+    """What a file of one's own holds. Call it before all else."""
+    return Found(spool.path, *spool.read())
+
+
+def taken_over(mine: Spool, left: Spool) -> Found:
+    """What somebody left: copied into a file of one's own, then deleted. A crash in between leaves it in both.
+
+    Where it cannot be copied, the file stays for whoever comes next.
+    """
+    records, torn = left.read()
+    try:
+        mine.append(records)
+    except OSError as error:
+        left.close()
+        return Found(left.path, records, torn, str(error))
+    left.remove()
+    return Found(left.path, records, torn)
 
 
 def _pieces(file: int, size: int) -> Iterable[bytes]:

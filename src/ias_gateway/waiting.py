@@ -1,24 +1,28 @@
 """Settlements that Redis does not take: after a second they are written into the spool file, and replayed from it.
 
 Memory keeps them too: what the disk does not take, and what Redis takes in the end, is sent from there. The file is for
-whoever comes after this process. Replaying is harmless: of two settlements of a request the first one wins.
+whoever comes after this process, or runs beside it: every few seconds it looks for files whose process has ended.
+Replaying is harmless: of two settlements of a request the first one wins.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import uniform
 from time import monotonic
 from typing import TypeVar
 
-from ias_gateway.spool import Record, Spool, of_the_dead, spool_of
+from ias_gateway.ledger import Ledger
+from ias_gateway.spool import Found, Spool, found_in, of_the_dead, spool_of, taken_over
 from ias_gateway.telemetry import Log, Metrics
 
 WRITTEN_AFTER_S = 1.0
 MOST_IN_MEMORY = 2000
 """With more, they are written at once."""
+INHERIT_EVERY_S = 10.0
+"""Between two looks for what a gateway left that has ended; with up to half as much more, for many look."""
 
-Unsettled = dict[str, tuple[str, bytes]]
 _T = TypeVar("_T")
 
 
@@ -27,12 +31,13 @@ class Waiting:
 
     Args:
         place: the folder of spool files, None for no such file, and the gateway's name.
-        unsettled: by request, the organisation's tag and the command; the ledger adds and removes.
+        ledger: which has by request, in `unsettled`, the organisation's tag and the command.
     """
 
-    def __init__(self, place: tuple[Path | None, str], unsettled: Unsettled, metrics: Metrics, log: Log) -> None:
+    def __init__(self, place: tuple[Path | None, str], ledger: Ledger, metrics: Metrics, log: Log) -> None:
         self._folder, self._gateway = place
-        self._unsettled = unsettled
+        self._unsettled = ledger.unsettled
+        self._send = ledger.send
         self._metrics = metrics
         self._log = log
         self._spool: Spool | None = None
@@ -40,6 +45,7 @@ class Waiting:
         self._written: set[str] = set()
         self._seen: set[str] = set()
         self._look_at = 0.0
+        self._inherit_at = 0.0
         self._writing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -54,7 +60,9 @@ class Waiting:
             )
             return
         self._disk = ThreadPoolExecutor(1, "spool")
-        self._spool = await self._on_disk(self._open)
+        self._spool, found = await self._on_disk(self._open)
+        self._take_in(found)
+        self._inherit_at = _later()
 
     def tick(self) -> None:
         """Write what waits too long, forget what has been taken; both behind the event loop's back."""
@@ -70,6 +78,9 @@ class Waiting:
         done = self._written and self._written.isdisjoint(self._unsettled)
         if late or done:
             self._writing = asyncio.get_running_loop().create_task(self._write(late))
+        elif now >= self._inherit_at:
+            self._inherit_at = _later()
+            self._writing = asyncio.get_running_loop().create_task(self._inherit(self._spool))
 
     async def stop(self) -> None:
         """Write all that waits, and let go of the file; nothing is left of it where nothing waits."""
@@ -109,37 +120,43 @@ class Waiting:
             self._metrics.spooled.values[()] = len(self._written)
             self._writing = None
 
-    def _open(self) -> Spool:
+    def _open(self) -> tuple[Spool, list[Found]]:
         folder = self._folder or Path()
         mine = spool_of(folder, self._gateway)
-        found = self._read(mine)
-        for left in of_the_dead(folder, mine.path):
-            records = self._read(left)
-            try:
-                mine.append(records)
-            except OSError as error:
-                # Its records are in memory; the file stays for the next process.
-                self._log.line("error", "a spool file could not be taken over", path=str(left.path), error=str(error))
-                left.close()
-            else:
-                left.remove()
-            found += records
-        for tag, rid, packed in found:
-            self._unsettled[rid] = tag, packed
-        self._written.update(rid for _, rid, _ in found)
-        self._metrics.spooled.values[()] = len(self._written)
-        return mine
+        return mine, [found_in(mine), *(taken_over(mine, left) for left in of_the_dead(folder, mine.path))]
 
-    def _read(self, spool: Spool) -> list[Record]:
-        records, torn = spool.read()
-        if torn:
-            self._metrics.spool_torn.values[()] += 1
-            self._log.line("error", "a spool file ended in half a record, which is lost", path=str(spool.path))
-        if records:
-            self._log.line(
-                "warning", "settlements of a spool file are replayed", path=str(spool.path), found=len(records)
+    async def _inherit(self, mine: Spool) -> None:
+        """Take over what gateways have left that ended since the last look."""
+        folder = self._folder or Path()
+        try:
+            left = await self._on_disk(
+                lambda: [taken_over(mine, one) for one in of_the_dead(folder, mine.path, filled=True)]
             )
-        return records
+            self._take_in(left)
+        except OSError as error:
+            self._log.line("error", "no spool files could be looked for", error=str(error))
+        finally:
+            self._writing = None
+
+    def _take_in(self, files: list[Found]) -> None:
+        """Send what was found, and tell of it."""
+        for found in files:
+            path, records = str(found.path), found.records
+            if found.torn:
+                self._metrics.spool_torn.values[()] += 1
+                self._log.line("error", "a spool file ended in half a record, which is lost", path=path)
+            if found.failure:
+                self._log.line("error", "a spool file could not be taken over", path=path, error=found.failure)
+            if records:
+                self._log.line("warning", "settlements of a spool file are replayed", path=path, found=len(records))
+            for tag, rid, packed in records:
+                self._send(tag, rid, packed)
+            self._written.update(rid for _, rid, _ in records)
+        self._metrics.spooled.values[()] = len(self._written)
 
     async def _on_disk(self, act: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, act)
+
+
+def _later() -> float:
+    return monotonic() + INHERIT_EVERY_S * uniform(1.0, 1.5)  # noqa: S311 - no secret

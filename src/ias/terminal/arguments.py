@@ -65,7 +65,9 @@ def body(options: Mapping[str, object], kind: type[BodyT]) -> BodyT:
     try:
         return msgspec.convert(given(options), kind)
     except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from None
+        said, _, place = str(error).partition(" - at `$.")
+        option = f"--{place.rstrip('`').replace('_', '-')}: " if place else ""
+        raise click.UsageError(f"{option}{said}") from None
 
 
 def changes(options: Mapping[str, object], kind: type[BodyT]) -> BodyT:

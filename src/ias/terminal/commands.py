@@ -1,7 +1,7 @@
 """The options that every command has, and what the command gets of them: a `Terminal`."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Concatenate, ParamSpec
 from uuid import UUID
@@ -11,8 +11,8 @@ import rich_click as click
 
 from ias.client import Client, Exchange, Query, Tokens
 from ias.terminal import profiles
-from ias.terminal.exits import Exit, end, with_exit_code
-from ias.terminal.output import Format, say, show
+from ias.terminal.exits import Exit, end, told
+from ias.terminal.output import Format, line, named, say, show
 from ias.terminal.profiles import Profile
 from ias.terminal.progress import counted
 from ias.terminal.settings import settings
@@ -71,11 +71,19 @@ class Terminal:
         return Tokens(given) if given else kept
 
     @property
+    def to_log_in(self) -> str:
+        """What to do where the session is not taken."""
+        name = "" if self.name == profiles.DEFAULT else f" --profile {self.name}"
+        given = settings().access_token.get_secret_value()
+        before = "set IAS_ACCESS_TOKEN to a token that holds, or unset it and " if given else ""
+        return f"{before}run `ias-admin login{name}`"
+
+    @property
     def client(self) -> Client:
         """The API, as whoever logged in."""
         if self._client is None:
             if self.tokens is None:
-                end(f"you are not logged in to {self.api_url}; run `ias-admin login`", Exit.AUTHENTICATION)
+                end(f"you are not logged in to {self.api_url}; {self.to_log_in}", Exit.AUTHENTICATION)
             self._client = Client(self.api_url, self.tokens, self._renewal)
         return self._client
 
@@ -107,9 +115,24 @@ class Terminal:
         entire = self.said.output in {Format.JSON, Format.YAML}
         self.show(whole if entire else items, *columns)
 
+    def show_parts(self, whole: object, parts: Mapping[str, Sequence[object]], *columns: str) -> None:
+        """Print lists that have names: a table for each, or all in one as CSV; the whole as JSON and YAML."""
+        if self.said.output in {Format.JSON, Format.YAML}:
+            self.show(whole)
+        elif self.said.output == Format.CSV:
+            self.show(named(parts), "name", *columns)
+        else:
+            for name, things in parts.items():
+                line(name)
+                self.show(things, *columns)
+
     def show_listed(self, path: str, kind: type[object], query: Query | None, *columns: str) -> None:
         """Print every item of a list, page after page."""
-        self.show(list(counted(self.client.listed(path, kind, query), f"reading {path}")), *columns)
+        things = list(counted(self.client.listed(path, kind, query), f"reading {path}"))
+        if things or self.said.output != Format.TABLE or not sys.stdout.isatty():
+            self.show(things, *columns)
+        else:
+            say("there are none")
 
     def sure(self, what: str) -> None:
         """Go on only where the person is sure.
@@ -166,6 +189,9 @@ def command(work: Callable[Concatenate[Terminal, OptionsP], None]) -> Callable[O
     @wraps(work)
     def run(*args: OptionsP.args, **options: OptionsP.kwargs) -> None:
         said = msgspec.convert({name: options.pop(name) for name in Said.__struct_fields__}, Said)
-        with_exit_code(lambda: work(Terminal(said), *args, **options))
+        with told():
+            terminal = Terminal(said)
+            with told(terminal.to_log_in):
+                work(terminal, *args, **options)
 
     return run

@@ -101,7 +101,7 @@ def _clock(answer: httpx.Response) -> Finding:
 
 def _login(terminal: Terminal) -> Finding:
     tokens: Tokens | None = terminal.tokens
-    mend = "run `ias-admin login`"
+    mend = terminal.to_log_in
     if tokens is None:
         return _wrong("login", "nobody is logged in", mend, Exit.AUTHENTICATION)
     try:

@@ -1,6 +1,7 @@
 """Exit codes, the same for every command, and ending with one."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from http import HTTPStatus
 from typing import NoReturn
@@ -39,10 +40,6 @@ _BY_STATUS = {
     HTTPStatus.SERVICE_UNAVAILABLE: Exit.UNREACHABLE,
     HTTPStatus.GATEWAY_TIMEOUT: Exit.UNREACHABLE,
 }
-_MEND = {
-    HTTPStatus.UNAUTHORIZED: "; run `ias-admin login`",
-    HTTPStatus.PRECONDITION_FAILED: "; run the command again to change what it is now",
-}
 
 
 def of_status(status: int) -> Exit:
@@ -53,29 +50,32 @@ def of_status(status: int) -> Exit:
         return Exit.ERROR
 
 
-def with_exit_code(work: Callable[[], None]) -> None:
-    """Do it; a failure is told on stderr and becomes the exit code.
+@contextmanager
+def told(to_log_in: str = "") -> Iterator[None]:
+    """What goes wrong inside is told on stderr and becomes the exit code; `to_log_in` is what helps without a session.
 
     Raises:
         SystemExit: it failed.
     """
     try:
-        work()
+        yield
         close()
     except Refused as refused:
-        _end_refused(refused)
+        _end_refused(refused, to_log_in)
     except Unreachable as error:
         end(str(error), Exit.UNREACHABLE)
     except BadProfiles as error:
         end(str(error), Exit.ERROR)
 
 
-def _end_refused(refused: Refused) -> NoReturn:
+def _end_refused(refused: Refused, to_log_in: str) -> NoReturn:
     problem = refused.problem
-    faults = "".join(f"\n  {fault.pointer or '/'}: {fault.detail}" for fault in problem.errors)
+    faults = "".join(f"\n  {fault.place or '/'}: {fault.detail}" for fault in problem.errors)
     wait = f" (try again in {refused.retry_after} s)" if refused.retry_after else ""
     seen = f" [request {problem.request_id}]" if problem.request_id else ""
-    mend = _MEND.get(HTTPStatus(problem.status), "") if problem.status in _MEND else ""
+    mend = f"; {to_log_in}" if problem.status == HTTPStatus.UNAUTHORIZED and to_log_in else ""
+    if problem.status == HTTPStatus.PRECONDITION_FAILED:
+        mend = "; run the command again to change what it is now"
     end(f"{problem.detail}{mend}{wait}{faults}{seen}", of_status(problem.status))
 
 

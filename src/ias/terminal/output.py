@@ -9,14 +9,13 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import chain
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from ias.terminal.tables import print_many, print_one, printable, shown, written
 
 
 class Format(StrEnum):
@@ -31,14 +30,12 @@ class Format(StrEnum):
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-_WIDEST = 10_000
-"""Of a table in a file or a pipe: it is not cut off at the width of a terminal that is not there."""
 
 
 def show(things: object, form: Format, columns: Sequence[str] = ()) -> None:
     """Print one thing, or a list of things; `columns` are those of the table.
 
-    Where none are given, a list has all of them, and one thing is printed with a line for each.
+    Where none are given, it has all of them. One thing is printed with a line for each.
     """
     plain = _plain(things)
     if form is Format.JSON:
@@ -47,16 +44,22 @@ def show(things: object, form: Format, columns: Sequence[str] = ()) -> None:
         _write(_yaml(plain))
     elif form is Format.CSV:
         _write(_csv(_rows(plain), columns))
-    elif isinstance(plain, dict) and not columns:
-        _table([{"": name, " ": value} for name, value in plain.items()], ())
+    elif isinstance(plain, dict):
+        _for_people(lambda: print_one(plain, columns))
     else:
-        _table(_rows(plain), columns)
+        rows = _rows(plain)
+        _for_people(lambda: print_many(rows, columns or _names(rows)))
+
+
+def named(parts: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
+    """All things of lists that have names, each with the name of its list."""
+    return [{"name": name, **row} for name, things in parts.items() for row in _rows(_plain(things))]
 
 
 def say(message: str) -> None:
     """Tell a person something beside the data: it goes to stderr."""
     with contextlib.suppress(BrokenPipeError):
-        sys.stderr.write("".join(char if char == "\n" else _shown(char) for char in message) + "\n")
+        sys.stderr.write("".join(char if char == "\n" else shown(char) for char in message) + "\n")
 
 
 def line(text: str) -> None:
@@ -106,37 +109,12 @@ def _names(rows: Sequence[dict[str, object]]) -> list[str]:
     return list(dict.fromkeys(chain.from_iterable(rows)))
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
-
-
-def _table(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> None:
-    wide = sys.stdout.isatty()
-    console = Console(width=None if wide else _WIDEST, highlight=False, soft_wrap=not wide)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    names = columns or _names(rows)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_printable(_cell(row.get(name)))) for name in names))
+def _for_people(show_it: Callable[[], None]) -> None:
     try:
-        console.print(table)
+        show_it()
     except SystemExit:
         # That is what rich makes of a pipe that nobody reads on.
         _stop()
-
-
-def _shown(char: str) -> str:
-    return char if char.isprintable() else "�"
-
-
-def _printable(text: str) -> str:
-    """Without what would move the cursor or turn the writing around."""
-    return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def _escaped(text: str) -> str:
@@ -160,9 +138,9 @@ def _csv(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> str:
 
 def _safe(value: object) -> str:
     """A cell that no spreadsheet runs; numbers stay numbers."""
-    text = _cell(value)
+    text = written(value)
     risky = isinstance(value, str) and text.startswith(_RISKY) and not _NUMBER.fullmatch(text)
-    return _printable(f"'{text}" if risky else text)
+    return printable(f"'{text}" if risky else text)
 
 
 def _yaml(plain: object) -> str:

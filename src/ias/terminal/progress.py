@@ -1,5 +1,6 @@
 """How far long work is: on stderr, and only where a person looks at it."""
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -22,3 +23,13 @@ def counted(things: Iterable[ThingT], what: str) -> Iterator[ThingT]:
             if number % EVERY == 0:
                 status.update(f"{what}: {number}")
             yield thing
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A person sees what is waited for, while it is."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with Console(stderr=True, highlight=False).status(what):
+        yield

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from ias.db import DatabaseDown
 from ias.edge import Edge, EdgeDown
-from ias.vitals import books, organisations, postgresql, rabbitmq, redis
+from ias.vitals import books, gateways, organisations, postgresql, rabbitmq, redis
 from ias.vitals.findings import Figure, Finding, wrong
 
 PATIENCE_S = 4.0
@@ -20,6 +20,7 @@ async def examine(edge: Edge, unopened: str = "") -> list[Finding]:
         postgresql.NAME: lambda: postgresql.look(unopened),
         redis.NAME: lambda: redis.look(edge),
         rabbitmq.NAME: rabbitmq.look,
+        gateways.NAME: lambda: gateways.look(edge),
         "organisations": lambda: organisations.look(edge),
         "books": books.look,
     }

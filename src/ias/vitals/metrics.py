@@ -52,6 +52,11 @@ METRICS = (
     Metric("ias_reservations_live", "requests", "requests that hold tokens"),
     Metric("ias_reservations_lapsed", "requests", "those of them whose gateway no longer holds the lease"),
     Metric("ias_sweep_lag_seconds", "seconds", "how long ago the first of those leases lapsed"),
+    Metric("ias_gateways_up", "processes", "gateway processes that say that they run"),
+    Metric("ias_gateways_silent", "processes", "those that fell silent without a farewell, in the last ten minutes"),
+    Metric("ias_gateways_other_release", "processes", "those that call another Function library than this release's"),
+    Metric("ias_gateway_open", "requests", "requests under way, by gateway process", "gateway"),
+    Metric("ias_gateway_spool_left", "settlements", "settlements in a gateway's spool file", "gateway"),
     Metric("ias_gateway_lease_seconds", "seconds", "left of a gateway's newest lease, where it serves", "gateway"),
 )
 

@@ -100,14 +100,14 @@ def _reservations(standing: list[Vitals]) -> list[Finding]:
 
 
 def _gateways(standing: list[Vitals]) -> Finding:
-    """Gateways are known by their newest leases, which each tick renews; one that serves nobody is not known."""
+    """Who holds leases, which each tick renews; a gateway that serves nobody holds none."""
     left: dict[str, float] = {}
     for stands in standing:
         if stands.gateway and stands.lease_s is not None:
             left[stands.gateway] = max(left.get(stands.gateway, -LATE_S), stands.lease_s - stands.now_s)
     told = [f"{name} (lease: {seconds:.0f} s left)" for name, seconds in sorted(left.items())]
     figures = (Figure("ias_gateway_lease_seconds", seconds, name) for name, seconds in left.items())
-    return well("gateways", "heartbeat", listed(told) or "no gateway holds a lease just now", *figures)
+    return well("gateways", "leases", listed(told) or "no gateway holds a lease just now", *figures)
 
 
 def _age_s(stands: Vitals, at_s: float | None) -> float:

@@ -24,10 +24,10 @@ from ias.db import uuid7
 from ias.identity.sessions.throttle import PER_PLACE
 from ias.paging import DEFAULT_LIMIT
 from ias.terminal.manual import leaves
-from tests.integration.cli.document import Document
 from tests.integration.cli.shell import Shell, overheard, token_of
 from tests.integration.cli.table import APART, TABLE, Place, nowhere
 from tests.integration.identity.conftest import PASSWORD, Api, Org, good, new_member, new_org
+from tests.product.document import Document
 from tests.services import free_port
 
 COMMANDS = {
@@ -35,7 +35,12 @@ COMMANDS = {
     for context in leaves(click.Context(ias_admin, info_name="ias-admin"))
 }
 ROUTES_WITHOUT = {
+    ("GET", "/gitops/schema"): "editors, which have no login; `gitops schema` asks nobody",
+    ("POST", "/gitops/webhook"): "Git hosts, which sign what they say",
+    ("POST", "/organizations/{org_id}/gitops/approve"): "`gitops approve`, which test_cli.py of gitops shows",
+    ("GET", "/organizations/{org_id}/gitops/diff"): "`gitops diff`, likewise",
     ("POST", "/auth/login"): "`login`, which test_profiles.py shows",
+    ("POST", "/models/{model_id}/test"): "`model test`, which test_trial.py shows",
     ("POST", "/auth/logout"): "`logout`, likewise",
     ("POST", "/auth/refresh"): "every command whose session has expired, likewise",
     ("POST", "/users/accept-invite"): "whoever is invited has no login yet, and opens the link",
@@ -71,6 +76,15 @@ async def ground(api: Api, root: httpx.Client, database_url: str, tmp_path_facto
         await connection.execute(
             "INSERT INTO billing.alerts (id, org_id, period, threshold, limit_tokens, used_tokens, refused)"
             " VALUES ($1, $2, '202601', 80, 100, 85, false)",
+            UUID(alert),
+            UUID(org.id),
+        )
+        await connection.execute("SELECT analytics.open_month(now())")
+        await connection.execute(
+            "INSERT INTO analytics.usage_events (request_id, line, org_id, user_id, key_id, model, endpoint,"
+            " prompt_tokens, completion_tokens, cached_tokens, outcome, estimated, lower_bound, streamed, status,"
+            " gateway, replica, started_at, settled_at) VALUES ($1, 1, $2, $2, $2, 'm', 'chat', 1, 1, 0, 'completed',"
+            " false, false, false, 200, '', '', now(), now())",
             UUID(alert),
             UUID(org.id),
         )
@@ -167,7 +181,7 @@ def test_what_is_not_there_ends_with_5(ground: Ground, name: str) -> None:
 @pytest.mark.parametrize("name", DENIED)
 def test_who_may_not_gets_6(ground: Ground, name: str) -> None:
     row = TABLE[name]
-    result = ground.shell(row.denied).run(*ground.place.line(name, row.line), stdin=row.stdin)
+    result = ground.shell(row.denied).run(*ground.place.line(name, row.refused or row.line), stdin=row.stdin)
     assert result.exit_code == 6, result.output
     assert result.stdout == ""
 

@@ -95,7 +95,7 @@ def test_bootstrap_ends_with_what_went_wrong(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["org list", "whoami", "usage", "audit verify", "org limits set --burst 3", "login --email a@b"]
+    "line", ["org list", "whoami", "usage show", "audit verify", "org limits set --burst 3", "login --email a@b"]
 )
 def test_an_address_where_something_else_answers_is_one_sentence(away: Shell, line: str) -> None:
     away.token = "x"
@@ -112,3 +112,26 @@ def test_an_address_that_is_none_is_one_sentence(away: Shell, address: str) -> N
     done = away.run("whoami")
     assert done.exit_code == 9, done.output
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 405, 500, 503])
+def test_where_something_else_answers_nothing_is_said_to_be_missing_or_forbidden(away: Shell, status: int) -> None:
+    away.token = "x"
+    with answering(status, b"<html>hello</html>") as away.api_url:
+        done = away.run("org", "list")
+    assert done.exit_code == 9, done.output
+    assert "is the address right?" in done.stderr
+
+
+def test_who_has_had_enough_of_us_says_so_whoever_it_is(away: Shell) -> None:
+    away.token = "x"
+    with answering(429, b"slow down", **{"Retry-After": "7"}) as away.api_url:
+        done = away.run("org", "list")
+    assert done.exit_code == 8
+    assert "try again in 7 s" in done.stderr
+
+
+def test_without_a_session_the_command_that_begins_this_one_is_told(tmp_path: Path) -> None:
+    nobody = Shell(tmp_path, "http://127.0.0.1:1")
+    assert "`ias-admin login --profile other`" in nobody.run("whoami", "--profile", "other").stderr
+    assert "`ias-admin login`" in nobody.run("whoami").stderr

@@ -1,36 +1,15 @@
 """A gateway follows the master that sentinels name; lines survive as far as gateways keep them."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
-import pytest
 
 from ias.contract import admission
 from tests.integration.gateway.following import has, lines_of, served, took_over
-from tests.integration.gateway.place import Place, Tenant, eventually, place_of
-from tests.services import Services
+from tests.integration.gateway.guarded import gate, place, tenant
+from tests.integration.gateway.place import Place, Tenant, eventually
 from tests.services.cluster import replicated, until
-from tests.services.sentinels import Watched, watched
+from tests.services.sentinels import Watched
 
-
-@pytest.fixture
-def gate(services: Services) -> Iterator[Watched]:
-    with watched(services) as made:
-        yield made
-
-
-@pytest.fixture
-def place(services: Services, gate: Watched, tmp_path: Path) -> Iterator[Place]:
-    with place_of(services, tmp_path, gate) as place:
-        yield place
-
-
-@pytest.fixture
-async def tenant(place: Place, tenants: Callable[[Place], Tenant]) -> Tenant:
-    made = tenants(place)
-    await made.edge.load_library()
-    return await made.begin()
+__all__ = ["gate", "place", "tenant"]
 
 
 async def test_a_replica_that_takes_over_gets_what_it_had_not_heard_of(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ias.contract import admission
-from tests.integration.gateway.place import CHAT, USER, Place, Tenant, eventually, place_of
+from tests.integration.gateway.place import CHAT, USER, Place, Tenant, eventually, logged, place_of
 from tests.services import Services
 
 
@@ -94,6 +94,27 @@ async def test_a_gateway_of_another_name_takes_over_what_a_dead_one_left(spoolin
     spooling.place.gateway.wait_ready()
     await settled_once(spooling)
     assert [file.name for file in (tmp_path / "spool").iterdir()] == ["another.spool"]
+
+
+async def test_a_gateway_that_runs_takes_over_what_a_dead_one_left_beside_it(
+    spooling: Tenant, services: Services, tmp_path: Path
+) -> None:
+    folder, home = tmp_path / "spool", tmp_path / "beside"
+    home.mkdir()
+    settings = {"IAS_SPOOL_DIR": str(folder), "IAS_GATEWAY_NAME": "beside"}
+    with place_of(services, home, spooling.place.redis, **settings):
+        async with unsettled(spooling):
+            await spooled(spooling.place, 1)
+        spooling.place.gateway.kill()
+        spooling.place.redis.start()
+
+        async def taken_over() -> bool:
+            return [file.name for file in await asyncio.to_thread(lambda: list(folder.iterdir()))] == ["beside.spool"]
+
+        await eventually(taken_over, within=60)
+        await settled_once(spooling)
+        log = logged(home, "gateway")
+        assert [line["found"] for line in log if line["event"] == "settlements of a spool file are replayed"] == [1]
 
 
 async def test_a_gateway_that_ends_while_redis_is_away_leaves_nothing_behind_in_memory(

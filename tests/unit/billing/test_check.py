@@ -13,6 +13,7 @@ from ias.billing.check.domain import (
     Total,
     Waiting,
     add,
+    counted,
     differences,
     lasting,
     set_aside,
@@ -26,11 +27,12 @@ from ias.billing.quarantine.domain import event_in
 REQUEST = UUID(int=1)
 USER = str(UUID(int=2))
 ORG = str(UUID(int=3))
+KEY = str(UUID(int=4))
 FACTS = msgspec.json.encode(
     {
         "organisation": ORG,
         "user": USER,
-        "key": ORG,
+        "key": KEY,
         "model": "m",
         "model_id": ORG,
         "endpoint": "chat",
@@ -49,7 +51,7 @@ ENTRY = {
     b"b": b"0",
     b"f": FACTS,
 }
-WAITING = Waiting((REQUEST, 1), "202601", USER, 15)
+WAITING = Waiting((REQUEST, 1), "202601", USER, 15, KEY)
 fields = st.dictionaries(st.sampled_from(["used", "u:a", "u:b"]), st.integers(-1000, 1000))
 
 
@@ -62,8 +64,8 @@ def test_an_outbox_entry_says_what_it_adds() -> None:
 
 
 def test_an_entry_of_which_no_request_can_be_told_is_counted_all_the_same() -> None:
-    assert waiting(without(b"r")) == Waiting(None, "202601", USER, 15)
-    assert waiting(without(b"", l=b"x")) == Waiting(None, "202601", USER, 15)
+    assert waiting(without(b"r")) == Waiting(None, "202601", USER, 15, KEY)
+    assert waiting(without(b"", l=b"x")) == Waiting(None, "202601", USER, 15, KEY)
 
 
 def test_an_entry_of_which_no_member_can_be_told_counts_for_the_organisation() -> None:
@@ -79,7 +81,7 @@ def test_what_the_library_did_not_write_adds_nothing(entry: dict[bytes, bytes]) 
 def event(**changes: object) -> dict[str, object]:
     """An event as any release says it, with a field that this one does not know."""
     told = {"version": 99, "request_id": str(REQUEST), "line": 1, "period": "202601", "organisation": ORG, "user": USER}
-    return {**told, "prompt_tokens": 10, "completion_tokens": 5, "of_the_future": True, **changes}
+    return {**told, "key": KEY, "prompt_tokens": 10, "completion_tokens": 5, "of_the_future": True, **changes}
 
 
 @pytest.mark.parametrize("body", [[event()], event(), [event(), "no event"]])
@@ -113,7 +115,15 @@ def test_settlements_are_summed_by_month_and_member() -> None:
     ):
         add(months, one)
 
-    assert months == {"202601": {"used": 11, f"u:{USER}": 10}, "202602": {"used": 15, f"u:{USER}": 15}}
+    parts = {f"u:{USER}": 10, f"k:{KEY}": 10}, {f"u:{USER}": 15, f"k:{KEY}": 15}
+    assert months == {"202601": {"used": 11, **parts[0]}, "202602": {"used": 15, **parts[1]}}
+
+
+def test_keys_without_a_cap_are_left_out() -> None:
+    fields = {"used": 15, f"u:{USER}": 15, f"k:{KEY}": 10, "k:other": 5, "k:": 1}
+
+    assert counted(fields, {KEY}) == {"used": 15, f"u:{USER}": 15, f"k:{KEY}": 10}
+    assert counted(fields, {}) == {"used": 15, f"u:{USER}": 15}
 
 
 def test_totals_count_first_lines_as_requests_and_leave_earlier_months_out() -> None:
@@ -137,8 +147,8 @@ def test_what_is_counted_must_be_what_is_booked() -> None:
 
 def test_what_is_set_aside_may_be_counted_or_not_but_nothing_beyond() -> None:
     aside = {"used": 10}
-    for counted, wrong in ((15, 0), (20, 0), (25, 0), (26, -1), (14, 1)):
-        assert differences({"used": counted}, {"used": 15}, aside).get("used", 0) == wrong
+    for have, wrong in ((15, 0), (20, 0), (25, 0), (26, -1), (14, 1)):
+        assert differences({"used": have}, {"used": 15}, aside).get("used", 0) == wrong
 
 
 def test_a_negative_sum_set_aside_allows_nothing() -> None:
@@ -146,23 +156,24 @@ def test_a_negative_sum_set_aside_allows_nothing() -> None:
 
 
 @given(fields, fields, fields)
-def test_what_is_added_makes_it_right_and_no_less_would(counted: Fields, booked: Fields, aside: Fields) -> None:
-    wrong = differences(counted, booked, aside)
+def test_what_is_added_makes_it_right_and_no_less_would(have: Fields, booked: Fields, aside: Fields) -> None:
+    wrong = differences(have, booked, aside)
 
     assert 0 not in wrong.values()
-    assert differences(together(counted, wrong), booked, aside) == {}
+    assert differences(together(have, wrong), booked, aside) == {}
     for field, tokens in wrong.items():
         less = {**wrong, field: tokens - (1 if tokens > 0 else -1)}
-        assert differences(together(counted, less), booked, aside) != {}
+        assert differences(together(have, less), booked, aside) != {}
 
 
 def test_only_what_differs_just_so_again_lasts() -> None:
     assert lasting({"used": 5, "u:a": 3, "u:b": 1}, {"used": 5, "u:a": 2}) == {"used": 5}
 
 
-def test_a_difference_is_as_large_as_the_larger_of_all_and_members() -> None:
+def test_a_difference_is_as_large_as_the_largest_of_all_of_members_and_of_keys() -> None:
     assert size({"used": -5, "u:a": 3, "u:b": -4}) == 7
     assert size({"used": -50, "u:a": 3}) == 50
+    assert size({"used": -5, "u:a": 3, "k:a": 4, "k:b": 4}) == 8
     assert size({}) == 0
 
 

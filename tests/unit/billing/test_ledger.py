@@ -151,6 +151,6 @@ def test_sums_are_by_account_in_the_accounts_order() -> None:
 
     who = ("202601", UUID(int=2), UUID(int=3), UUID(int=4))
     assert totals == [
-        (Account(*who, "a"), Sum(1, 3, 4, 1, Decimal(1))),
-        (Account(*who, "z"), Sum(1, 0, 7, 0, Decimal(2))),
+        (Account(*who, "a"), Sum(1, 3, 4, 1, Decimal(1), MOMENT)),
+        (Account(*who, "z"), Sum(1, 0, 7, 0, Decimal(2), MOMENT)),
     ]

@@ -123,20 +123,25 @@ async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: E
         raise NotFound("no such organisation")
     async with transaction(by) as connection:
         await hold(connection, org_id)
-        ids = None if access.models is None else await _ids(access.models)
-        before = await allowed(org_id)
-        by.expects(await named(before))
-        row = AllowedModels(org_id=org_id, model_ids=ids, ceiling_ids=await _ceiling(by, org_id, ids), updated_at=now())
-        await AllowedModels.insert(row).on_conflict(
-            target=AllowedModels.org_id,
-            action="DO UPDATE",
-            values=[*_written(by), AllowedModels.model_ids, AllowedModels.updated_at],
-        )
-        await record(by, "allowed_models.changed", org_id, {"model_ids": before}, {"model_ids": ids})
+        await write_access(by, org_id, access)
         debt = await owe(org_id)
     await project_routes([org], edge)
     await paid(debt)
     return access
+
+
+async def write_access(by: Principal, org_id: UUID, access: ModelAccess) -> None:
+    """Say which models an organisation may call inside a transaction that holds its policy; raises as `allow`."""
+    ids = None if access.models is None else await _ids(access.models)
+    before = await allowed(org_id)
+    by.expects(await named(before))
+    row = AllowedModels(org_id=org_id, model_ids=ids, ceiling_ids=await _ceiling(by, org_id, ids), updated_at=now())
+    await AllowedModels.insert(row).on_conflict(
+        target=AllowedModels.org_id,
+        action="DO UPDATE",
+        values=[*_written(by), AllowedModels.model_ids, AllowedModels.updated_at],
+    )
+    await record(by, "allowed_models.changed", org_id, {"model_ids": before}, {"model_ids": ids})
 
 
 def _written(by: Principal) -> list[Column]:

@@ -5,12 +5,19 @@ from uuid import UUID
 from litestar import Controller, delete, get, patch, post, put
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from ias.billing.catalogue import actions, queries, rates
+from ias.billing.catalogue import actions, queries, rates, trials
+from ias.billing.catalogue.actions import ModelNameTaken, UnknownModels
+from ias.billing.catalogue.diagnosis import ModelTest
 from ias.billing.catalogue.domain import Model, ModelAccess, ModelChanges, NewModel
-from ias.billing.catalogue.prices import ModelRate, NewRate
+from ias.billing.catalogue.prices import BadModel, ModelRate, NewRate
+from ias.billing.catalogue.rates import RateHasBegun, RateIsPast, RateOverlaps
+from ias.billing.catalogue.trials import NobodyToTry, TrialsAreBusy, TrialUnanswered
+from ias.billing.policies.domain import AboveCeiling
+from ias.conditions import Changed
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit, Page
+from ias.problems import raising
 
 
 class ModelApi(Controller):
@@ -19,7 +26,7 @@ class ModelApi(Controller):
     path = "/models"
     tags = ("models",)
 
-    @post(guards=[requires(Permission.MODELS_WRITE)])
+    @post(guards=[requires(Permission.MODELS_WRITE)], opt=raising(BadModel, ModelNameTaken))
     async def register(self, principal: Principal, data: JSONBody[NewModel], edge: Edge) -> Model:
         """Register a model."""
         return await actions.register(principal, data, edge)
@@ -36,17 +43,27 @@ class ModelApi(Controller):
         """One model."""
         return await queries.one(principal, model_id)
 
-    @patch("/{model_id:uuid}", guards=[requires(Permission.MODELS_WRITE)])
+    @patch("/{model_id:uuid}", guards=[requires(Permission.MODELS_WRITE)], opt=raising(BadModel, Changed))
     async def change(
         self, principal: Principal, model_id: FromPath[UUID], data: JSONBody[ModelChanges], edge: Edge
     ) -> Model:
         """Change a model; new rates hold for requests that start from now on."""
         return await actions.change(principal, model_id, data, edge)
 
-    @delete("/{model_id:uuid}", guards=[requires(Permission.MODELS_WRITE)])
+    @delete("/{model_id:uuid}", guards=[requires(Permission.MODELS_WRITE)], opt=raising(Changed))
     async def remove(self, principal: Principal, model_id: FromPath[UUID], edge: Edge) -> None:
         """Remove a model; its ledger lines stay."""
         await actions.remove(principal, model_id, edge)
+
+    @post(
+        "/{model_id:uuid}/test",
+        guards=[requires(Permission.MODELS_WRITE)],
+        status_code=200,
+        opt=raising(NobodyToTry, TrialUnanswered, TrialsAreBusy),
+    )
+    async def test(self, principal: Principal, model_id: FromPath[UUID], edge: Edge) -> ModelTest:
+        """Have a gateway send every replica the smallest request that there is; it is in no ledger."""
+        return await trials.test(principal, model_id, edge)
 
 
 class RateApi(Controller):
@@ -66,12 +83,12 @@ class RateApi(Controller):
         """All rates, past, valid and announced, the one that begins last first."""
         return await rates.history(principal, model_id, cursor, limit)
 
-    @post(guards=[requires(Permission.MODELS_WRITE)])
+    @post(guards=[requires(Permission.MODELS_WRITE)], opt=raising(BadModel, RateIsPast, RateOverlaps))
     async def announce(self, principal: Principal, model_id: FromPath[UUID], data: JSONBody[NewRate]) -> ModelRate:
         """Add a rate that begins now, or at a moment to come."""
         return await rates.announce(principal, model_id, data)
 
-    @delete("/{rate_id:uuid}", guards=[requires(Permission.MODELS_WRITE)])
+    @delete("/{rate_id:uuid}", guards=[requires(Permission.MODELS_WRITE)], opt=raising(RateHasBegun))
     async def withdraw(self, principal: Principal, model_id: FromPath[UUID], rate_id: FromPath[UUID]) -> None:
         """Take back a rate that has not begun."""
         await rates.withdraw(principal, model_id, rate_id)
@@ -88,7 +105,7 @@ class ModelAccessApi(Controller):
         """The names of the models; null is every model."""
         return await queries.access(principal, org_id)
 
-    @put(guards=[requires(Permission.BUDGETS_WRITE)])
+    @put(guards=[requires(Permission.BUDGETS_WRITE)], opt=raising(AboveCeiling, Changed, UnknownModels))
     async def allow(
         self, principal: Principal, org_id: FromPath[UUID], data: JSONBody[ModelAccess], edge: Edge
     ) -> ModelAccess:

@@ -6,14 +6,18 @@ from uuid import UUID
 
 import rich_click as click
 
+from ias.billing.catalogue.diagnosis import ModelTest
 from ias.billing.catalogue.domain import Model, ModelAccess, ModelChanges, NewModel
 from ias.billing.catalogue.prices import ModelRate, NewRate
 from ias.terminal.arguments import body, changes, given, moment, org_argument
 from ias.terminal.commands import Terminal, command
+from ias.terminal.exits import Exit, end
 from ias.terminal.output import say
+from ias.terminal.progress import waiting
 
 COLUMNS = ("id", "name", "enabled", "context_length", "max_output_tokens", "input_rate", "output_rate")
 RATE_COLUMNS = ("id", "valid_from", "valid_until", "input_rate", "output_rate", "cached_input_rate")
+TEST_COLUMNS = ("what", "state", "found", "mend")
 RATES = {
     "input": "Money per 1,000 prompt tokens.",
     "output": "Money per 1,000 completion tokens.",
@@ -109,6 +113,24 @@ def delete(terminal: Terminal, model_id: UUID) -> None:
 @model.command()
 @click.argument("model_id", type=click.UUID)
 @command
+def test(terminal: Terminal, model_id: UUID) -> None:
+    """Try every replica of a model as a gateway reaches it; ends with 1 where something is wrong."""
+    path = f"/models/{model_id}/test"
+    if terminal.would("POST", path):
+        return
+    with waiting("a gateway tries every replica"):
+        tried = terminal.client.send("POST", path, None, ModelTest)
+    terminal.show_parts(tried, _tested(tried), *TEST_COLUMNS)
+    well = sum(replica.ok for replica in tried.replicas)
+    said = f"{well} of {len(tried.replicas)} replicas serve {tried.name} as they should, as {tried.gateway} sees them"
+    if not tried.ok:
+        end(said, Exit.ERROR)
+    say(said)
+
+
+@model.command()
+@click.argument("model_id", type=click.UUID)
+@command
 def rates(terminal: Terminal, model_id: UUID) -> None:
     """What a model costs, cost and will cost."""
     terminal.show_listed(f"/models/{model_id}/rates", ModelRate, None, *RATE_COLUMNS)
@@ -147,9 +169,9 @@ def models() -> None:
 @org_argument
 @command
 def show_access(terminal: Terminal, org_id: UUID | None) -> None:
-    """The names of the models; none are named where it may call every model."""
+    """The names of the models."""
     path = f"/organizations/{terminal.org(org_id)}/allowed-models"
-    terminal.show(terminal.client.get(path, ModelAccess))
+    _show_access(terminal, terminal.client.get(path, ModelAccess))
 
 
 @models.command("set")
@@ -165,7 +187,18 @@ def set_access(terminal: Terminal, org_id: UUID | None, names: tuple[str, ...], 
     path = f"/organizations/{terminal.org(org_id)}/allowed-models"
     asked = ModelAccess(models=None if every else list(names))
     if not terminal.would("PUT", path, asked):
-        terminal.show(terminal.client.send("PUT", path, asked, ModelAccess))
+        _show_access(terminal, terminal.client.send("PUT", path, asked, ModelAccess))
+
+
+def _show_access(terminal: Terminal, access: ModelAccess) -> None:
+    terminal.show(access)
+    if not access.models:
+        say("it may call every model, also those to come" if access.models is None else "it may call no model")
+
+
+def _tested(tried: ModelTest) -> dict[str, list[object]]:
+    """The checks of each replica."""
+    return {replica.url: list(replica.checks) for replica in tried.replicas}
 
 
 def _with_backends(options: dict[str, object]) -> dict[str, object]:

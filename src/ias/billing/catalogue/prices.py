@@ -85,8 +85,7 @@ def faults_in(per_input: Money, per_output: Money, per_cached: Money) -> list[Fi
 
 def bad_model(errors: Sequence[FieldError]) -> BadModel:
     """All that is wrong, in one."""
-    said = (f"{error.pointer.removeprefix('/')}: {error.detail}" for error in errors)
-    return BadModel("; ".join(said), tuple(errors))
+    return BadModel("; ".join(error.said() for error in errors), tuple(errors))
 
 
 def written(money: Decimal) -> str:

@@ -1,6 +1,6 @@
 """Reading the catalogue."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 from uuid import UUID
@@ -10,7 +10,7 @@ import msgspec
 from ias.billing.catalogue.domain import Model, ModelAccess
 from ias.billing.catalogue.prices import written
 from ias.billing.tables import AllowedModels, Models
-from ias.db import Connection, transaction
+from ias.db import Connection, Within, transaction
 from ias.identity import Permission, Principal, tenant
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
@@ -27,6 +27,7 @@ CROSS JOIN LATERAL (
 ) r
 WHERE m.removed_at IS NULL
 """
+_ALLOWED = "SELECT org_id, model_ids FROM billing.allowed_models WHERE org_id = ANY($1)"
 _PAGE = (
     f"{_MODELS} AND ($1::uuid IS NULL OR m.id < $1) AND ($3::uuid[] IS NULL OR m.id = ANY($3)) AND (m.enabled OR $4)"
 )
@@ -91,9 +92,9 @@ async def ceiling(org_id: UUID) -> list[UUID] | None:
     return None if row is None else row["ceiling_ids"]
 
 
-async def allowed_to_each() -> dict[UUID, list[UUID] | None]:
-    """The same for every organisation that was told; the others may call every model."""
-    rows = await AllowedModels.select(AllowedModels.org_id, AllowedModels.model_ids)
+async def allowed_to_each(connection: Connection, orgs: Sequence[UUID]) -> dict[UUID, list[UUID] | None]:
+    """The same for each of these organisations that was told; the others may call every model."""
+    rows = await connection.fetch(_ALLOWED, orgs)
     return {row["org_id"]: row["model_ids"] for row in rows}
 
 
@@ -108,6 +109,14 @@ async def access(principal: Principal, org_id: UUID) -> ModelAccess:
         raise NotFound("no such organisation")
     async with transaction(scope):
         return await named(await allowed(org_id))
+
+
+async def names(org_id: UUID) -> list[str]:
+    """The names of the models that an organisation may call, switched off or not, in order."""
+    async with transaction(Within(org_id)):
+        ids = await allowed(org_id)
+        rows = await Models.select(Models.id, Models.name).where(Models.removed_at.is_null()).order_by(Models.name)
+    return [row["name"] for row in rows if ids is None or row["id"] in ids]
 
 
 async def named(ids: list[UUID] | None) -> ModelAccess:

@@ -25,7 +25,8 @@ async def project_routes(orgs: Sequence[Tenant], edge: Edge) -> None:
     """
     async with transaction(EVERYWHERE) as connection:
         version = await next_version()
-        models, allowed = await enabled(connection), await allowed_to_each()
+        models = await enabled(connection)
+        allowed = await allowed_to_each(connection, [org.id for org in orgs])
     routes = {model.id: encode_route(model.route()) for model in models}
     here = set(await edge.reachable([org.tag for org in orgs]))
     there = [org for org in orgs if org.tag in here]
