@@ -20,17 +20,18 @@ from tests.product.people import Org as Team
 from tests.product.people import Person
 from tests.services import Services
 
+ROLLUPS = ("usage_hourly", "usage_daily", "model_hourly", "model_daily")
 SUMS = "sum(requests)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cached_tokens)::bigint"
 
 
 async def sums(ground: Ground, org: Org) -> tuple[object, ...]:
-    """Requests, prompt, completion and cached tokens of the events, which both rollups must equal."""
+    """Requests, prompt, completion and cached tokens of the events, which all rollups must equal."""
     [whole] = await ground.rows(
         """SELECT count(*) FILTER (WHERE line = 1), sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint,
         sum(cached_tokens)::bigint FROM analytics.usage_events WHERE org_id = $1""",
         org.id,
     )
-    for table in ("usage_hourly", "usage_daily"):
+    for table in ROLLUPS:
         assert await ground.rows(f"SELECT {SUMS} FROM analytics.{table} WHERE org_id = $1", org.id) == [whole]
     return whole
 
@@ -96,16 +97,17 @@ async def test_events_of_any_month_find_their_place(ground: Ground, org: Org) ->
     assert (await sums(ground, org))[0] == 4
 
 
-async def test_events_of_one_day_fall_into_their_hours(ground: Ground, org: Org) -> None:
+async def test_events_of_one_day_fall_into_their_quarters_of_an_hour_and_hours(ground: Ground, org: Org) -> None:
     moments = [MOMENT, MOMENT + timedelta(minutes=59), MOMENT + timedelta(hours=1)]
 
     await take_in(
         INTAKE, [event for moment in moments for event in events(org, 1, started_at=moment, settled_at=moment)]
     )
 
-    hours = await ground.rows(
-        "SELECT bucket, requests FROM analytics.usage_hourly WHERE org_id = $1 ORDER BY bucket", org.id
-    )
+    of_table = "SELECT bucket, requests FROM analytics.{} WHERE org_id = $1 ORDER BY bucket"
+    quarters = await ground.rows(of_table.format("usage_hourly"), org.id)
+    assert quarters == [(MOMENT, 1), (MOMENT + timedelta(minutes=45), 1), (MOMENT + timedelta(hours=1), 1)]
+    hours = await ground.rows(of_table.format("model_hourly"), org.id)
     assert hours == [(MOMENT, 2), (MOMENT + timedelta(hours=1), 1)]
 
 
@@ -122,18 +124,62 @@ async def test_old_events_are_forgotten_as_whole_months_or_chunks_and_the_sums_s
         await take_in(INTAKE, events(org, 1, started_at=moment, settled_at=moment))
     await open_months()
 
-    await forget()
+    await forget(timedelta(days=90), timedelta(days=731))
 
     left = await ground.rows("SELECT started_at FROM analytics.usage_events WHERE org_id = $1", org.id)
     assert left == [(fresh,)]
     assert await ground.value("SELECT sum(requests) FROM analytics.usage_daily WHERE org_id = $1", org.id) == 2
 
 
+async def test_forgetting_events_changes_no_figure_but_those_of_single_requests(ground: Ground, team: Team) -> None:
+    org, old = own(team), now() - timedelta(days=200)
+    batch = [
+        event
+        for moment in (old, old + timedelta(hours=7), now())
+        for event in events(org, 3, started_at=moment, settled_at=moment, duration_ms=700.0)
+    ]
+    await take_in(INTAKE, batch)
+    await open_months()
+    asked = {"from": (old - timedelta(days=1)).isoformat(), "to": (now() + timedelta(hours=1)).isoformat()}
+    paths = [f"/analytics/orgs/{team.id}/{what}" for what in ("usage", "models", "users", "keys")]
+    queries = [{}, {"timezone": "Asia/Kathmandu"}, {"timezone": "Europe/Berlin"}]
+
+    before = [team.user.get(path, **asked, **query) for path in paths for query in queries]
+    assert team.user.get(f"/analytics/requests/{batch[0].request_id}")["request_id"]
+    await forget(timedelta(days=90), timedelta(days=731))
+    after = [team.user.get(path, **asked, **query) for path in paths for query in queries]
+
+    assert [answer | {"data_as_of": None} for answer in after] == [answer | {"data_as_of": None} for answer in before]
+    assert before[0]["totals"]["requests"] == 9
+    gone = problem(team.user.api.get(f"/analytics/requests/{batch[0].request_id}"), 404)
+    assert "ledger" in str(gone["detail"])
+
+
+async def test_sums_are_forgotten_when_they_are_old_enough(ground: Ground, org: Org) -> None:
+    for days in (740, 720):
+        moment = now() - timedelta(days=days)
+        await take_in(INTAKE, events(org, 1, started_at=moment, settled_at=moment))
+
+    await forget(timedelta(days=90), timedelta(days=731))
+
+    for table in ROLLUPS:
+        [[left]] = await ground.rows(f"SELECT count(*) FROM analytics.{table} WHERE org_id = $1", org.id)
+        assert left == 1, table
+    oldest = await ground.value("SELECT min(bucket) FROM analytics.platform_daily")
+    assert isinstance(oldest, datetime)
+    assert oldest > now() - timedelta(days=732)
+
+
+async def test_nobody_can_have_the_sums_of_this_month_forgotten(ground: Ground) -> None:
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await forget(timedelta(days=90), timedelta(days=3))
+
+
 async def test_an_organisation_sees_its_own_rows_only(ground: Ground, org: Org) -> None:
     other = await ground.organisation()
     await take_in(INTAKE, [*events(org, 2), *events(other, 3)])
 
-    for table in ("usage_events", "usage_hourly", "usage_daily"):
+    for table in ("usage_events", *ROLLUPS):
         async with transaction(Within(org.id)) as connection:
             seen = await connection.fetch(f"SELECT DISTINCT org_id FROM analytics.{table}")
         assert [row["org_id"] for row in seen] == [org.id]

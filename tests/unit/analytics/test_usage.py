@@ -1,22 +1,23 @@
-"""Which hours and days events fall into, and which spans can be asked for."""
+"""Which quarters of an hour, hours and days events fall into, and by what usage can be grouped."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
 
-from ias.analytics.usage.domain import (
-    BadRange,
+from ias.analytics.usage.domain import BadGrouping, Grouping, Totals, UsageItem, fault_in, groups, totals
+from ias.analytics.usage.rollups import (
     Bucket,
-    Span,
+    ModelBucket,
+    PlatformBucket,
     Sum,
+    Tally,
     day_of,
-    days,
-    fault_in,
     hour_of,
     rolled_up,
-    span,
 )
+from ias.analytics.usage.sketch import OUTCOMES
+from ias.analytics.usage.spans import BadRange, Grain, Span
 from ias.contract.usage import Outcome, UsageRecorded
 from tests.unit import events
 
@@ -43,13 +44,22 @@ def test_what_no_one_can_record_cannot_be_taken_in() -> None:
     assert fault_in(an_event(replica="\0"))
 
 
+def test_quarters_of_an_hour_are_utc() -> None:
+    [(bucket, _)] = rolled_up([an_event(started_at=MOMENT.astimezone(EAST))]).usage_quarters
+
+    assert bucket.start == datetime(2026, 1, 31, 23, 45, tzinfo=UTC)
+
+
 def test_adjustments_add_tokens_but_no_request() -> None:
     events = [an_event(), an_event(line=2, prompt_tokens=0, completion_tokens=-4, cached_tokens=0)]
 
-    [(bucket, total)] = days(rolled_up(events))
+    rollups = rolled_up(events, 5)
 
-    assert bucket == Bucket(UUID(int=2), datetime(2026, 1, 31, tzinfo=UTC), UUID(int=3), UUID(int=4), "mock-gpt")
-    assert total == Sum(requests=1, prompt_tokens=100, completion_tokens=6, cached_tokens=60)
+    day, sums = datetime(2026, 1, 31, tzinfo=UTC), Sum(1, 0, 100, 6, 60)
+    assert rollups.usage_days == [(Bucket(UUID(int=2), day, UUID(int=3), UUID(int=4), "mock-gpt"), sums)]
+    tally = Tally(sums, {OUTCOMES[Outcome.COMPLETED]: 1})
+    assert rollups.model_days == [(ModelBucket(UUID(int=2), day, "mock-gpt"), tally)]
+    assert rollups.platform_days == [(PlatformBucket(5, day, "mock-gpt"), tally)]
 
 
 @pytest.mark.parametrize(
@@ -63,56 +73,75 @@ def test_adjustments_add_tokens_but_no_request() -> None:
     ],
 )
 def test_only_what_the_platform_did_not_bring_to_an_end_has_failed(outcome: Outcome, failed: int) -> None:
-    [(_, total)] = rolled_up([an_event(outcome=outcome)])
+    rollups = rolled_up([an_event(outcome=outcome)])
 
-    assert total.failed == failed
+    assert [total.failed for _, total in rollups.usage_quarters] == [failed]
+    assert [tally.sums.failed for _, tally in rollups.model_hours] == [failed]
 
 
 def test_buckets_come_in_order() -> None:
     events = [an_event(started_at=MOMENT + timedelta(hours=hours)) for hours in (3, -3, 0)]
 
-    starts = [bucket.start for bucket, _ in rolled_up(events)]
+    rollups = rolled_up(events)
 
-    assert starts == sorted(starts)
-    assert len(starts) == 3
+    for rows in (rollups.usage_quarters, rollups.usage_days, rollups.model_hours, rollups.platform_days):
+        assert [bucket for bucket, _ in rows] == sorted(bucket for bucket, _ in rows)
+    assert len(rollups.usage_quarters) == 3
 
 
-def test_the_days_hold_what_their_hours_do() -> None:
-    moments = [MOMENT + timedelta(hours=hours) for hours in (-5, -1, 0, 3)]
+def test_every_rollup_holds_the_same() -> None:
+    moments = [MOMENT + timedelta(minutes=minutes) for minutes in (-300, -60, -20, 0, 180)]
     events = [
-        an_event(started_at=moment, settled_at=moment, user=UUID(int=9 + n % 2)) for n, moment in enumerate(moments)
+        an_event(started_at=moment, settled_at=moment, user=UUID(int=9 + n % 2), model=f"model-{n % 3}")
+        for n, moment in enumerate(moments)
     ]
 
-    by_day = [(bucket.start.day, bucket.user.int, total.requests) for bucket, total in days(rolled_up(events))]
+    rollups = rolled_up(events)
 
-    assert by_day == [(31, 9, 2), (31, 10, 1), (1, 10, 1)]
+    whole = Sum()
+    for _, total in rollups.usage_quarters:
+        whole.add(total)
+    assert (len(rollups.usage_quarters), whole.requests) == (5, 5)
+    assert sum(total.prompt_tokens for _, total in rollups.usage_days) == whole.prompt_tokens
+    tallied = (rollups.model_hours, rollups.model_days, rollups.platform_hours, rollups.platform_days)
+    for rows in tallied:
+        tally = Tally()
+        for _, each in rows:
+            tally.add(each)
+        assert tally == Tally(whole, {OUTCOMES[Outcome.COMPLETED]: 5})
 
 
-def test_where_nothing_is_said_it_is_the_month_so_far() -> None:
-    assert span(None, None, MOMENT) == Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+DAY = Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
 
 
-def test_a_span_is_widened_to_whole_hours() -> None:
-    asked = span(MOMENT - timedelta(hours=2), MOMENT, MOMENT)
+def test_groups_are_in_one_order_however_they_are_asked_for() -> None:
+    by = groups([Grouping.KEY, Grouping.DAY, Grouping.MODEL], DAY)
 
-    assert asked == Span(datetime(2026, 1, 31, 21, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
-    assert not asked.of_days
-
-
-def test_a_span_from_midnight_to_midnight_is_of_days() -> None:
-    assert span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC), MOMENT).of_days
+    assert (by.grain, by.owners) == (Grain.DAY, (Grouping.MODEL, Grouping.KEY))
+    assert by.said == [Grouping.DAY, Grouping.MODEL, Grouping.KEY]
+    assert by.columns == ["start", "model", "key_id"]
+    assert groups([Grouping.USER], DAY).columns == ["user_id"]
 
 
 @pytest.mark.parametrize(
-    ("start", "end"),
+    "by",
     [
-        (MOMENT, MOMENT - timedelta(hours=2)),
-        (MOMENT - timedelta(days=4000), MOMENT),
-        (MOMENT.replace(tzinfo=None), None),
-        (None, MOMENT.replace(tzinfo=None)),
-        (None, datetime.max.replace(tzinfo=UTC)),
+        [Grouping.HOUR, Grouping.DAY],
+        [Grouping.MODEL, Grouping.USER, Grouping.KEY],
+        [Grouping.MODEL, Grouping.MODEL],
     ],
 )
-def test_a_span_that_cannot_be_answered_is_refused(start: datetime | None, end: datetime | None) -> None:
-    with pytest.raises(BadRange):
-        span(start, end, MOMENT)
+def test_what_cannot_be_grouped_by_is_refused(by: list[Grouping]) -> None:
+    with pytest.raises(BadGrouping, match="at most"):
+        groups(by, DAY)
+
+
+def test_hours_are_told_of_three_months_at_most() -> None:
+    with pytest.raises(BadRange, match="group by day"):
+        groups([Grouping.HOUR], Span(DAY.start, DAY.start + timedelta(days=94)))
+
+
+def test_totals_are_the_sums_of_the_items() -> None:
+    items = [UsageItem(model="a", requests=1, prompt_tokens=2, total_tokens=2), UsageItem(model="b", requests=3)]
+
+    assert totals(items) == Totals(requests=4, prompt_tokens=2, total_tokens=2)

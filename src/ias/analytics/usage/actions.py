@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import asyncpg
-import msgspec
 from prometheus_client import Counter
 
-from ias.analytics.usage.domain import days, rolled_up
+from ias.analytics.usage.adding import add, some_slot
 from ias.analytics.usage.queries import QUARANTINE, told_so_far
+from ias.analytics.usage.rollups import rolled_up
 from ias.contract.amends import amends
 from ias.contract.crashpoints import Crashpoint, reached
 from ias.contract.sound import fingerprint
@@ -46,24 +46,6 @@ SELECT request_id, line, org_id, user_id, key_id, model, endpoint, prompt_tokens
     duration_ms, queue_ms, first_token_ms, started_at, settled_at
 FROM pg_temp.usage_incoming
 """
-
-_ROLLUP = """
-INSERT INTO analytics.{table} AS r (
-    org_id, bucket, user_id, key_id, model, requests, failed, prompt_tokens, completion_tokens, cached_tokens
-)
-SELECT * FROM unnest(
-    $1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[],
-    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]
-)
-ON CONFLICT (org_id, bucket, user_id, key_id, model) DO UPDATE SET
-    requests = r.requests + excluded.requests,
-    failed = r.failed + excluded.failed,
-    prompt_tokens = r.prompt_tokens + excluded.prompt_tokens,
-    completion_tokens = r.completion_tokens + excluded.completion_tokens,
-    cached_tokens = r.cached_tokens + excluded.cached_tokens
-"""
-_HOURLY = _ROLLUP.format(table="usage_hourly")
-_DAILY = _ROLLUP.format(table="usage_daily")
 
 
 async def record(events: Sequence[UsageRecorded]) -> list[Reject]:
@@ -107,14 +89,11 @@ async def quarantine(rejects: Sequence[Reject]) -> None:
 async def _write(connection: Connection, fresh: Sequence[UsageRecorded]) -> None:
     if not fresh:
         return
-    by_hour = rolled_up(fresh)
-    by_day = days(by_hour)
-    for month in sorted({bucket.start.replace(day=1) for bucket, _ in by_day}):
+    rollups = rolled_up(fresh, some_slot())
+    for month in sorted({bucket.start.replace(day=1) for bucket, _ in rollups.model_days}):
         await connection.execute("SELECT analytics.open_month($1)", month)
     await connection.execute(_EVENTS)
-    for sql, sums in ((_HOURLY, by_hour), (_DAILY, by_day)):
-        rows = [(*msgspec.structs.astuple(bucket), *msgspec.structs.astuple(added)) for bucket, added in sums]
-        await connection.execute(sql, *map(list, zip(*rows, strict=True)))
+    await add(connection, rollups)
 
 
 def _row(event: UsageRecorded) -> tuple[object, ...]:

@@ -1,12 +1,13 @@
-"""What is done about usage by the clock: opening months, forgetting old events."""
+"""What is done about usage by the clock: opening months, forgetting what was kept long enough."""
 
 from datetime import timedelta
 
 from ias.db import EVERYWHERE, transaction
 from ias.telemetry import now
 
-KEEP = timedelta(days=90)
 AHEAD = timedelta(days=31)
+PATIENCE_S = 1800.0
+"""For sums of all organisations to be looked through, one organisation after the other."""
 
 
 async def open_months() -> None:
@@ -16,7 +17,12 @@ async def open_months() -> None:
             await connection.execute("SELECT analytics.open_month($1)", moment)
 
 
-async def forget() -> None:
-    """Drop events that are older than ninety days as a whole; the rollups stay."""
+async def forget(events: timedelta, rollups: timedelta) -> None:
+    """Drop events as whole months or chunks, and sums, that are older than that."""
+    moment = now()
     async with transaction(EVERYWHERE) as connection:
-        await connection.execute("SELECT analytics.forget_before($1)", now() - KEEP)
+        await connection.execute("SELECT analytics.forget_before($1)", moment - events)
+    async with transaction(EVERYWHERE) as connection:
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        before = moment - rollups
+        await connection.execute("SELECT analytics.forget_rollups_before($1)", before, timeout=PATIENCE_S)

@@ -1,13 +1,17 @@
 """Reading usage out of the rollups, and how fresh it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from ias.analytics.usage.domain import LONGEST_BY_HOUR, BadRange, Filter, Grouping, Span, Totals, Usage, UsageItem
+from ias.analytics.reading import exported, reading
+from ias.analytics.usage import domain
+from ias.analytics.usage.domain import MOST_ITEMS, SUMS, BadGrouping, Groups, Usage, UsageItem
+from ias.analytics.usage.summing import Asked, sums
 from ias.contract.amends import Known
 from ias.db import EVERYWHERE, Connection, Within, transaction
 from ias.identity import Principal, tenant
@@ -20,32 +24,7 @@ Place = tuple[UUID, int]
 QUARANTINE = Quarantine("analytics", partial(transaction, EVERYWHERE))
 """What could not be taken in."""
 
-_BY = {
-    Grouping.MODEL: "model",
-    Grouping.USER: "user_id",
-    Grouping.KEY: "key_id",
-    Grouping.HOUR: "bucket",
-    Grouping.DAY: "bucket",
-    Grouping.MONTH: "date_trunc('month', bucket, 'UTC')",
-}
-_NAMES = {
-    Grouping.MODEL: "model",
-    Grouping.USER: "user_id",
-    Grouping.KEY: "key_id",
-    Grouping.HOUR: "start",
-    Grouping.DAY: "start",
-    Grouping.MONTH: "start",
-}
-
-_USAGE = """
-SELECT {by} AS "group", sum(requests)::bigint AS requests, sum(failed)::bigint AS failed,
-       sum(prompt_tokens)::bigint AS prompt_tokens, sum(completion_tokens)::bigint AS completion_tokens,
-       sum(cached_tokens)::bigint AS cached_tokens
-FROM analytics.{table}
-WHERE org_id = $1 AND bucket >= $2 AND bucket < $3
-  AND ($4::text IS NULL OR model = $4) AND ($5::uuid IS NULL OR user_id = $5) AND ($6::uuid IS NULL OR key_id = $6)
-GROUP BY 1 ORDER BY 1
-"""
+_AS_OF = "SELECT max(seen_at) FROM analytics.usage_seen"
 
 _OPEN = """
 SELECT number - 1 AS index FROM unnest($1::uuid[], $2::integer[]) WITH ORDINALITY AS asked (request_id, line, number)
@@ -77,25 +56,65 @@ FROM analytics.usage_events WHERE request_id = ANY($1) GROUP BY request_id
 """
 
 
-async def usage(principal: Principal, org_id: UUID, span: Span, group_by: Grouping, only: Filter) -> Usage:
-    """An organisation's usage.
+async def usage(principal: Principal, asked: Asked, by: Groups) -> Usage:
+    """An organisation's usage, or the platform's.
 
     Raises:
         NotFound: it is not the caller's organisation.
-        BadRange: by the hour, and longer than three months.
+        BadGrouping: that would be too many items.
+        TooMuch: it takes too long.
     """
+    scope = await scope_of(principal, asked.org_id)
+    sql, arguments = sums(asked, by)
+    async with reading(scope) as connection:
+        rows = await connection.fetch(f"{sql} LIMIT {MOST_ITEMS + 1}", *arguments)
+        as_of = await fresh(connection)
+    if len(rows) > MOST_ITEMS:
+        raise BadGrouping(f"more than {MOST_ITEMS} items: ask for a shorter time or fewer groups, or for text/csv")
+    there = ZoneInfo(asked.span.zone)
+    items = [_item(row, there) for row in rows]
+    return Usage(
+        start=asked.span.start.astimezone(there),
+        end=asked.span.end.astimezone(there),
+        timezone=asked.span.zone,
+        group_by=by.said,
+        items=items,
+        totals=domain.totals(items),
+        data_as_of=as_of,
+    )
+
+
+async def usage_rows(principal: Principal, asked: Asked, by: Groups) -> AsyncIterator[Sequence[object]]:
+    """The same as rows of a table, with the columns of the groups and `SUMS`, however many they are.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+        Unavailable: too many exports are under way.
+    """
+    scope, there = await scope_of(principal, asked.org_id), ZoneInfo(asked.span.zone)
+    async for row in exported(scope, *sums(asked, by)):
+        named = _named(row, there)
+        yield [named[name] for name in (*by.columns, *SUMS)]
+
+
+async def scope_of(principal: Principal, org_id: UUID | None) -> Principal:
+    """Whose rows may be read for a question about this organisation, or about the platform.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    if org_id is None:
+        return principal
     scope = principal.within(org_id)
     if await tenant(org_id) is None:
         raise NotFound("no such organisation")
-    if group_by is Grouping.HOUR and span.end - span.start > LONGEST_BY_HOUR:
-        raise BadRange("by the hour, from and to may be three months apart at most; group by day for more")
-    async with transaction(scope) as connection:
-        rows = await _rows(connection, org_id, span, group_by, only)
-        as_of = await connection.fetchval("SELECT max(seen_at) FROM analytics.usage_seen")
-    items = [_item(row, group_by) for row in rows]
-    return Usage(
-        start=span.start, end=span.end, group_by=group_by, items=items, totals=_totals(items), data_as_of=as_of
-    )
+    return scope
+
+
+async def fresh(connection: Connection) -> datetime | None:
+    """When an event was last taken in; None where none ever was."""
+    as_of: datetime | None = await connection.fetchval(_AS_OF)
+    return as_of
 
 
 async def settled(places: Sequence[Place]) -> set[Place]:
@@ -124,31 +143,6 @@ async def daily(org_id: UUID, user_id: UUID | None, start: datetime, end: dateti
     return {row["day"]: row["tokens"] for row in rows}
 
 
-async def _rows(
-    connection: Connection, org_id: UUID, span: Span, group_by: Grouping, only: Filter
-) -> Sequence[Mapping[str, object]]:
-    daily = span.of_days and group_by is not Grouping.HOUR
-    by = "date_trunc('day', bucket, 'UTC')" if group_by is Grouping.DAY else _BY[group_by]
-    sql = _USAGE.format(by=by, table="usage_daily" if daily else "usage_hourly")
-    rows: Sequence[Mapping[str, object]] = await connection.fetch(
-        sql, org_id, span.start, span.end, only.model, only.user_id, only.key_id
-    )
-    return rows
-
-
-def _item(row: Mapping[str, object], group_by: Grouping) -> UsageItem:
-    fields = dict(row)
-    fields[_NAMES[group_by]] = fields.pop("group")
-    item = msgspec.convert(fields, UsageItem)
-    item.total_tokens = item.prompt_tokens + item.completion_tokens
-    return item
-
-
-def _totals(items: list[UsageItem]) -> Totals:
-    names = Totals.__struct_fields__
-    return Totals(**{name: sum(getattr(item, name) for item in items) for name in names})
-
-
 async def told_so_far(requests: Sequence[UUID]) -> dict[UUID, Known]:
     """The lines of these requests so far, summed up, for telling a second truth from a contradiction.
 
@@ -159,3 +153,13 @@ async def told_so_far(requests: Sequence[UUID]) -> dict[UUID, Known]:
         return {}
     async with transaction(EVERYWHERE) as connection:
         return {row["request_id"]: Known.of(row) for row in await connection.fetch(_TOLD, requests)}
+
+
+def _named(row: Mapping[str, object], there: ZoneInfo) -> dict[str, object]:
+    """A row with its `start` in a time zone."""
+    start = row.get("start")
+    return {**row, **({"start": start.astimezone(there)} if isinstance(start, datetime) else {})}
+
+
+def _item(row: Mapping[str, object], there: ZoneInfo) -> UsageItem:
+    return msgspec.convert(_named(row, there), UsageItem)

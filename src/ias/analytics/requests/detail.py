@@ -1,0 +1,10 @@
+"""One request with what it can be traced to."""
+
+from ias.analytics.requests.domain import Request
+from ias.billing import LedgerLine
+
+
+class RequestDetail(Request, kw_only=True):
+    """What is known of one request, and the ledger's lines of it, which its tokens are the sums of."""
+
+    ledger: list[LedgerLine]
