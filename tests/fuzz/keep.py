@@ -29,7 +29,9 @@ def keep(target: Callable[[bytes], None], corpus: Path, finds: Path) -> int:
 
 def _taken(target: Callable[[bytes], None], data: bytes) -> set[Branch]:
     """The branches that an input takes."""
-    watch = coverage.Coverage(data_file=None, config_file=False, branch=True, source_pkgs=["ias_gateway"])
+    watch = coverage.Coverage(
+        data_file=None, config_file=False, branch=True, source_pkgs=["ias_gateway", "ias.gitops.documents"]
+    )
     watch.set_option("run:disable_warnings", ["module-not-measured"])
     watch.start()
     target(data)

@@ -7,7 +7,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["ias_gateway", "ias.contract"]):
+with atheris.instrument_imports(include=["ias_gateway", "ias.contract", "ias.gitops.documents"]):
     from tests.fuzz.targets import TARGETS
 
 

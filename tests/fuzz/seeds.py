@@ -41,6 +41,12 @@ _BODIES: dict[bytes, tuple[bytes, ...]] = {
     b"/tokenize": (b'{"model":"m","prompt":"a"}', b'{"model":"m",' + _MESSAGES + b"}"),
     b"/detokenize": (b'{"model":"m","tokens":[1,2,3]}',),
 }
+ORGS = Path(__file__).parents[2] / "orgs"
+_POLICIES = (
+    b"apiVersion: ias.linode.com/v1\nkind: Organization\nmetadata: {name: x}\nspec: {}\n",
+    b"a: &a [x, x]\nb: [*a, *a]\nc: !!python/object:os.system x\n<<: *a\n---\n...\n",
+    b"%YAML 1.1\n---\n? [a]\n: |+\n  b\n'c': \"\\u202e\\n\"\n",
+)
 _FORM = (
     b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nm\r\n'
     b'--b\r\nContent-Disposition: form-data; name="timestamp_granularities[]"\r\n\r\nword\r\n'
@@ -100,6 +106,7 @@ def _seeds() -> dict[str, list[bytes]]:
             b'\1\0\0\0{"detail":"Not Found"}',
         ],
         "head": [bytes((number, 1, 2, 3)) + head for number, head in enumerate(_HEADS)],
+        "policy": [*(file.read_bytes() for file in sorted(ORGS.glob("*/org.yaml"))), *_POLICIES],
         "answer": [bytes((number, 1, 2, 3)) + answer for number, answer in enumerate(_ANSWERS)],
     }
 

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from ias.contract import keys
+from ias.gitops.documents.domain import Document
+from ias.gitops.documents.reading import load
 from ias_gateway import errors
 from ias_gateway.admission import Caller, identify
 from ias_gateway.bodies import form
@@ -20,6 +22,7 @@ from tests.fuzz import wires
 from tests.fuzz.slices import cut, parted
 from tests.fuzz.streams import script_of
 
+_BREAKS = (b"\n", b"\r", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9")
 NEVER_SENT = frozenset(("priority", "request_id", "kv_transfer_params", "chat_template", "prompt_embeds"))
 LONGEST_MESSAGE = 1000
 MOST_TOKENS = 2**53
@@ -173,8 +176,23 @@ def answer(data: bytes) -> None:
     assert whole == sliced, (whole, sliced)
 
 
+def policy(data: bytes) -> None:
+    """A policy file is a Document, or is refused with faults that have their places in it."""
+    read = load(data)
+    assert (read.document is None) == bool(read.faults)
+    for fault in read.faults:
+        assert 0 <= fault.line <= sum(map(data.count, _BREAKS)) + 1
+        assert fault.detail
+        assert fault.said("org.yaml").isprintable()
+        assert len(fault.said("org.yaml")) < LONGEST_MESSAGE
+    if read.document is not None:
+        again = msgspec.json.encode(read.document)
+        assert msgspec.json.decode(again, type=Document) == read.document
+        assert load(again).document == read.document
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (body, multipart, key, stream, script, reported, head, answer)
+    target.__name__: target for target in (body, multipart, key, stream, script, reported, head, answer, policy)
 }
 
 

@@ -1,0 +1,1 @@
+"""The face of gitops: what Git wants of organisations."""

@@ -1,0 +1,1 @@
+"""Bindings: which organisation is managed by which repository, and how that stands."""

@@ -1,0 +1,1 @@
+"""Documents: the policy of an organisation as its file has it."""

@@ -1,0 +1,1 @@
+"""The reconciler: what Git says is put into force, and kept up."""

@@ -1,0 +1,1 @@
+"""Repositories: fetched bare, read without a checkout."""

@@ -1,0 +1,190 @@
+"""Runs the real git with nothing of this machine's configuration, no hooks, one protocol, and an end to everything."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+MEBIBYTE: Final = 1 << 20
+_SHELL: Final = 'ulimit -f "$1"; ulimit -t "$2"; ulimit -v "$3" 2>/dev/null; ulimit -c 0; shift 3; exec "$@"'
+_CONFIG: Final = """[core]
+\thooksPath = /dev/null
+\tfsmonitor = false
+\tsymlinks = false
+\tprotectHFS = true
+\tprotectNTFS = true
+[credential]
+\thelper =
+[safe]
+\tdirectory = *
+[fetch]
+\tunpackLimit = 1
+\twriteCommitGraph = false
+[transfer]
+\tfsckObjects = true
+[protocol]
+\tversion = 2
+[http]
+\tfollowRedirects = false
+\tlowSpeedLimit = 1000
+\tlowSpeedTime = 15
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+"""
+
+
+class GitFailed(Exception):
+    """Git did not do it; the message is one sentence for people, without secrets."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one run of git gets.
+
+    Attributes:
+        seconds: of its time, and of the processor's.
+        file_bytes: the size of a file that it writes: a fetch is one.
+        memory_bytes: of its address space.
+        output_bytes: of what it prints.
+    """
+
+    seconds: float = 60.0
+    file_bytes: int = 64 * MEBIBYTE
+    memory_bytes: int = 4096 * MEBIBYTE
+    output_bytes: int = 64 * MEBIBYTE
+
+
+class Git(msgspec.Struct, frozen=True):
+    """Git on one bare repository of ours."""
+
+    folder: Path
+    limits: Limits
+    environment: Mapping[str, str] = {}
+
+    async def run(self, *arguments: str, stdin: bytes = b"", may_fail: bool = False) -> bytes:
+        """What git prints.
+
+        Raises:
+            GitFailed: it ends with an error (but where that may be: then nothing is printed), takes too long, or
+                writes or prints too much.
+        """
+        code, out, err = await self._run(arguments, stdin)
+        if code and not may_fail:
+            raise GitFailed(_told(code, err))
+        return b"" if code else out
+
+    async def ends_well(self, *arguments: str) -> bool:
+        """Whether git ends with 0."""
+        return (await self._run(arguments, b""))[0] == 0
+
+    async def _run(self, arguments: Sequence[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+        limits = self.limits
+        ends = (limits.file_bytes // 512, int(limits.seconds) + 1, limits.memory_bytes // 1024)
+        child = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", _SHELL, "sh", *map(str, ends), "git", f"--git-dir={self.folder}", *arguments),
+            stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**clean(self.folder.parent), **self.environment},
+            cwd=self.folder.parent,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(limits.seconds):
+                return await _talked(child, stdin, limits.output_bytes)
+        except TimeoutError:
+            raise GitFailed(f"it took more than {limits.seconds:.0f} s; is the repository too large?") from None
+        finally:
+            await _ended(child)
+
+
+def clean(home: Path) -> dict[str, str]:
+    """The environment of git: nothing of ours, and no configuration but our own."""
+    return {
+        "PATH": os.defpath,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "GIT_PROTOCOL_FROM_USER": "0",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }
+
+
+async def prepared(folder: Path, limits: Limits) -> None:
+    """A bare repository in this folder, with our configuration beside it.
+
+    Raises:
+        GitFailed: there is no git, or the folder cannot be written.
+    """
+    if shutil.which("git", path=os.defpath) is None:
+        raise GitFailed("git is not installed where the worker runs")
+    if await asyncio.to_thread(_made, folder):
+        await Git(folder, limits).run("init", "--quiet", "--bare", "--template=", str(folder))
+
+
+def _made(folder: Path) -> bool:
+    """Whether the folder is new."""
+    if (folder / "HEAD").exists():
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder.parent / "gitconfig").write_text(_CONFIG)
+    except OSError as error:
+        raise GitFailed(f"{folder} cannot be written ({error.strerror}); set IAS_GITOPS_DIR") from None
+    return True
+
+
+async def _talked(child: asyncio.subprocess.Process, stdin: bytes, most: int) -> tuple[int, bytes, bytes]:
+    if child.stdout is None or child.stderr is None:
+        raise GitFailed("git has no pipes")
+    _, out, err = await asyncio.gather(
+        _fed(child.stdin, stdin), _read(child.stdout, most), _read(child.stderr, MEBIBYTE)
+    )
+    return await child.wait(), out, err
+
+
+async def _fed(pipe: asyncio.StreamWriter | None, stdin: bytes) -> None:
+    if pipe is None:
+        return
+    # Git may end before it has read it; uvloop says so with a RuntimeError.
+    with contextlib.suppress(ConnectionError, RuntimeError):
+        pipe.write(stdin)
+        await pipe.drain()
+    pipe.close()
+
+
+async def _read(pipe: asyncio.StreamReader, most: int) -> bytes:
+    whole = bytearray()
+    while part := await pipe.read(1 << 16):
+        whole += part
+        if len(whole) > most:
+            raise GitFailed(f"it has more than {most // MEBIBYTE} MiB to say; the repository is too large")
+    return bytes(whole)
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    """Whatever git has started ends with it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    await child.wait()
+
+
+def _told(code: int, err: bytes) -> str:
+    text = err.decode("utf-8", "replace")
+    lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:", "remote:", "ssh:"))]
+    said = (lines or text.splitlines() or [f"git ended with {code}"])[0]
+    return "".join(char if char.isprintable() else " " for char in said)[:300]

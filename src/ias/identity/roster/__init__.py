@@ -1,0 +1,1 @@
+"""The roster: all that identity knows of an organisation at once, to be read and brought to what is wanted."""

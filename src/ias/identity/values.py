@@ -1,0 +1,23 @@
+"""The values of identity that others compute with: nothing here reads or writes anything."""
+
+from ias.identity.access.domain import Origin, Principal, Source
+from ias.identity.members.domain import Role
+from ias.identity.naming import clean_address, folded
+from ias.identity.orgs.domain import ManagedBy
+from ias.identity.roster.domain import About, Deed, Expected, Person, Roster, Standing
+
+__all__ = [
+    "About",
+    "Deed",
+    "Expected",
+    "ManagedBy",
+    "Origin",
+    "Person",
+    "Principal",
+    "Role",
+    "Roster",
+    "Source",
+    "Standing",
+    "clean_address",
+    "folded",
+]
