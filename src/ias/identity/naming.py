@@ -9,6 +9,10 @@ MAX_NAME = 100
 MAX_ADDRESS = 254
 
 _ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]+")
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""What Unicode lets nobody see (Default_Ignorable_Code_Point), but does not call a control or format character."""
 
 
 class BadName(Problem):
@@ -18,8 +22,9 @@ class BadName(Problem):
 
 
 def folded(text: str) -> str:
-    """What is compared: compatibility forms and case taken away."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    """What is compared: compatibility forms, case and what nobody sees taken away."""
+    seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return unicodedata.normalize("NFKC", seen)
 
 
 def clean_name(text: str, pointer: str) -> str:
@@ -31,6 +36,8 @@ def clean_name(text: str, pointer: str) -> str:
     name = text.strip()
     if not 1 <= len(name) <= MAX_NAME:
         raise _bad(pointer, f"must be 1 to {MAX_NAME} characters long")
+    if not folded(name).strip():
+        raise _bad(pointer, "must have something in it that can be seen")
     if not _printable(name):
         raise _bad(pointer, "must not have control characters, line breaks or direction marks in it")
     return name
@@ -43,7 +50,8 @@ def clean_address(text: str, pointer: str) -> str:
         BadName: it is not an address; `pointer` says which field.
     """
     address = text.strip()
-    if len(address) > MAX_ADDRESS or not _ADDRESS.fullmatch(address) or not _printable(address):
+    plain = _printable(address) and not _UNSEEN.search(address)
+    if len(address) > MAX_ADDRESS or not _ADDRESS.fullmatch(address) or not plain:
         raise _bad(pointer, "must be an e-mail address such as ada@example.org")
     return address
 

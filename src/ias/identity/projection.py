@@ -14,8 +14,8 @@ import msgspec
 
 from ias.contract import admission, key_records
 from ias.contract.admission import Argument, Command
-from ias.contract.key_records import MOST, KeyRow
-from ias.db import ENGINE, EVERYWHERE, transaction, uuid7
+from ias.contract.key_records import MOST, RULED, KeyRow, Rules
+from ias.db import ENGINE, EVERYWHERE, lookup, transaction, uuid7
 from ias.edge import Edge, KeyRecord
 from ias.identity.tables import ApiKeys, Organizations, ProjectionDebts, Users
 from ias.telemetry import now
@@ -40,17 +40,30 @@ class Debt(msgspec.Struct, frozen=True):
     owner: Tenant
 
 
-# As text, and the columns of `KeyRow`: nothing is done to a key here but to pass it on.
+Caps = Mapping[str, str]
+"""Keys that have a cap: the fingerprint of each, by its id."""
+
+# As text, and the columns of `KeyRow`: nothing is done to a key here but to pass it on. Behind them its rules.
 _KEYS = """
-SELECT fingerprint, CASE WHEN revoked_at IS NULL THEN 'active' ELSE 'revoked' END, id::text, user_id::text,
-    CASE WHEN revoked_at IS NULL THEN coalesce(floor(extract(epoch FROM expires_at))::bigint::text, '') ELSE '' END
+SELECT fingerprint, CASE WHEN revoked_at IS NOT NULL THEN 'revoked'
+    WHEN models IS NULL AND monthly_tokens IS NULL THEN 'active' ELSE 'ruled' END, id::text, user_id::text,
+    CASE WHEN revoked_at IS NULL THEN coalesce(floor(extract(epoch FROM expires_at))::bigint::text, '') ELSE '' END,
+    models, monthly_tokens
 FROM identity.api_keys WHERE org_id = $1
+"""
+_COLUMNS = 5
+
+_CAPPED = """
+SELECT org_id, id::text, fingerprint FROM identity.api_keys WHERE org_id = ANY($1) AND monthly_tokens IS NOT NULL
 """
 
 _DEBTS = """
 SELECT d.id, o.id AS org_id, o.tag FROM identity.projection_debts d JOIN identity.organizations o ON o.id = d.org_id
 WHERE d.created_at < $1 ORDER BY d.created_at LIMIT $2
 """
+
+_TAG = "SELECT tag FROM identity.organizations WHERE id = $1"
+_MEMBER = "SELECT EXISTS (SELECT FROM identity.users WHERE id = $1 AND org_id = $2 AND status <> 'removed')"
 
 
 async def next_version() -> int:
@@ -85,23 +98,22 @@ async def everyone() -> list[Tenant]:
 
 async def names(orgs: Collection[UUID]) -> dict[UUID, str]:
     """What organisations are called."""
-    async with transaction(EVERYWHERE) as connection:
+    async with lookup() as connection:
         rows = await connection.fetch("SELECT id, name FROM identity.organizations WHERE id = ANY($1)", list(orgs))
     return {row["id"]: row["name"] for row in rows}
 
 
 async def is_member(org_id: UUID, user_id: UUID) -> bool:
     """Whether somebody who is not removed belongs to an organisation."""
-    here = (Users.id == user_id) & (Users.org_id == org_id) & (Users.status != "removed")
-    async with transaction(EVERYWHERE):
-        return bool(await Users.exists().where(here))
+    async with lookup() as connection:
+        return bool(await connection.fetchval(_MEMBER, user_id, org_id))
 
 
 async def tenant(org_id: UUID) -> Tenant | None:
     """One organisation, also a removed one; None where there never was one."""
-    async with transaction(EVERYWHERE):
-        row = await Organizations.select(Organizations.id, Organizations.tag).where(Organizations.id == org_id).first()
-    return None if row is None else Tenant(row["id"], row["tag"])
+    async with lookup() as connection:
+        tag = await connection.fetchval(_TAG, org_id)
+    return None if tag is None else Tenant(org_id, tag)
 
 
 async def project_organisation(org_id: UUID, edge: Edge) -> None:
@@ -132,11 +144,35 @@ async def project_keys(org: Tenant, edge: Edge) -> int:
     async with transaction(EVERYWHERE) as connection:
         version = await next_version()
         keys = await connection.cursor(_KEYS, org.id)
-        while rows := [cast("KeyRow", tuple(row)) for row in await keys.fetch(PAGE)]:
+        while found := await keys.fetch(PAGE):
+            rows = [cast("KeyRow", row[:_COLUMNS]) for row in found]
             for at in range(0, len(rows), MOST):  # not in one pipeline, which Redis would do without a pause
-                await edge.call(key_records.grants(org.tag, version, rows[at : at + MOST]))
+                rules = {row[0]: _rules(row) for row in found[at : at + MOST] if row[1] == RULED}
+                await edge.call(key_records.grants(org.tag, version, rows[at : at + MOST], rules))
             done += len(rows)
     return done
+
+
+async def project_key(org: Tenant, key_id: UUID, edge: Edge) -> None:
+    """Project one key as it is now.
+
+    Raises:
+        EdgeDown: Redis did not confirm.
+    """
+    async with transaction(EVERYWHERE):
+        version = await next_version()
+        row = await ApiKeys.select().where(ApiKeys.id == key_id).first()
+    if row is not None:
+        await edge.call(_command(org.tag, row, version))
+
+
+async def capped(orgs: Collection[UUID]) -> dict[UUID, dict[str, str]]:
+    """The keys of organisations that have a cap, revoked ones too; an organisation without any is left out."""
+    found: dict[UUID, dict[str, str]] = {}
+    async with transaction(EVERYWHERE) as connection:
+        for row in await connection.fetch(_CAPPED, list(orgs)):
+            found.setdefault(row["org_id"], {})[row["id"]] = row["fingerprint"]
+    return found
 
 
 async def revoke_keys(org: Tenant, user_id: UUID | None, edge: Edge) -> None:
@@ -181,7 +217,12 @@ def key_record(row: Mapping[str, object]) -> KeyRecord:
         key_id=str(row["id"]),
         user_id=str(row["user_id"]),
         expires_at=int(expires_at.timestamp()) if isinstance(expires_at, datetime) else None,
+        rules=_rules(row),
     )
+
+
+def _rules(row: Mapping[str, object]) -> Rules:
+    return msgspec.convert({name: row[name] for name in ("models", "monthly_tokens")}, Rules)
 
 
 def _section(org_id: UUID, status: str, out: list[UUID]) -> dict[str, Argument]:
@@ -194,4 +235,4 @@ def _command(tag: str, row: Mapping[str, object], version: int) -> Command:
     owner = (key.key_id, key.user_id)
     if row["revoked_at"] is not None:
         return admission.revoke(tag, key.fingerprint, version, owner)
-    return admission.grant(tag, key.fingerprint, version, owner, key.expires_at)
+    return (*admission.grant(tag, key.fingerprint, version, owner, key.expires_at), *key.rules.fields())

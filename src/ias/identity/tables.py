@@ -1,6 +1,6 @@
 """The tables of schema `identity`, as the migrations made them."""
 
-from piccolo.columns import JSONB, UUID, BigInt, Bytea, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Bytea, Text, Timestamptz
 from piccolo.table import Table
 
 from ias.db import ENGINE, uuid7
@@ -16,6 +16,10 @@ class Organizations(Table, tablename="organizations", schema="identity", db=ENGI
     status = Text(default="active")
     created_at = Timestamptz()
     removed_at = Timestamptz(null=True, default=None)
+    description = Text()
+    cost_center = Text()
+    tags = JSONB(default="{}")
+    managed_by = JSONB(null=True, default=None)
 
 
 class Users(Table, tablename="users", schema="identity", db=ENGINE):
@@ -75,6 +79,8 @@ class ApiKeys(Table, tablename="api_keys", schema="identity", db=ENGINE):
     expires_at = Timestamptz(null=True, default=None)
     revoked_at = Timestamptz(null=True, default=None)
     revoked_by = UUID(null=True, default=None)
+    models = Array(base_column=Text(), null=True, default=None)
+    monthly_tokens = BigInt(null=True, default=None)
 
 
 class ProjectionDebts(Table, tablename="projection_debts", schema="identity", db=ENGINE):

@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.product import document
 from tests.product.processes import BIN, SECRET, Process
 from tests.services import Services, free_port
 
@@ -40,7 +41,10 @@ class Api:
 
     def anonymous(self) -> httpx.Client:
         # Reading the certificates of this system would cost more than the test; there is no TLS here.
-        return httpx.Client(base_url=f"{self.url}/api/v1", timeout=60, trust_env=False, verify=False)
+        checked = {"response": [as_documented]}
+        return httpx.Client(
+            base_url=f"{self.url}/api/v1", timeout=60, trust_env=False, verify=False, event_hooks=checked
+        )
 
     def login(self, email: str, password: str = PASSWORD) -> httpx.Client:
         """A client of somebody who is logged in."""
@@ -78,6 +82,12 @@ def good(answer: httpx.Response) -> Any:
     """The body of an answer that must be a success."""
     assert answer.is_success, f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}"
     return answer.json() if answer.content else None
+
+
+def as_documented(answer: httpx.Response) -> None:
+    """Every answer that a test gets must be one that the OpenAPI document tells of."""
+    answer.read()
+    document.here().check_answer(answer)
 
 
 def environment(database_url: str, redis_url: str) -> dict[str, str]:

@@ -82,7 +82,21 @@ def test_entries_are_found_by_who_what_and_when(org: Org) -> None:
     assert entries(client, action="'; DROP TABLE identity.audit_log; --") == []
 
 
-@pytest.mark.parametrize("query", [{"since": "yesterday"}, {"actor_id": "x"}, {"limit": "201"}, {"cursor": "x"}])
+def test_entries_are_found_by_the_door_that_they_came_in_by(org: Org) -> None:
+    client = org.admin.client
+    for source in ("cli", "ui", "api"):
+        headers = {"x-ias-source": source, "x-request-id": f"by-{source}"}
+        good(org.user.client.patch("/me", json={"name": source}, headers=headers))
+    for source in ("cli", "ui"):
+        assert [entry["request_id"] for entry in entries(client, source=source)] == [f"by-{source}"]
+    assert {entry["source"] for entry in entries(client, source="api")} == {"api"}
+    assert entries(client, source="git") == []
+    assert len(client.get("/audit-logs/export", params={"source": "cli"}).text.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "query", [{"since": "yesterday"}, {"source": "me"}, {"actor_id": "x"}, {"limit": "201"}, {"cursor": "x"}]
+)
 def test_a_bad_filter_is_a_400(org: Org, query: dict[str, str]) -> None:
     assert org.admin.client.get("/audit-logs", params=query).status_code == 400
 
@@ -144,6 +158,21 @@ async def test_a_changed_entry_is_found_and_named(org: Org, database_url: str, c
     faults = verification(org.admin.client)["faults"]
     assert entry["id"] in {fault["entry_id"] for fault in faults}
     assert {fault["seq"] for fault in faults} <= {entry["seq"], entry["seq"] + 1}
+
+
+async def test_ias_admin_audit_verify_names_a_changed_entry_and_ends_with_1(
+    api: Api, org: Org, database_url: str
+) -> None:
+    token = org.admin.client.headers["authorization"].removeprefix("Bearer ")
+    shell = Api(api.process, dict(api.env) | {"IAS_API_URL": api.url, "IAS_ACCESS_TOKEN": token})
+    whole = shell.command("ias-admin", "audit", "verify")
+    assert (whole.returncode, whole.stdout) == (0, "")
+    entry = entries(org.admin.client, action="user.created")[-1]
+    await tampered(database_url, "UPDATE identity.audit_log SET actor = 'nobody' WHERE id = $1", entry["id"])
+    broken = shell.command("ias-admin", "audit", "verify")
+    assert broken.returncode == 1
+    assert entry["id"] in broken.stdout
+    assert "as it was written" in broken.stdout
 
 
 async def test_a_lost_entry_is_found(org: Org, database_url: str) -> None:

@@ -35,6 +35,14 @@ def test_the_etag_of_a_changes_answer_is_the_next_changes_if_match(org: Org) -> 
     assert org.admin.client.get(path).headers["etag"] == tag
 
 
+def test_ones_own_account_too_is_changed_by_if_match(org: Org) -> None:
+    tag = org.user.client.get("/me").headers["etag"]
+    first = org.user.client.patch("/me", json={"name": "First"}, headers={"if-match": tag})
+    assert first.status_code == 200
+    assert org.user.client.patch("/me", json={"name": "Late"}, headers={"if-match": tag}).status_code == 412
+    assert org.user.client.get("/me").headers["etag"] == first.headers["etag"]
+
+
 def test_a_removal_too_goes_by_if_match(org: Org) -> None:
     path = f"/users/{org.other.id}"
     assert org.admin.client.delete(path, headers={"if-match": '"elsewhere"'}).status_code == 412

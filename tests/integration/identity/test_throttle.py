@@ -1,7 +1,11 @@
 """Guessing passwords is slowed down, and nobody else is locked out by it; hashes follow the setting."""
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from statistics import median
 from uuid import uuid4
 
 import asyncpg
@@ -9,7 +13,7 @@ import httpx
 import pytest
 
 from ias.identity.sessions.throttle import PER_PLACE
-from tests.integration.identity.conftest import PASSWORD, Api, Org, environment, good, new_org, running
+from tests.integration.identity.conftest import PASSWORD, ROOT, Api, Org, environment, good, new_org, running
 from tests.services import Services
 
 
@@ -97,3 +101,62 @@ async def test_a_password_is_hashed_anew_when_the_setting_has_changed(
         good(client.get("/me"))
     assert tried(api, org.user.email, PASSWORD).status_code == 200, "the other instance still knows it"
     assert (await stored(database_url, org.user.email)).startswith("$2b$04$")
+
+
+def test_two_hundred_logins_at_once_wait_or_are_sent_back_and_slow_nothing_else(
+    api: Api, services: Services, database_url: str, org: Org, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    as_deployed = {"IAS_BCRYPT_COST": "12", "IAS_TRUSTED_PROXIES": "127.0.0.0/8"}
+    own = threading.local()  # httpx's pool may close under one thread what another has just taken
+    with another(api, services, database_url, tmp_path_factory, **as_deployed) as other:
+
+        def begin() -> None:
+            own.client = other.anonymous()
+
+        def attempt(number: int) -> tuple[float, httpx.Response]:
+            sent, place = {"email": f"{uuid4().hex}@example.org", "password": PASSWORD}, f"203.0.113.{number}"
+            began = time.monotonic()
+            answer = own.client.post("/auth/login", json=sent, headers={"x-forwarded-for": place})
+            return time.monotonic() - began, answer
+
+        client = other.anonymous()
+        client.headers["authorization"] = org.user.client.headers["authorization"]
+        reads: list[float] = []
+        with ThreadPoolExecutor(60, initializer=begin) as threads:
+            flood = [threads.submit(attempt, number) for number in range(200)]
+            while not all(each.done() for each in flood):
+                began = time.monotonic()
+                good(client.get("/me"))
+                reads.append(time.monotonic() - began)
+        logins = [each.result() for each in flood]
+    assert {answer.status_code for _, answer in logins} <= {401, 429, 503}
+    sent_back = [answer for _, answer in logins if answer.status_code != 401]
+    assert sent_back, "the queue of passwords has an end"
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in sent_back)
+    waited = max(took for took, answer in logins if answer.status_code == 401)
+    assert median(reads) < waited / 4, "who asks for something else does not stand in the queue of passwords"
+
+
+def test_an_unknown_address_costs_as_much_work_as_a_known_one(
+    api: Api, services: Services, database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    as_deployed = {"IAS_BCRYPT_COST": "12", "IAS_TRUSTED_PROXIES": "127.0.0.0/8"}
+    with another(api, services, database_url, tmp_path_factory, **as_deployed) as other:
+        somebody = new_org(other, other.login(ROOT)).user.email
+
+        def work(email: str) -> float:
+            """Processor time, which no other load of this machine adds to."""
+            before = _processor_time(other)
+            for number in range(4):
+                headers = {"x-forwarded-for": f"198.51.100.{number}"}
+                assert tried(other, email, "Wrong-guess-1!", **headers).status_code == 401
+            return _processor_time(other) - before
+
+        work("nobody@example.org")
+        known, unknown = work(somebody), work(f"{uuid4().hex}@example.org")
+    assert 0.5 < unknown / max(known, 0.01) < 2
+
+
+def _processor_time(api: Api) -> float:
+    text = httpx.get(f"{api.url}/metrics", trust_env=False).text
+    return float(next(line for line in text.splitlines() if line.startswith("process_cpu_seconds_total ")).split()[1])

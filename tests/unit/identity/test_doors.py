@@ -15,6 +15,7 @@ def handlers() -> list[tuple[str, bool, bool]]:
     """Path, open to everybody, asks for a permission: of each handler."""
     given = {
         "edge": Provide(lambda: None, sync_to_thread=False),
+        "key_books": Provide(lambda: None, sync_to_thread=False),
         "prepare": Provide(lambda: None, sync_to_thread=False),
     }
     app = Litestar(list(controllers), dependencies={**dependencies, **given}, openapi_config=None)

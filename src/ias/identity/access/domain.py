@@ -30,6 +30,9 @@ class Permission(StrEnum):
     USAGE_READ = "usage:read"
     USAGE_PLATFORM = "usage:platform"
     AUDIT_READ = "audit:read"
+    GITOPS_READ = "gitops:read"
+    GITOPS_SYNC = "gitops:sync"
+    GITOPS_WRITE = "gitops:write"
 
 
 class Source(StrEnum):

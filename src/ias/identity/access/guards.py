@@ -1,8 +1,10 @@
 """The gate of the management API: whoever is not let in by name shows an access token and holds the permission."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from ipaddress import ip_address
 from typing import cast
+from uuid import UUID
 
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -12,9 +14,9 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 
 from ias.contract.addresses import allows
 from ias.identity.access.domain import Origin, Permission, Principal, Source
-from ias.identity.access.queries import principal_of
+from ias.identity.access.queries import are_theirs, principal_of
 from ias.identity.access.tokens import NotAuthenticated, read
-from ias.problems import Problem
+from ias.problems import NotFound, Problem
 from ias.settings import settings
 
 PUBLIC = "exclude_from_auth"
@@ -23,7 +25,7 @@ PUBLIC = "exclude_from_auth"
 SOURCE_HEADER = "x-ias-source"
 
 Connection = ASGIConnection[BaseRouteHandler, Principal, Origin, State]
-Guard = Callable[[Connection, BaseRouteHandler], None]
+Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 
 class PermissionMissing(Problem):
@@ -46,13 +48,18 @@ class Authentication(AbstractAuthenticationMiddleware):
 
 
 def requires(permission: Permission) -> Guard:
-    """A guard that lets in whoever holds the permission."""
+    """A guard that lets in whoever holds the permission; the API's document reads it off the guard."""
+    return partial(_let_in, permission)
 
-    def guard(connection: Connection, _: BaseRouteHandler) -> None:
-        if not connection.user.may(permission):
-            raise PermissionMissing(f"this needs the permission {permission.value}, which your role does not have")
 
-    return guard
+async def _let_in(permission: Permission, connection: Connection, _: BaseRouteHandler) -> None:
+    """Whoever may not, and asks for what is another organisation's, is told that there is no such thing."""
+    if connection.user.may(permission):
+        return
+    named = {name: value for name, value in connection.path_params.items() if isinstance(value, UUID)}
+    if not await are_theirs(connection.user, named):
+        raise NotFound("there is no such thing")
+    raise PermissionMissing(f"this needs the permission {permission.value}, which your role does not have")
 
 
 def origin_of(connection: Connection) -> Origin:

@@ -1,6 +1,8 @@
 """Access tokens: JWT, one algorithm, every claim required."""
 
+from base64 import urlsafe_b64encode
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 import jwt
@@ -56,7 +58,7 @@ def read(token: str, secret: str) -> Access:
         raise NotAuthenticated("this is not an access token; log in again")
     try:
         claims: dict[str, object] = jwt.decode(
-            token, secret, [ALGORITHM], options={"require": _REQUIRED}, audience=AUDIENCE, issuer=ISSUER
+            token, _key(secret), [ALGORITHM], options={"require": _REQUIRED}, audience=AUDIENCE, issuer=ISSUER
         )
         access = Access(UUID(str(claims["sub"])), UUID(str(claims["sid"])))
     except jwt.ExpiredSignatureError:
@@ -66,3 +68,9 @@ def read(token: str, secret: str) -> Access:
     if claims["typ"] != _TYPE:
         raise NotAuthenticated("this is not an access token; log in again")
     return access
+
+
+@cache
+def _key(secret: str) -> jwt.PyJWK:
+    """The secret as a key that is looked at once: PyJWT takes a plain one for a certificate at each token, in vain."""
+    return jwt.PyJWK.from_dict({"kty": "oct", "k": urlsafe_b64encode(secret.encode()).decode()}, ALGORITHM)

@@ -10,11 +10,12 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
-from ias.identity.access.domain import Permission, Principal
+from ias.identity.access.domain import Permission, Principal, Source
 from ias.identity.access.guards import requires
 from ias.identity.audit import queries
 from ias.identity.audit.domain import Entry, Filters, Verification
 from ias.paging import DEFAULT_LIMIT, Limit, Page
+from ias.problems import NotFound, raising
 
 
 def who_and_what(
@@ -23,22 +24,18 @@ def who_and_what(
     action: FromQuery[str | None] = None,
     target_id: FromQuery[UUID | None] = None,
 ) -> Filters:
-    """The filters that are not about time."""
+    """The filters that are about who did what."""
     return Filters(org_id=org_id, actor_id=actor_id, action=action, target_id=target_id)
 
 
 def chosen(
-    who: NamedDependency[Filters], since: FromQuery[datetime | None] = None, until: FromQuery[datetime | None] = None
+    who: NamedDependency[Filters],
+    source: FromQuery[Source | None] = None,
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
 ) -> Filters:
     """All filters of a request."""
-    return Filters(
-        org_id=who.org_id,
-        actor_id=who.actor_id,
-        action=who.action,
-        target_id=who.target_id,
-        since=since,
-        until=until,
-    )
+    return msgspec.structs.replace(who, source=source, since=since, until=until)
 
 
 async def _lines(entries: AsyncIterator[Entry]) -> AsyncIterator[bytes]:
@@ -56,7 +53,7 @@ class AuditApi(Controller):
         "filters": Provide(chosen, sync_to_thread=False),
     }
 
-    @get(guards=[requires(Permission.AUDIT_READ)])
+    @get(guards=[requires(Permission.AUDIT_READ)], opt=raising(NotFound))
     async def listed(
         self,
         principal: NamedDependency[Principal],
@@ -67,14 +64,13 @@ class AuditApi(Controller):
         """Entries that the caller may see, newest first."""
         return await queries.listed(principal, filters, cursor, limit)
 
-    @get("/export", guards=[requires(Permission.AUDIT_READ)], media_type="application/x-ndjson")
+    @get("/export", guards=[requires(Permission.AUDIT_READ)], media_type="application/x-ndjson", opt=raising(NotFound))
     async def export(self, principal: NamedDependency[Principal], filters: NamedDependency[Filters]) -> Stream:
         """Every entry that the filters let through, oldest first, one JSON object a line."""
-        if filters.org_id is not None:
-            principal.within(filters.org_id)
-        return Stream(_lines(queries.exported(principal, filters)), media_type="application/x-ndjson")
+        entries = await queries.exported(principal, filters)
+        return Stream(_lines(entries), media_type="application/x-ndjson")
 
-    @get("/verification", guards=[requires(Permission.AUDIT_READ)])
+    @get("/verification", guards=[requires(Permission.AUDIT_READ)], opt=raising(NotFound))
     async def verification(
         self, principal: NamedDependency[Principal], org_id: FromQuery[UUID | None] = None
     ) -> Verification:

@@ -1,16 +1,21 @@
 """`ias-admin audit`: who did what, and whether the log is as it was written."""
 
 import sys
+from collections.abc import Callable
+from typing import ParamSpec
 from uuid import UUID
 
 import rich_click as click
 
+from ias.identity.access.domain import Source
 from ias.identity.audit.domain import Entry, Verification
 from ias.terminal.arguments import moment
 from ias.terminal.commands import Terminal, command
 from ias.terminal.exits import Exit
 from ias.terminal.output import line, say
 from ias.terminal.progress import counted
+
+P = ParamSpec("P")
 
 COLUMNS = ("created_at", "actor", "action", "target_id", "source", "before", "after")
 
@@ -20,13 +25,28 @@ def audit() -> None:
     """The audit log: of your organisation; all of it, for system admins."""
 
 
+def _filtered(of: Callable[P, None]) -> Callable[P, None]:
+    """A command with the options that choose entries."""
+    for option in reversed(_FILTERS):
+        of = option(of)
+    return of
+
+
+_FILTERS = (
+    click.option("--org", "org_id", type=click.UUID, help="Only of this organisation."),
+    click.option("--actor", "actor_id", type=click.UUID, help="Only what this user did."),
+    click.option("--target", "target_id", type=click.UUID, help="Only what was done to this."),
+    click.option("--action", help="Only this, such as key.issued."),
+    click.option(
+        "--source", type=click.Choice([source.value for source in Source]), help="Only what came in by this door."
+    ),
+    click.option("--since", type=moment, help="Only from this moment on, such as 2026-01-31T13:00:00Z."),
+    click.option("--until", type=moment, help="Only before this moment."),
+)
+
+
 @audit.command("list")
-@click.option("--org", "org_id", type=click.UUID, help="Only of this organisation.")
-@click.option("--actor", "actor_id", type=click.UUID, help="Only what this user did.")
-@click.option("--target", "target_id", type=click.UUID, help="Only what was done to this.")
-@click.option("--action", help="Only this, such as key.issued.")
-@click.option("--since", type=moment, help="Only from this moment on, such as 2026-01-31T13:00:00Z.")
-@click.option("--until", type=moment, help="Only before this moment.")
+@_filtered
 @command
 def listed(terminal: Terminal, /, **filters: object) -> None:
     """Entries, newest first."""
@@ -42,11 +62,11 @@ def show(terminal: Terminal, entry_id: UUID) -> None:
 
 
 @audit.command()
-@click.option("--org", "org_id", type=click.UUID, help="Only of this organisation.")
+@_filtered
 @command
-def export(terminal: Terminal, org_id: UUID | None) -> None:
+def export(terminal: Terminal, /, **filters: object) -> None:
     """Every entry, oldest first, one JSON object a line; keep it elsewhere, and its last hash with it."""
-    lines = terminal.client.lines("/audit-logs/export", {"org_id": org_id})
+    lines = terminal.client.lines("/audit-logs/export", filters)
     for entry in lines if sys.stdout.isatty() else counted(lines, "exporting"):
         line(entry)
 

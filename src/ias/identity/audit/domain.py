@@ -1,9 +1,17 @@
 """An entry of the audit log as people see it, and what it may be searched by."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
+
+from ias.identity.access.domain import Source
+
+MASKED = "***"
+"""What an entry says instead of a secret."""
+_SECRET = ("password", "token", "secret", "hash", "fingerprint", "authorization")
+"""What names of secrets end with; `monthly_tokens` and `input_rate` are none."""
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -52,5 +60,11 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     actor_id: UUID | None = None
     action: str | None = None
     target_id: UUID | None = None
+    source: Source | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+def masked(fields: Mapping[str, object]) -> dict[str, object]:
+    """The fields, with nothing to be read of those whose name says that they are secret."""
+    return {name: MASKED if name.lower().endswith(_SECRET) else value for name, value in fields.items()}

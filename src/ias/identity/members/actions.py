@@ -6,7 +6,7 @@ import msgspec
 from asyncpg.exceptions import UniqueViolationError
 from piccolo.columns import Column
 
-from ias.db import EVERYWHERE, transaction
+from ias.db import ENGINE, EVERYWHERE, transaction
 from ias.edge import Edge
 from ias.identity.access.domain import Actor, Origin, Principal, Source
 from ias.identity.audit.actions import record
@@ -18,6 +18,8 @@ from ias.identity.sessions.passwords import hashed
 from ias.identity.tables import ApiKeys, Organizations, Users
 from ias.problems import Conflict, NotFound
 from ias.telemetry import now
+
+_SYSTEM_ADMINS = "SELECT pg_advisory_xact_lock(hashtext('identity.system_admins'))"
 
 
 class AddressTaken(Conflict):
@@ -118,7 +120,10 @@ async def _locked(principal: Principal, user_id: UUID) -> Member:
     row = await Users.select().where(here).first()
     if row is None or (row["org_id"] != principal.org_id and not principal.everywhere):
         raise NotFound("no such user")
-    await Organizations.select(Organizations.id).where(Organizations.id == row["org_id"]).lock_rows("UPDATE")
+    if row["org_id"] is None:
+        await ENGINE.run_ddl(_SYSTEM_ADMINS)
+    else:
+        await Organizations.select(Organizations.id).where(Organizations.id == row["org_id"]).lock_rows("UPDATE")
     return msgspec.convert(await Users.select().where(here).first().lock_rows("UPDATE") or row, Member)
 
 

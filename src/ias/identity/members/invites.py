@@ -29,7 +29,7 @@ from ias.settings import settings
 from ias.telemetry import now
 
 _OPEN = """
-SELECT i.email, i.email_folded FROM identity.invites i JOIN identity.organizations o ON o.id = i.org_id
+SELECT i.email, i.email_folded, i.org_id FROM identity.invites i JOIN identity.organizations o ON o.id = i.org_id
 WHERE i.token_hash = $1 AND i.closed_at IS NULL AND i.expires_at > $2 AND o.status = 'active'
 """
 
@@ -102,9 +102,12 @@ async def accept(sent: Acceptance, origin: Origin) -> Member:
         AddressTaken: the address has got an account since.
     """
     name, token_hash = clean_name(sent.name, "/name"), digest(sent.token)
-    address = await _open_address(token_hash, sent.email)
+    address, org_id = await _open_address(token_hash, sent.email)
     password = await hashed(sent.password, (address, name))
     async with transaction(EVERYWHERE):
+        # The organisation first, as whoever removes it has it: else each of two might wait for the other.
+        if not await _is_active(org_id):
+            raise InviteGone("this invite's organisation is suspended or gone; ask for a new one")
         row = await Invites.objects().where(Invites.token_hash == token_hash).first().lock_rows("UPDATE")
         if row is None or row.closed_at is not None:
             raise InviteGone("this invite was used already; ask for a new one")
@@ -141,17 +144,22 @@ async def _refuse_known(address: str) -> None:
 
 
 async def _lock_active(org_id: UUID) -> None:
-    here = (Organizations.id == org_id) & (Organizations.status == "active")
-    if not await Organizations.select(Organizations.id).where(here).lock_rows("UPDATE"):
+    if not await _is_active(org_id):
         raise NotFound("no such organisation, or it is suspended")
 
 
-async def _open_address(token_hash: str, email: str | None) -> str:
-    """The address that an open invite is for."""
+async def _is_active(org_id: UUID) -> bool:
+    """Whether anybody may join an organisation, until the end of the transaction."""
+    here = (Organizations.id == org_id) & (Organizations.status == "active")
+    return bool(await Organizations.select(Organizations.id).where(here).lock_rows("UPDATE"))
+
+
+async def _open_address(token_hash: str, email: str | None) -> tuple[str, UUID]:
+    """The address that an open invite is for, and the organisation."""
     async with transaction(EVERYWHERE) as connection:
         row = await connection.fetchrow(_OPEN, token_hash, now())
     if row is None:
         raise InviteGone("this invite was used, replaced or has expired; ask for a new one")
     if email is not None and folded(email.strip()) != row["email_folded"]:
         raise InviteForSomebodyElse("this invite is for another e-mail address")
-    return str(row["email"])
+    return str(row["email"]), row["org_id"]

@@ -113,7 +113,7 @@ async def remove(principal: Principal, org_id: UUID, edge: Edge) -> None:
 
 async def _locked(org_id: UUID) -> Organisation:
     here = (Organizations.id == org_id) & (Organizations.status != "removed")
-    row = await Organizations.select().where(here).first().lock_rows("UPDATE")
+    row = await Organizations.select().where(here).first().lock_rows("UPDATE").output(load_json=True)
     if row is None:
         raise NotFound("no such organisation")
     return msgspec.convert(row, Organisation)

@@ -6,12 +6,15 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from ias.conditions import Changed
 from ias.edge import Edge
 from ias.identity.access.domain import Permission, Principal
 from ias.identity.access.guards import requires
+from ias.identity.naming import BadName
 from ias.identity.orgs import actions, queries
-from ias.identity.orgs.domain import NewOrganisation, Organisation, Prepare, Status
+from ias.identity.orgs.domain import NameTaken, NewOrganisation, Organisation, Prepare, Status
 from ias.paging import DEFAULT_LIMIT, Limit, Page
+from ias.problems import raising
 
 
 class OrganisationApi(Controller):
@@ -20,7 +23,7 @@ class OrganisationApi(Controller):
     path = "/organizations"
     tags = ("organizations",)
 
-    @post(guards=[requires(Permission.ORGANISATIONS_WRITE)])
+    @post(guards=[requires(Permission.ORGANISATIONS_WRITE)], opt=raising(BadName, NameTaken))
     async def create(
         self,
         principal: NamedDependency[Principal],
@@ -43,28 +46,40 @@ class OrganisationApi(Controller):
         """One organisation."""
         return await queries.one(principal, org_id)
 
-    @patch("/{org_id:uuid}", guards=[requires(Permission.ORGANISATIONS_WRITE)])
+    @patch(
+        "/{org_id:uuid}", guards=[requires(Permission.ORGANISATIONS_WRITE)], opt=raising(BadName, Changed, NameTaken)
+    )
     async def rename(
         self, principal: NamedDependency[Principal], org_id: FromPath[UUID], data: JSONBody[NewOrganisation]
     ) -> Organisation:
         """Give an organisation another name."""
         return await actions.rename(principal, org_id, data)
 
-    @delete("/{org_id:uuid}", guards=[requires(Permission.ORGANISATIONS_WRITE)])
+    @delete("/{org_id:uuid}", guards=[requires(Permission.ORGANISATIONS_WRITE)], opt=raising(Changed))
     async def remove(
         self, principal: NamedDependency[Principal], org_id: FromPath[UUID], edge: NamedDependency[Edge]
     ) -> None:
         """Remove an organisation with its members and keys; usage and audit log stay."""
         await actions.remove(principal, org_id, edge)
 
-    @post("/{org_id:uuid}/suspend", status_code=200, guards=[requires(Permission.ORGANISATIONS_WRITE)])
+    @post(
+        "/{org_id:uuid}/suspend",
+        status_code=200,
+        guards=[requires(Permission.ORGANISATIONS_WRITE)],
+        opt=raising(Changed),
+    )
     async def suspend(
         self, principal: NamedDependency[Principal], org_id: FromPath[UUID], edge: NamedDependency[Edge]
     ) -> Organisation:
         """Let nothing of an organisation in; the answer comes once the gateways turn it away."""
         return await actions.set_status(principal, org_id, Status.SUSPENDED, edge)
 
-    @post("/{org_id:uuid}/resume", status_code=200, guards=[requires(Permission.ORGANISATIONS_WRITE)])
+    @post(
+        "/{org_id:uuid}/resume",
+        status_code=200,
+        guards=[requires(Permission.ORGANISATIONS_WRITE)],
+        opt=raising(Changed),
+    )
     async def resume(
         self, principal: NamedDependency[Principal], org_id: FromPath[UUID], edge: NamedDependency[Edge]
     ) -> Organisation:

@@ -5,6 +5,7 @@ from uuid import UUID
 import rich_click as click
 
 from ias.identity.orgs.domain import NewOrganisation, Organisation
+from ias.telemetry import now
 from ias.terminal.arguments import org_argument
 from ias.terminal.commands import Terminal, command
 from ias.terminal.installed import installed
@@ -30,7 +31,11 @@ def listed(terminal: Terminal) -> None:
 @command
 def show(terminal: Terminal, org_id: UUID | None) -> None:
     """One organisation."""
-    terminal.show(terminal.client.get(f"/organizations/{terminal.org(org_id)}", Organisation), *COLUMNS)
+    found = terminal.client.get(f"/organizations/{terminal.org(org_id)}", Organisation)
+    terminal.show(found, *COLUMNS)
+    managed = "" if found.managed_by is None else found.managed_by.said(now(), *found.managed_by.lines)
+    if managed:
+        say(managed)
 
 
 @org.command()

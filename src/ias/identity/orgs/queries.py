@@ -14,12 +14,13 @@ from ias.problems import NotFound
 _COLUMNS = (
     *(Organizations.id, Organizations.name, Organizations.tag),
     *(Organizations.status, Organizations.created_at),
+    *(Organizations.description, Organizations.cost_center, Organizations.tags, Organizations.managed_by),
 )
 
 
 async def listed(principal: Principal, cursor: str | None, limit: int) -> Page[Organisation]:
     """Organisations that the caller may see, newest first: their own, or all."""
-    query = Organizations.select(*_COLUMNS).where(Organizations.status != "removed")
+    query = Organizations.select(*_COLUMNS).where(Organizations.status != "removed").output(load_json=True)
     if not principal.everywhere:
         query = query.where(Organizations.id == principal.org_id)
     after = decode_cursor(cursor)
@@ -41,6 +42,7 @@ async def one(principal: Principal, org_id: UUID) -> Organisation:
             Organizations.select(*_COLUMNS)
             .where((Organizations.id == org_id) & (Organizations.status != "removed"))
             .first()
+            .output(load_json=True)
         )
     if row is None:
         raise NotFound("no such organisation")

@@ -86,7 +86,8 @@ def checked(key: str) -> str:
     """
     if _KEY.fullmatch(key) is None:
         said = "1 to 255 printable ASCII characters without spaces, such as a UUID"
-        raise BadIdempotencyKey(f"Idempotency-Key: send {said}", (FieldError("", said),))
+        fault = FieldError(msgspec.UNSET, said, header="Idempotency-Key")
+        raise BadIdempotencyKey(f"Idempotency-Key: send {said}", (fault,))
     return key
 
 

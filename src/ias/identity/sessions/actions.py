@@ -3,22 +3,28 @@
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+import msgspec
+
 from ias.db import EVERYWHERE, transaction, uuid7
 from ias.edge import Edge
 from ias.identity.access import tokens
 from ias.identity.access.domain import Actor, Origin, Principal
 from ias.identity.audit.actions import record
+from ias.identity.audit.domain import MASKED
 from ias.identity.naming import MAX_ADDRESS, clean_name, folded
 from ias.identity.sessions.domain import (
     FORGOTTEN_AFTER,
     REFRESH_LIFETIME,
     Credentials,
+    Me,
     PasswordChange,
     Session,
     digest,
     new_secret,
 )
 from ias.identity.sessions.passwords import hashed, hashed_anew, matches, outdated
+from ias.identity.sessions.queries import account
 from ias.identity.sessions.throttle import attempt, succeeded
 from ias.identity.tables import RefreshTokens, Users
 from ias.problems import NotFound, Problem
@@ -37,8 +43,15 @@ SELECT t.id, t.family_id, t.user_id, t.org_id, t.expires_at, t.used_at, t.revoke
 FROM identity.refresh_tokens t
 JOIN identity.users u ON u.id = t.user_id LEFT JOIN identity.organizations o ON o.id = t.org_id
 WHERE t.token_hash = $1
-FOR UPDATE OF t
 """
+# Whoever begins, continues or ends sessions of somebody has that person's row first: what one ends, no other continues.
+_OWNER = """
+SELECT id FROM identity.users
+WHERE id = (SELECT user_id FROM identity.refresh_tokens WHERE token_hash = $1) FOR NO KEY UPDATE
+"""
+_PERSON = "SELECT status, password_hash FROM identity.users WHERE id = $1 FOR NO KEY UPDATE"
+_LIVE, _ENDED = {"session": "live"}, {"session": "ended"}
+_PASSWORD = {"password": MASKED}
 
 
 class BadCredentials(Problem):
@@ -72,22 +85,12 @@ async def login(sent: Credentials, origin: Origin, edge: Edge) -> Session:
         TooManyLogins: come back later.
     """
     await attempt(edge, sent.email, origin.client)
-    async with transaction(EVERYWHERE) as connection:
-        user = await connection.fetchrow(_KNOWN, folded(sent.email.strip()[:MAX_ADDRESS]))
-    if not await matches(sent.password, None if user is None else user["password_hash"]) or user is None:
-        raise BadCredentials("e-mail address or password is wrong")
-    if not user["welcome"]:
-        raise AccountSuspended("this account or its organisation is suspended; ask an admin")
-    await succeeded(edge, sent.email, origin.client)
+    user = await _verified(sent)
+    family, refresh_token = uuid7(), ""
     by = Actor(user_id=user["id"], email=user["email"], org_id=user["org_id"], origin=origin)
-    family = uuid7()
-    anew = await hashed_anew(sent.password) if outdated(user["password_hash"]) else None
-    async with transaction(EVERYWHERE):
-        if anew is not None:
-            same = (Users.id == user["id"]) & (Users.password_hash == user["password_hash"])
-            await Users.update({Users.password_hash: anew}).where(same)
-        refresh_token = await _next_token(user["id"], user["org_id"], family)
-        await record(by, "session.started", family)
+    while not (refresh_token := await _begun(by, sent.password, user["password_hash"], family)):
+        user = await _verified(sent)
+    await succeeded(edge, sent.email, origin.client)
     return _session(user["id"], family, refresh_token)
 
 
@@ -99,6 +102,7 @@ async def refresh(token: str, origin: Origin) -> Session:
     """
     moment, refresh_token = now(), ""
     async with transaction(EVERYWHERE) as connection:
+        await connection.execute(_OWNER, digest(token))
         row = await connection.fetchrow(_PRESENTED, digest(token))
         if row is None or row["revoked_at"] is not None or row["expires_at"] <= moment or not row["welcome"]:
             raise BadRefreshToken("this refresh token does not hold; log in again")
@@ -106,11 +110,11 @@ async def refresh(token: str, origin: Origin) -> Session:
         family = row["family_id"]
         if row["used_at"] is not None:
             await _end_family(family, moment)
-            await record(by, "session.reuse_detected", family)
+            await record(by, "session.reuse_detected", family, _LIVE, _ENDED)
         else:
             await RefreshTokens.update({RefreshTokens.used_at: moment}).where(RefreshTokens.id == row["id"])
-            refresh_token = await _next_token(row["user_id"], row["org_id"], family)
-            await record(by, "session.refreshed", family)
+            refresh_token = await _next_token(by, family)
+            await record(by, "session.refreshed", family, _LIVE, _LIVE)
     if not refresh_token:
         raise BadRefreshToken("this refresh token was used before, so the session was ended; log in again")
     return _session(row["user_id"], family, refresh_token)
@@ -118,18 +122,26 @@ async def refresh(token: str, origin: Origin) -> Session:
 
 async def logout(principal: Principal) -> None:
     """End the caller's session; its access tokens stop working too."""
-    async with transaction(EVERYWHERE):
+    async with transaction(EVERYWHERE) as connection:
+        await connection.execute(_PERSON, principal.user_id)
         await _end_family(principal.session_id, now())
-        await record(principal, "session.ended", principal.session_id)
+        await record(principal, "session.ended", principal.session_id, _LIVE, _ENDED)
 
 
-async def rename(principal: Principal, name: str) -> None:
-    """Change one's own name."""
+async def rename(principal: Principal, name: str) -> Me:
+    """Change one's own name.
+
+    Raises:
+        Changed: the account is not what the caller believes it to be.
+    """
     clean = clean_name(name, "/name")
-    async with transaction(EVERYWHERE):
-        before = await Users.select(Users.name).where(Users.id == principal.user_id).first()
+    async with transaction(EVERYWHERE) as connection:
+        await connection.execute(_PERSON, principal.user_id)
+        before = await account(connection, principal)
+        principal.expects(before)
         await Users.update({Users.name: clean}).where(Users.id == principal.user_id)
-        await record(principal, "user.renamed", principal.user_id, before, {"name": clean})
+        await record(principal, "user.renamed", principal.user_id, {"name": before.name}, {"name": clean})
+    return msgspec.structs.replace(before, name=clean)
 
 
 async def change_password(principal: Principal, change: PasswordChange) -> None:
@@ -147,7 +159,7 @@ async def change_password(principal: Principal, change: PasswordChange) -> None:
     async with transaction(EVERYWHERE):
         await Users.update({Users.password_hash: password}).where(Users.id == principal.user_id)
         await end_sessions(principal.user_id, but=principal.session_id)
-        await record(principal, "password.changed", principal.user_id)
+        await record(principal, "password.changed", principal.user_id, _PASSWORD, _PASSWORD)
 
 
 async def reset_password(principal: Principal, user_id: UUID, password: str) -> None:
@@ -167,7 +179,7 @@ async def reset_password(principal: Principal, user_id: UUID, password: str) -> 
     async with transaction(principal):
         await Users.update({Users.password_hash: digested}).where(Users.id == user_id)
         await end_sessions(user_id)
-        await record(by, "password.reset", user_id)
+        await record(by, "password.reset", user_id, _PASSWORD, _PASSWORD)
 
 
 async def end_sessions(user_id: UUID, but: UUID | None = None) -> None:
@@ -184,11 +196,36 @@ async def forget_sessions() -> None:
         await RefreshTokens.delete().where(RefreshTokens.expires_at < now() - FORGOTTEN_AFTER)
 
 
-async def _next_token(user_id: UUID, org_id: UUID | None, family: UUID) -> str:
+async def _verified(sent: Credentials) -> asyncpg.Record:
+    """Whoever it is that knows the password."""
+    async with transaction(EVERYWHERE) as connection:
+        user = await connection.fetchrow(_KNOWN, folded(sent.email.strip()[:MAX_ADDRESS]))
+    if not await matches(sent.password, None if user is None else user["password_hash"]) or user is None:
+        raise BadCredentials("e-mail address or password is wrong")
+    if not user["welcome"]:
+        raise AccountSuspended("this account or its organisation is suspended; ask an admin")
+    return user
+
+
+async def _begun(by: Actor, password: str, verified: str, family: UUID) -> str:
+    """The first refresh token of a session; empty where the account is not what it was when it was verified."""
+    anew = await hashed_anew(password) if outdated(verified) else verified
+    async with transaction(EVERYWHERE) as connection:
+        person = await connection.fetchrow(_PERSON, by.user_id)
+        if person is None or (person["status"], person["password_hash"]) != ("active", verified):
+            return ""
+        if anew != verified:
+            await Users.update({Users.password_hash: anew}).where(Users.id == by.user_id)
+        token = await _next_token(by, family)
+        await record(by, "session.started", family, after=_LIVE)
+    return token
+
+
+async def _next_token(by: Actor, family: UUID) -> str:
     token, moment = new_secret(), now()
     await RefreshTokens(
-        org_id=org_id,
-        user_id=user_id,
+        org_id=by.org_id,
+        user_id=by.user_id,
         family_id=family,
         token_hash=digest(token),
         created_at=moment,

@@ -6,10 +6,13 @@ from litestar import Controller, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from ias.conditions import Changed
 from ias.edge import Edge
 from ias.identity.access.domain import Origin, Permission, Principal
 from ias.identity.access.guards import PUBLIC, requires
+from ias.identity.naming import BadName
 from ias.identity.sessions import actions, queries
+from ias.identity.sessions.actions import AccountSuspended, BadCredentials, BadRefreshToken
 from ias.identity.sessions.domain import (
     Credentials,
     Me,
@@ -19,6 +22,9 @@ from ias.identity.sessions.domain import (
     RefreshToken,
     Session,
 )
+from ias.identity.sessions.passwords import TooManyLogins, WeakPassword
+from ias.identity.sessions.throttle import TooManyAttempts
+from ias.problems import raising
 
 
 class AuthApi(Controller):
@@ -27,14 +33,18 @@ class AuthApi(Controller):
     path = "/auth"
     tags = ("auth",)
 
-    @post("/login", status_code=200, opt={PUBLIC: True})
+    @post(
+        "/login",
+        status_code=200,
+        opt={PUBLIC: True, **raising(AccountSuspended, BadCredentials, TooManyAttempts, TooManyLogins)},
+    )
     async def login(
         self, data: JSONBody[Credentials], origin: NamedDependency[Origin], edge: NamedDependency[Edge]
     ) -> Session:
         """Begin a session: an access token for an hour, a refresh token for seven days."""
         return await actions.login(data, origin, edge)
 
-    @post("/refresh", status_code=200, opt={PUBLIC: True})
+    @post("/refresh", status_code=200, opt={PUBLIC: True, **raising(BadRefreshToken)})
     async def refresh(self, data: JSONBody[RefreshToken], origin: NamedDependency[Origin]) -> Session:
         """Exchange a refresh token for the next pair. A refresh token works once."""
         return await actions.refresh(data.refresh_token, origin)
@@ -56,13 +66,12 @@ class MeApi(Controller):
         """Who is logged in, and what they may do."""
         return await queries.me(principal)
 
-    @patch()
+    @patch(opt=raising(BadName, Changed))
     async def rename(self, principal: NamedDependency[Principal], data: JSONBody[Profile]) -> Me:
         """Change one's own name."""
-        await actions.rename(principal, data.name)
-        return await queries.me(principal)
+        return await actions.rename(principal, data.name)
 
-    @put("/password", status_code=204)
+    @put("/password", status_code=204, opt=raising(BadCredentials, TooManyLogins, WeakPassword))
     async def change_password(self, principal: NamedDependency[Principal], data: JSONBody[PasswordChange]) -> None:
         """Change one's own password; every other session ends."""
         await actions.change_password(principal, data)
@@ -74,7 +83,7 @@ class PasswordApi(Controller):
     path = "/users/{user_id:uuid}/reset-password"
     tags = ("users",)
 
-    @post(status_code=204, guards=[requires(Permission.PASSWORDS_RESET)])
+    @post(status_code=204, guards=[requires(Permission.PASSWORDS_RESET)], opt=raising(TooManyLogins, WeakPassword))
     async def reset(
         self, principal: NamedDependency[Principal], user_id: FromPath[UUID], data: JSONBody[PasswordReset]
     ) -> None:

@@ -1,6 +1,6 @@
 """Whoever is logged in."""
 
-from ias.db import EVERYWHERE, transaction
+from ias.db import Connection, lookup
 from ias.identity.access.domain import Principal
 from ias.identity.sessions.domain import Me
 
@@ -12,8 +12,13 @@ FROM identity.users u LEFT JOIN identity.organizations o ON o.id = u.org_id WHER
 
 async def me(principal: Principal) -> Me:
     """The caller, and what they may do."""
-    async with transaction(EVERYWHERE) as connection:
-        row = await connection.fetchrow(_ME, principal.user_id)
+    async with lookup() as connection:
+        return await account(connection, principal)
+
+
+async def account(connection: Connection, principal: Principal) -> Me:
+    """The same inside a transaction that goes on."""
+    row = await connection.fetchrow(_ME, principal.user_id)
     return Me(
         id=principal.user_id,
         email=principal.email,

@@ -1,0 +1,163 @@
+"""What two do at once to one account: whatever ends a session ends it, and somebody stays who can manage."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.integration.identity.conftest import PASSWORD, ROOT, Api, Org, environment, good, running
+from tests.services import Services
+
+NEW_PASSWORD = "Another-battery-9-staple"
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+async def log(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+async def until_waiting(connection: asyncpg.Connection, many: int) -> None:
+    """So many of the API's transactions wait for a lock."""
+    deadline = time.monotonic() + 60
+    while await connection.fetchval(_WAITING) < many:
+        assert time.monotonic() < deadline, "nobody waits"
+
+
+async def held_up(log: asyncpg.Connection, org: Org, first: Callable[[], object], second: Callable[[], object]) -> None:
+    """Both begin, one after the other, and neither can write its entry and be done before both have begun."""
+    with ThreadPoolExecutor(2) as threads:
+        async with log.transaction():
+            await log.execute("SELECT FROM identity.audit_heads WHERE chain = $1 FOR UPDATE", UUID(org.id))
+            begun = [threads.submit(first)]
+            await until_waiting(log, 1)
+            begun.append(threads.submit(second))
+            await until_waiting(log, 2)
+        for each in begun:
+            each.result()
+
+
+@pytest.fixture(params=["reset", "suspended", "changed"])
+def ending(request: pytest.FixtureRequest, api: Api, root: httpx.Client, org: Org) -> Callable[[], object]:
+    """A way to end all sessions of a user but the one that asks for it."""
+    other, changed = api.login(org.user.email), {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    ways = {
+        "reset": lambda: root.post(f"/users/{org.user.id}/reset-password", json={"new_password": NEW_PASSWORD}),
+        "suspended": lambda: org.admin.client.patch(f"/users/{org.user.id}", json={"status": "suspended"}),
+        "changed": lambda: other.put("/me/password", json=changed),
+    }
+    return lambda: good(ways[request.param]())
+
+
+def begun(api: Api, org: Org) -> str:
+    """The refresh token of a new session."""
+    sent = {"email": org.user.email, "password": PASSWORD}
+    return good(api.anonymous().post("/auth/login", json=sent))["refresh_token"]
+
+
+def refresh(api: Api, token: str) -> httpx.Response:
+    return api.anonymous().post("/auth/refresh", json={"refresh_token": token})
+
+
+def is_over(api: Api, session: dict[str, str]) -> bool:
+    seen = api.anonymous().get("/me", headers={"authorization": f"Bearer {session['access_token']}"})
+    return (seen.status_code, refresh(api, session["refresh_token"]).status_code) == (401, 401)
+
+
+async def test_a_session_that_is_ended_while_it_is_refreshed_is_over(
+    api: Api, org: Org, log: asyncpg.Connection, ending: Callable[[], object]
+) -> None:
+    token, made = begun(api, org), []
+    await held_up(log, org, lambda: made.append(good(refresh(api, token))), ending)
+    good(org.admin.client.patch(f"/users/{org.user.id}", json={"status": "active"}))
+    assert [is_over(api, session) for session in made] == [True]
+
+
+async def test_a_stolen_token_that_is_used_while_its_successor_is_ends_both(
+    api: Api, org: Org, log: asyncpg.Connection
+) -> None:
+    stolen, made = begun(api, org), []
+    first = good(refresh(api, stolen))
+    await held_up(
+        log,
+        org,
+        lambda: made.append(good(refresh(api, first["refresh_token"]))),
+        lambda: made.append(first) if refresh(api, stolen).status_code == 401 else None,
+    )
+    assert [is_over(api, session) for session in made] == [True, True]
+
+
+async def test_who_logs_in_with_a_password_that_is_being_replaced_is_not_let_in(
+    api: Api, root: httpx.Client, org: Org, log: asyncpg.Connection
+) -> None:
+    seen: list[int] = []
+
+    def log_in() -> None:
+        sent = {"email": org.user.email, "password": PASSWORD}
+        seen.append(api.anonymous().post("/auth/login", json=sent).status_code)
+
+    with ThreadPoolExecutor(1) as threads:
+        async with log.transaction():
+            await log.execute("SELECT FROM identity.users WHERE id = $1 FOR UPDATE", UUID(org.user.id))
+            begun = threads.submit(log_in)  # the password is found right, and then somebody is quicker
+            await until_waiting(log, 1)
+            await log.execute(
+                "UPDATE identity.users SET password_hash = (SELECT password_hash FROM identity.users WHERE id = $2)"
+                " || 'x' WHERE id = $1",
+                UUID(org.user.id),
+                UUID(org.other.id),
+            )
+        begun.result()
+    assert seen == [401]
+
+
+async def test_an_organisation_is_removed_while_somebody_joins_it_and_nobody_is_left_in_it(
+    api: Api, root: httpx.Client, org: Org, log: asyncpg.Connection
+) -> None:
+    email = f"{uuid4().hex}@example.org"
+    invite = good(org.admin.client.post("/users/invite", json={"email": email}))
+    sent = {"token": invite["token"], "name": "Ada", "password": PASSWORD}
+    codes: list[int] = []
+    await held_up(
+        log,
+        org,
+        lambda: codes.append(root.delete(f"/organizations/{org.id}").status_code),
+        lambda: codes.append(api.anonymous().post("/users/accept-invite", json=sent).status_code),
+    )
+    assert sorted(codes) == [204, 410]
+    assert (
+        await log.fetchval("SELECT count(*) FROM identity.users WHERE email = $1 AND status <> 'removed'", email) == 0
+    )
+
+
+@pytest.fixture
+def lonely(services: Services, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An api whose system admins are this test's own."""
+    with (
+        services.database(migrated) as url,
+        running(tmp_path_factory.mktemp("lonely"), environment(url, services.redis_url)) as api,
+    ):
+        yield api
+
+
+def test_the_last_two_system_admins_cannot_remove_or_suspend_each_other(lonely: Api) -> None:
+    made = lonely.command(
+        "ias-admin", "bootstrap", "create-super-admin", "--email=second@example.org", stdin=f"{PASSWORD}\n"
+    )
+    assert made.returncode == 0, made.stderr
+    clients = [lonely.login(ROOT), lonely.login("second@example.org")]
+    ids = [good(client.get("/me"))["id"] for client in clients]
+    with ThreadPoolExecutor(2) as threads:
+        codes = list(
+            threads.map(
+                lambda at: clients[at].patch(f"/users/{ids[1 - at]}", json={"status": "suspended"}).status_code, (0, 1)
+            )
+        )
+    assert sorted(codes) in ([200, 401], [200, 409])
+    assert [client.get("/me").status_code for client in clients].count(200) == 1
