@@ -91,6 +91,12 @@ def rebuild(session: nox.Session) -> None:
 
 
 @nox.session
+def scale(session: nox.Session) -> None:
+    run(session, "tests.services", "prepare")
+    run(session, "bench.scale", *session.posargs)
+
+
+@nox.session
 def worlds(session: nox.Session) -> None:
     # Every version of the services that this machine can have; builds a private root for each, once.
     run(session, "tests.services", "worlds", "--out=bench/results/worlds.json", *session.posargs)
@@ -117,6 +123,26 @@ def machine(session: nox.Session) -> None:
         *session.posargs,
         **asked,
     )
+
+
+@nox.session
+def schemas(session: nox.Session) -> None:
+    # What the OpenAPI document lets one send, and what not, to every route; other requests each time.
+    chosen = {"IAS_TEST_SCHEMA_SEED": str(randbelow(2**32)), "IAS_TEST_SCHEMA_EXAMPLES": "200"}
+    asked = {name: os.environ.get(name, given) for name, given in chosen.items()}
+    session.log(f"IAS_TEST_SCHEMA_SEED={asked['IAS_TEST_SCHEMA_SEED']} sends the same again")
+    run(session, "tests.services", "prepare")
+    run(session, "pytest", "tests/integration/openapi", "--timeout=3600", *session.posargs, **asked)
+
+
+@nox.session
+def tenants(session: nox.Session) -> None:
+    # New orders of what people do to one another's accounts, as `machine` has them of what requests do to the books.
+    chosen = {"IAS_TEST_MACHINE_SEED": str(randbelow(2**32)), "IAS_TEST_MACHINE_EXAMPLES": "200"}
+    asked = {name: os.environ.get(name, given) for name, given in chosen.items()}
+    run(session, "tests.services", "prepare")
+    whole = ("-v", "tests/integration/identity/test_tenants.py", "--timeout=7200")
+    run(session, "pytest", *whole, *session.posargs, **asked)
 
 
 @nox.session

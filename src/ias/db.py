@@ -1,7 +1,8 @@
 """PostgreSQL: one pool per process, and the transaction that tells row-level security whose rows these are."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
@@ -15,9 +16,11 @@ ROLE = "ias_app"
 STATEMENT_TIMEOUT_MS = 30_000
 WAIT_FOR_CONNECTION_S = 5.0
 
-_SCOPE = "SELECT set_config('app.org_id', $1, true), set_config('app.everywhere', $2, true)"
-
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_FOR_EACH_LOOKUP = 4
+"""So many connections for transactions there are for each one for lookups."""
 
 _LOST = (
     OSError,
@@ -81,31 +84,45 @@ def uuid7() -> UUID:
     return _uuid7()
 
 
+class Lookups:
+    """The pool of connections that read, a statement at a time, whoever's rows they are."""
+
+    pool: "Pool | None" = None
+
+
 async def open_pool(url: str, size: int, process: str) -> None:
     """Open the process's pool. Connections act as `ias_app`, which owns nothing and bypasses no policy.
 
     Raises:
         DatabaseDown: PostgreSQL does not answer; the message says where it was looked for.
     """
+    asked = {
+        "application_name": f"ias-{process}",
+        "role": ROLE,
+        "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+        "timezone": "UTC",
+    }
+    reading = {"app.everywhere": "on", "default_transaction_read_only": "on"}
     ENGINE.config = {
         "dsn": url,
         "timeout": 5.0,
         "command_timeout": STATEMENT_TIMEOUT_MS / 1000 + 5,
-        "server_settings": {
-            "application_name": f"ias-{process}",
-            "role": ROLE,
-            "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-            "timezone": "UTC",
-        },
+        "reset": _nothing,
+        "server_settings": asked,
     }
     try:
         await ENGINE.start_connection_pool(min_size=2, max_size=size)
+        lookups = {**ENGINE.config, "server_settings": asked | reading}
+        Lookups.pool = await asyncpg.create_pool(**lookups, min_size=0, max_size=max(size // _FOR_EACH_LOOKUP, 1))
     except (OSError, asyncpg.PostgresError) as error:
         raise DatabaseDown(f"PostgreSQL does not answer: {error}") from error
 
 
 async def close_pool() -> None:
     """Close the pool; a second call does nothing."""
+    if Lookups.pool is not None:
+        await Lookups.pool.close()
+        Lookups.pool = None
     if ENGINE.pool is not None:
         await ENGINE.close_connection_pool()
 
@@ -120,18 +137,9 @@ async def transaction(scope: Scope) -> AsyncIterator[Connection]:
     Raises:
         DatabaseDown: no connection could be had, or it broke; then the transaction may or may not have been committed.
     """
-    whole = ENGINE.transaction(allow_nested=False)
-    try:
-        async with _pool().acquire(timeout=WAIT_FOR_CONNECTION_S) as connection, connection.transaction():
-            whole.connection = connection
-            ours = ENGINE.current_transaction.set(whole)
-            try:
-                await connection.execute(_SCOPE, *_said(scope))
-                yield connection
-            finally:
-                ENGINE.current_transaction.reset(ours)
-    except _LOST as error:
-        raise _down(error) from error
+    async with _begun("BEGIN", scope) as connection:
+        with _piccolo_in(connection):
+            yield connection
 
 
 @asynccontextmanager
@@ -141,15 +149,22 @@ async def snapshot(scope: Scope) -> AsyncIterator[Connection]:
     Raises:
         DatabaseDown: no connection could be had, or it broke.
     """
-    try:
-        async with (
-            _pool().acquire(timeout=WAIT_FOR_CONNECTION_S) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await connection.execute(_SCOPE, *_said(scope))
+    async with _begun("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", scope) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def lookup() -> AsyncIterator[Connection]:
+    """A connection that sees everybody's rows and writes none: for looking something up by its id. Do not nest.
+
+    Each statement is by itself, which is one message there and one back; a transaction takes two more.
+
+    Raises:
+        DatabaseDown: no connection could be had, or it broke.
+    """
+    async with _connected(Lookups.pool) as connection:
+        with _piccolo_in(connection):
             yield connection
-    except _LOST as error:
-        raise _down(error) from error
 
 
 @asynccontextmanager
@@ -159,30 +174,69 @@ async def sole(name: str) -> AsyncIterator[bool]:
     Raises:
         DatabaseDown: no connection could be had.
     """
-    try:
-        async with _pool().acquire(timeout=WAIT_FOR_CONNECTION_S) as connection:
-            got = await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", name)
-            try:
-                yield bool(got)
-            finally:
-                if got:
-                    await connection.execute("SELECT pg_advisory_unlock(hashtext($1))", name)
-    except _LOST as error:
-        raise _down(error) from error
+    async with _connected(ENGINE.pool) as connection:
+        try:
+            yield bool(await connection.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", name))
+        finally:
+            await _unlocked(connection)
 
 
-def _said(scope: Scope) -> tuple[str, str]:
-    return str(scope.org_id or ""), "on" if scope.everywhere else ""
+@asynccontextmanager
+async def _begun(begin: str, scope: Scope) -> AsyncIterator[Connection]:
+    """A transaction. What it begins with is one message, and settings that end with it need no resetting."""
+    async with _connected(ENGINE.pool) as connection:
+        try:
+            await connection.execute(begin + _said(scope))
+            yield connection
+        except BaseException:
+            await connection.execute("ROLLBACK")
+            raise
+        await connection.execute("COMMIT")
 
 
-def _down(error: Exception) -> DatabaseDown:
-    return DatabaseDown(f"PostgreSQL does not answer: {str(error) or type(error).__name__}")
-
-
-def _pool() -> "asyncpg.Pool[asyncpg.Record]":
-    if ENGINE.pool is None:
+@asynccontextmanager
+async def _connected(pool: "Pool | None") -> AsyncIterator[Connection]:
+    if pool is None:
         raise DatabaseDown("PostgreSQL's pool is not open")
-    return ENGINE.pool
+    try:
+        async with asyncio.timeout(WAIT_FOR_CONNECTION_S):
+            connection = await pool.acquire()
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+    except _LOST as error:
+        raise DatabaseDown(f"PostgreSQL does not answer: {str(error) or type(error).__name__}") from error
+
+
+@contextmanager
+def _piccolo_in(connection: Connection) -> Iterator[None]:
+    """Piccolo's queries use this connection."""
+    whole = ENGINE.transaction(allow_nested=False)
+    whole.connection = connection
+    ours = ENGINE.current_transaction.set(whole)
+    try:
+        yield
+    finally:
+        ENGINE.current_transaction.reset(ours)
+
+
+async def _nothing(_: object) -> None:
+    """What is to be reset when a connection is given back: what is set is set for one transaction."""
+
+
+async def _unlocked(connection: Connection) -> None:
+    """Let go of a session's locks, at the worst with the session."""
+    try:
+        await connection.execute("SELECT pg_advisory_unlock_all()")
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+def _said(scope: Scope) -> str:
+    org = "" if scope.org_id is None else f"; SET LOCAL app.org_id = '{UUID(int=scope.org_id.int)}'"
+    return org + ("; SET LOCAL app.everywhere = 'on'" if scope.everywhere else "")
 
 
 async def ping() -> None:
@@ -191,5 +245,5 @@ async def ping() -> None:
     Raises:
         DatabaseDown: there is no answer.
     """
-    async with transaction(EVERYWHERE):
-        pass
+    async with lookup() as connection:
+        await connection.execute("SELECT")

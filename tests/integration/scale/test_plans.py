@@ -1,0 +1,140 @@
+"""No query of the management API reads through a table that grows with the platform."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from litestar.testing import AsyncTestClient
+
+from bench.driving import callers, generic
+from bench.mix import ADMINS, EVERYBODY, GIT, MEMBERS, PREFIX, ROUTES, SYSTEM, Asked, Mix, Route
+from bench.population import Population, Size, address, imagine
+from bench.seeding import PASSWORD, hashed, seed
+from ias import settings, web
+from tests.integration.identity.conftest import environment
+from tests.integration.scale.plans import Recorder, faults
+from tests.product.processes import BIN, SECRET
+from tests.services import Services
+
+SIZE = Size(organisations=1000, members=20_000, keys=200_000, busy=5, entries=20)
+NEW = "Correct-horse-8-battery!"
+MODEL = {
+    "name": "{new}",
+    "backends": [{"url": "http://93.184.215.14:8000"}],
+    "context_length": 8192,
+    "max_output_tokens": 1024,
+    "input_rate": "1",
+    "output_rate": "2",
+}
+
+OTHERS = (
+    Route("POST", "/organizations", 0, SYSTEM, body={"name": "{new}"}),
+    Route("POST", "/organizations/{org_id}/suspend", 0, SYSTEM),
+    Route("POST", "/organizations/{org_id}/resume", 0, SYSTEM),
+    Route("POST", "/organizations/{org_id}/alerts/{alert_id}/acknowledge", 0, ADMINS),
+    Route("PATCH", "/api-keys/{key_id}", 0, MEMBERS, body={"monthly_tokens": 1000}),
+    Route("DELETE", "/users/invites/{invite_id}", 0, ADMINS),
+    Route("POST", "/users/{user_id}/reset-password", 0, SYSTEM, body={"new_password": NEW}),
+    Route("POST", "/models", 0, SYSTEM, body=MODEL),
+    Route("PATCH", "/models/{model_id}", 0, SYSTEM, body={"input_rate": "3"}),
+    Route("POST", "/models/{model_id}/rates", 0, SYSTEM, body={"input_rate": "3", "output_rate": "4"}),
+    Route("PUT", "/me/password", 0, MEMBERS, body={"current_password": PASSWORD, "new_password": NEW}),
+    Route("DELETE", "/users/{user_id}", 0, SYSTEM),
+    Route("DELETE", "/organizations/{org_id}", 0, SYSTEM),
+    Route("DELETE", "/models/{model_id}", 0, SYSTEM),
+    Route("POST", "/auth/logout", 0, EVERYBODY),
+)
+"""Routes that the mix leaves out; in this order, since some end what others need."""
+APART = {"POST /auth/login", "POST /auth/refresh", "POST /users/accept-invite"}
+"""Asked without an access token, one after the other."""
+UNASKED = {"POST /models/{}/test", "DELETE /models/{}/rates/{}"}
+"""They read no more than a model and its rates."""
+
+
+@pytest.fixture(scope="module")
+def people() -> Population:
+    """Who there is."""
+    return imagine(SIZE)
+
+
+@pytest.fixture(scope="module")
+def told(services: Services, people: Population) -> Iterator[dict[str, str]]:
+    """What a process of the product is told; the database is full."""
+    with services.database() as url:
+        env = environment(url, services.redis_url)
+        migrated = subprocess.run([str(BIN / "ias"), "migrate", "up"], env=env, capture_output=True, text=True)
+        assert migrated.returncode == 0, migrated.stderr
+        asyncio.run(seed(url, people, SIZE, hashed(4)))
+        yield env
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder = Recorder()
+    recorder.listen(monkeypatch)
+    return recorder
+
+
+@pytest.fixture
+async def client(
+    told: dict[str, str], recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, which runs in this process."""
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    settings.settings.cache_clear()
+    try:
+        async with AsyncTestClient(web.app(), base_url=f"http://test.local{PREFIX}", timeout=120) as client:
+            yield client
+    finally:
+        settings.settings.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore:.*Inferred dependency field:DeprecationWarning")
+async def test_every_query_of_every_route_finds_its_rows_by_an_index(
+    client: httpx.AsyncClient, recorder: Recorder, people: Population, told: dict[str, str]
+) -> None:
+    mix = Mix(people, callers(people, SECRET), 1)
+    await ask_without_a_token(client, recorder, people, mix)
+    for route in (*ROUTES, *OTHERS):
+        for role in route.asked_by:
+            for query in dict.fromkeys(route.queries):
+                recorder.route = f"{route.name}{query} as {role}"
+                await ask(client, route, mix.asked(route, role, query))
+    document = (await client.get("/openapi.json")).json()
+    there = {
+        f"{method.upper()} {generic(path.removeprefix(PREFIX))}"
+        for path, item in document["paths"].items()
+        for method in item
+    }
+    asked = {f"{route.method} {generic(route.path)}" for route in (*ROUTES, *OTHERS)} | APART
+    assert {route for route in there - asked if GIT not in route} == UNASKED, (
+        "neither bench/mix.py nor OTHERS has a row for these"
+    )
+    wrong = await faults(told["IAS_DATABASE_URL"], recorder.statements)
+    assert not wrong, "\n\n".join(wrong)
+
+
+async def ask(client: httpx.AsyncClient, route: Route, asked: Asked) -> None:
+    """Ask, and read the answer to its end, which must be a success."""
+    headers = {"authorization": f"Bearer {asked.token}", "content-type": "application/json"}
+    answer = await client.request(route.method, asked.path, content=asked.body, headers=headers)
+    assert answer.is_success, f"{route.name}: {answer.status_code} {answer.text}"
+
+
+async def ask_without_a_token(client: httpx.AsyncClient, recorder: Recorder, people: Population, mix: Mix) -> None:
+    """What is open to everybody."""
+    recorder.route = "POST /auth/login"
+    email = address(people.tenants[0].members[0])
+    session = (await client.post("/auth/login", json={"email": email, "password": PASSWORD})).json()
+    recorder.route = "POST /auth/refresh"
+    answer = await client.post("/auth/refresh", json={"refresh_token": session["refresh_token"]})
+    assert answer.is_success, answer.text
+    headers = {"authorization": f"Bearer {answer.json()['access_token']}"}
+    invite = await client.post("/users/invite", json={"email": "new@example.net"}, headers=headers)
+    recorder.route = "POST /users/accept-invite"
+    sent = {"token": invite.json()["token"], "name": "Grace", "password": PASSWORD}
+    answer = await client.post("/users/accept-invite", json=sent)
+    assert answer.is_success, answer.text
