@@ -78,6 +78,8 @@ class Client:
             self._http = httpx.Client(base_url=url.rstrip("/") + PREFIX, timeout=TIMEOUT_S, headers=headers)
         except httpx.InvalidURL as error:
             raise Unreachable(f"{url} is no address: {error}") from None
+        if not url.startswith(("http://", "https://")):
+            raise Unreachable(f"{url} is no address; write https:// before it, or http://")
 
     def close(self) -> None:
         """Close the connections."""
@@ -189,23 +191,27 @@ class Client:
             raise Unreachable(f"{self._url} answers, but not as this API does; is the address right?") from None
 
 
-def refusal(answer: httpx.Response) -> Refused:
-    """Why the API refused, also where what answers is not the API."""
+def refusal(answer: httpx.Response) -> Refused | Unreachable:
+    """Why the API refused; what answers may not be the API, or something before it that has had enough of us."""
     try:
         problem = msgspec.json.decode(answer.content, type=ProblemDetails)
     except msgspec.MsgspecError:
         detail = f"{answer.url} answered {answer.status_code}, which is not this API's way; is the address right?"
+        if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+            return Unreachable(detail)
         problem = ProblemDetails(
             type="about:blank", title=answer.reason_phrase, status=answer.status_code, detail=detail
         )
     return Refused(problem, answer.headers.get("retry-after", ""))
 
 
-def _said(query: Query | None) -> dict[str, str]:
+def _said(query: Query | None) -> dict[str, str | list[str]]:
     return {name: _written(value) for name, value in (query or {}).items() if value is not None}
 
 
-def _written(value: object) -> str:
+def _written(value: object) -> str | list[str]:
+    if isinstance(value, tuple):
+        return [str(part) for part in value]
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

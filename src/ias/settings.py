@@ -4,12 +4,21 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from platformdirs import user_cache_path
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ias.contract.addresses import Network, networks
 from ias.contract.crashpoints import checked
 from ias.contract.redis_url import checked_redis_url
+
+
+def folders(text: str) -> tuple[Path, ...]:
+    """The folders of a list with colons."""
+    return tuple(Path(part) for part in text.split(":") if part)
+
+
+SHORTEST_SECRET = 32
 
 
 class BadSettings(SystemExit):
@@ -38,6 +47,10 @@ class Settings(BaseSettings):
     """How often Redis's counts are compared with the ledger."""
     compare_every_s: float = Field(default=600.0, gt=0)
     """How often analytics' totals are compared with the ledger's, at a check."""
+    keep_events_days: int = Field(default=90, ge=7)
+    """How long usage events are kept, one for each request; sums of them outlast them."""
+    keep_rollups_days: int = Field(default=731, ge=62)
+    """How long sums of usage are kept."""
     vitals_every_s: float = Field(default=10.0, gt=0)
     """How often a worker looks at what `ias doctor` looks at, for its metrics."""
     amqp_management_url: str = ""
@@ -60,12 +73,35 @@ class Settings(BaseSettings):
         default=(), validate_default=False
     )
     """Networks of proxies whose `X-Forwarded-For` is believed, with commas between."""
+    gitops_every_s: float = Field(default=30.0, gt=0)
+    """How often a worker looks at the repositories that organisations are bound to."""
+    gitops_dir: Path = user_cache_path("ias", appauthor=False) / "gitops"
+    """Where a worker keeps what it fetched; it may be lost at any time."""
+    gitops_local: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(folders)] = Field(
+        default=(), validate_default=False
+    )
+    """Folders, with colons between, whose repositories organisations may be bound to by their path."""
+    gitops_fetch_s: float = Field(default=60.0, gt=0)
+    """How long fetching a repository may take."""
+    gitops_fetch_mib: int = Field(default=64, ge=1, le=4096)
+    """How large a fetch may be, in MiB."""
+    gitops_ca_file: str = ""
+    """Certificates that repositories on https are checked with; the system's where empty."""
+    gitops_webhook_secret: SecretStr = SecretStr("")
+    """What Git hosts sign their webhooks with, 32 characters or more; where empty, webhooks are not taken."""
     log_level: str = "INFO"
     migrations_dir: Path = Path(__file__).resolve().parents[2] / "migrations"
     crashpoint: Annotated[str, AfterValidator(checked)] = ""
     """Where a worker kills itself, for tests of faults alone; see docs/reliability.md."""
     otlp_endpoint: str = ""
     """OpenTelemetry collector (HTTP); no traces are sent where empty."""
+
+    @field_validator("gitops_webhook_secret")
+    @classmethod
+    def _is_long(cls, secret: SecretStr) -> SecretStr:
+        if 0 < len(secret.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"must have {SHORTEST_SECRET} characters or more")
+        return secret
 
     @property
     def api_url(self) -> str:

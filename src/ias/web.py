@@ -12,9 +12,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from litestar import Litestar, Router
 from litestar.di import Provide
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.handlers import HTTPRouteHandler
 from loguru import logger
 
 from ias import schema
@@ -22,10 +20,15 @@ from ias.analytics import doors as analytics
 from ias.answers import FAULTS, tagged
 from ias.billing import doors as billing
 from ias.billing import prepare_organisation
+from ias.bodies import JsonRequest
 from ias.db import EVERYWHERE, close_pool, open_pool, ping, transaction
 from ias.edge import Edge
+from ias.gitops import doors as gitops
 from ias.identity import doors as identity
+from ias.openapi import Pages, Told, document
+from ias.parameters import only_known
 from ias.probes import NotReady, Observed, Probes
+from ias.problems import Unexpected
 from ias.settings import settings
 from ias.telemetry import configure_logging, configure_tracing
 
@@ -52,36 +55,19 @@ class Api:
         self.asgi = Observed(self._litestar())
 
     def _litestar(self) -> Litestar:
-        doors = Router(
-            PREFIX,
-            route_handlers=[*identity.controllers, *billing.controllers, *analytics.controllers],
-            middleware=[identity.Authentication, identity.Repeats()],
-            after_request=tagged,
-        )
         return Litestar(
-            route_handlers=[doors, *self.probes.handlers()],
-            dependencies={**identity.dependencies, **self._provided()},
+            route_handlers=[doors(), Router(PREFIX, route_handlers=self._pages()), *self.probes.handlers()],
+            dependencies=provided(lambda: self.edge),
             exception_handlers=FAULTS,
             lifespan=[self._resources],
+            request_class=JsonRequest,
             request_max_body_size=MAX_BODY_BYTES,
-            openapi_config=OpenAPIConfig(
-                title="Inference-as-a-Service: management API",
-                version="1",
-                path=f"{PREFIX}/openapi.json",
-                render_plugins=[JsonRenderPlugin(path="/")],
-                use_handler_docstrings=True,
-                components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
-                security=[{"bearer": []}],
-            ),
+            openapi_config=None,
             logging_config=None,
         )
 
-    def _provided(self) -> dict[str, Provide]:
-        return {
-            "edge": Provide(lambda: self.edge, sync_to_thread=False),
-            "prepare": Provide(lambda: partial(prepare_organisation, self.edge), sync_to_thread=False),
-            "daily_use": Provide(lambda: analytics.daily, sync_to_thread=False),
-        }
+    def _pages(self) -> list[HTTPRouteHandler]:
+        return Pages(described, PREFIX).handlers()
 
     @asynccontextmanager
     async def _resources(self, _: Litestar) -> AsyncIterator[None]:
@@ -91,6 +77,57 @@ class Api:
         finally:
             await self.edge.close()
             await close_pool()
+
+
+def doors() -> Router:
+    """What the contexts answer."""
+    return Router(
+        PREFIX,
+        route_handlers=[*identity.controllers, *billing.controllers, *analytics.controllers, *gitops.controllers],
+        middleware=[identity.Authentication, identity.Repeats()],
+        guards=[only_known],
+        after_request=tagged,
+    )
+
+
+def provided(edge: Callable[[], Edge]) -> dict[str, Provide]:
+    """What handlers may ask for."""
+    return {
+        **identity.dependencies,
+        "edge": Provide(edge, sync_to_thread=False),
+        "prepare": Provide(lambda: partial(prepare_organisation, edge()), sync_to_thread=False),
+        "daily_use": Provide(lambda: analytics.daily, sync_to_thread=False),
+        "key_books": Provide(lambda: _key_books(edge()), sync_to_thread=False),
+    }
+
+
+def _key_books(edge: Edge) -> identity.KeyBooks:
+    count = partial(billing.count_keys, edge)
+    return identity.KeyBooks(use=billing.key_use, models=billing.model_names, count=count)
+
+
+def _no_edge() -> Edge:
+    raise Unexpected("routes that are only described are not asked for anything")
+
+
+def described() -> bytes:
+    """The OpenAPI document of the routes that the contexts have."""
+    routes = Litestar([doors()], dependencies=provided(_no_edge), openapi_config=None, logging_config=None).routes
+    told = Told(
+        tags={**identity.TAGS, **billing.TAGS, **gitops.TAGS, **analytics.TAGS},
+        examples=(*identity.EXAMPLES, *billing.EXAMPLES, *gitops.EXAMPLES, *analytics.EXAMPLES),
+        texts={**identity.TEXTS, **analytics.TEXTS},
+        logged_in=identity.LOGGED_IN,
+        guarded=identity.GUARDED,
+        repeated=identity.REPEATED,
+    )
+    return document(routes, PREFIX, told)
+
+
+@click.command("openapi")
+def openapi() -> None:
+    """Print the OpenAPI document of the management API."""
+    click.echo(described(), nl=False)
 
 
 def app() -> Observed:

@@ -4,6 +4,8 @@ import asyncio
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 
 import rich_click as click
@@ -20,21 +22,21 @@ from ias.bus import Bus
 from ias.contract.crashpoints import arm
 from ias.contract.usage import ANALYTICS_QUEUE, LEDGER_QUEUE
 from ias.db import EVERYWHERE, close_pool, open_pool, ping, sole, transaction
-from ias.edge import Edge
+from ias.edge import Edge, EdgeDown
+from ias.gitops import doors as gitops
 from ias.identity import doors as identity
 from ias.intake import Batch, Inlet, Intake, take_in
 from ias.probes import NotReady, Probes
 from ias.settings import settings
 from ias.stages import Stages, Turn, every
 from ias.telemetry import configure_logging, configure_tracing
+from ias.vitals import gateways
 from ias.vitals.examination import examine
 from ias.vitals.metrics import show
 
 DRAIN_S = 20.0
 BUSY_S = 0.2
 """Until the next try, where another worker is at it."""
-JANITOR = "janitor"
-"""Nobody deletes from the outboxes while the books are compared."""
 LEAST_POOL = 16
 """Connections to PostgreSQL: each clock that runs alone holds one while it works with others."""
 INTAKES: dict[str, Intake] = {LEDGER_QUEUE: billing.INTAKE, ANALYTICS_QUEUE: analytics.INTAKE}
@@ -91,15 +93,16 @@ class Worker:
         queue = {} if self.bus is None else {"queue": every(2.0, self.bus.watch)}
         return {
             **queue,
-            "projection": every(1.0, partial(alone, "projection", self._project)),
+            "projection": every(1.0, partial(alone, "ias.worker.projection", self._project)),
             "sweeper": every(5.0, partial(billing.sweep, self.edge)),
             "vitals": every(settings().vitals_every_s, self._look),
-            "janitor": every(2.0, partial(alone, JANITOR, clear)),
+            "janitor": every(2.0, partial(alone, billing.JANITOR, clear)),
             "check": self._check,
-            "relay again": every(again_s / 2, partial(alone, "relay again", again)),
+            "relay again": every(again_s / 2, partial(alone, "ias.worker.relay again", again)),
             "alerts": every(3.0, billing.Watch(self.edge).look),
+            "gitops": every(1.0, gitops.Reconciler(self.edge).turn),
             "months": every(3600.0, self._open_months),
-            "retention": every(3600.0, partial(alone, "retention", forget)),
+            "retention": every(3600.0, partial(alone, "ias.worker.retention", forget)),
         }
 
     async def _project(self) -> None:
@@ -111,9 +114,11 @@ class Worker:
 
     async def _look(self) -> None:
         show(await examine(self.edge))
+        with suppress(EdgeDown):  # it has been shown to be away
+            await gateways.forget(self.edge)
 
     async def _check(self) -> float:
-        async with sole(f"ias.worker.{JANITOR}") as got:
+        async with sole(billing.JANITOR) as got:  # nobody deletes from the outboxes while the books are compared
             if not got:
                 return BUSY_S
             other = billing.Other(analytics.seen, analytics.totals)
@@ -137,7 +142,7 @@ class Worker:
 
 async def forget() -> None:
     """Delete what has been kept long enough."""
-    await analytics.forget()
+    await analytics.forget(timedelta(days=settings().keep_events_days), timedelta(days=settings().keep_rollups_days))
     await identity.forget_repeats()
     await identity.forget_sessions()
 
@@ -150,7 +155,7 @@ async def take_straight_in(batch: Batch) -> None:
 
 async def alone(name: str, job: Callable[[], Awaitable[None]]) -> None:
     """The job, unless another worker is at it just now."""
-    async with sole(f"ias.worker.{name}") as got:
+    async with sole(name) as got:
         if got:
             await job()
 

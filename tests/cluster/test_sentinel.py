@@ -1,36 +1,20 @@
 """Sentinels in other ways: a change by hand, what keeps the books, sentinels that are gone."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ias.edge import EdgeDown
 from tests.integration.gateway.following import has, lines_of, served, took_over
+from tests.integration.gateway.guarded import gate, place, tenant
 from tests.integration.gateway.place import CHAT, Place, Tenant, eventually, place_of
 from tests.services import Services
 from tests.services.cluster import replicated, until
-from tests.services.sentinels import Watched, watched
+from tests.services.sentinels import Watched
 
-
-@pytest.fixture
-def gate(services: Services) -> Iterator[Watched]:
-    with watched(services) as made:
-        yield made
-
-
-@pytest.fixture
-def place(services: Services, gate: Watched, tmp_path: Path) -> Iterator[Place]:
-    with place_of(services, tmp_path, gate) as place:
-        yield place
-
-
-@pytest.fixture
-async def tenant(place: Place, tenants: Callable[[Place], Tenant]) -> Tenant:
-    made = tenants(place)
-    await made.edge.load_library()
-    return await made.begin()
+__all__ = ["gate", "place", "tenant"]
 
 
 async def test_a_master_that_is_changed_by_hand_is_left_for_the_other(

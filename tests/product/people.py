@@ -23,7 +23,7 @@ class Person:
     email: str
     api: httpx.Client
 
-    def get(self, path: str, **query: str) -> Any:
+    def get(self, path: str, **query: object) -> Any:
         """The answer of a GET that must succeed."""
         return _good(self.api.get(path, params=query)).json()
 

@@ -1,28 +1,40 @@
 """What the processes mount of billing."""
 
+from ias.billing.alerts import examples as alerts
 from ias.billing.alerts.api import AlertApi
 from ias.billing.alerts.clock import Watch
+from ias.billing.budgets import examples as budgets
 from ias.billing.budgets.api import BudgetApi, OwnLimitsApi
+from ias.billing.catalogue import examples as catalogue
 from ias.billing.catalogue.api import ModelAccessApi, ModelApi, RateApi
+from ias.billing.catalogue.queries import names as model_names
 from ias.billing.catalogue.routes import route_debts
 from ias.billing.check.clock import check
+from ias.billing.check.counting import count_keys
 from ias.billing.check.queries import Check, Other, checks, drifts
+from ias.billing.ledger import examples as ledger
 from ias.billing.ledger.api import LedgerApi
 from ias.billing.ledger.clock import clear, open_periods, relay_again, sweep
 from ias.billing.ledger.consumer import INTAKE
 from ias.billing.ledger.domain import BadEntry
-from ias.billing.ledger.outbox import GROUP
+from ias.billing.ledger.outbox import GROUP, JANITOR
 from ias.billing.ledger.queries import QUARANTINE, settled
 from ias.billing.ledger.relay import Relay
+from ias.billing.limits import examples as limits
 from ias.billing.limits.api import LimitsApi
 from ias.billing.projection import pay_debts, rebuild
 from ias.billing.quarantine.domain import event_in
+from ias.billing.spend import examples as spend
 from ias.billing.spend.api import SpendApi
+from ias.billing.spend.queries import key_use
 
 __all__ = [
+    "EXAMPLES",
     "GROUP",
     "INTAKE",
+    "JANITOR",
     "QUARANTINE",
+    "TAGS",
     "BadEntry",
     "Check",
     "Other",
@@ -32,8 +44,11 @@ __all__ = [
     "checks",
     "clear",
     "controllers",
+    "count_keys",
     "drifts",
     "event_in",
+    "key_use",
+    "model_names",
     "open_periods",
     "pay_debts",
     "rebuild",
@@ -44,3 +59,14 @@ __all__ = [
 ]
 
 controllers = (ModelApi, RateApi, ModelAccessApi, BudgetApi, OwnLimitsApi, AlertApi, SpendApi, LimitsApi, LedgerApi)
+
+# What the document says of the routes.
+TAGS = {"models": "The catalogue of models, and what they cost.", "ledger": "What was used, line by line, and spent."}
+EXAMPLES = (
+    *catalogue.EXAMPLES,
+    *budgets.EXAMPLES,
+    *limits.EXAMPLES,
+    *alerts.EXAMPLES,
+    *ledger.EXAMPLES,
+    *spend.EXAMPLES,
+)

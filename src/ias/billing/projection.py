@@ -9,6 +9,7 @@ from uuid import UUID
 from loguru import logger
 
 from ias.billing.catalogue.routes import pay_routes, project_routes, route_debts
+from ias.billing.check.counting import count_capped
 from ias.billing.check.restoring import restore
 from ias.billing.policies.projection import project_policy
 from ias.contract import admission
@@ -72,6 +73,7 @@ async def _any_incomplete(orgs: Sequence[Tenant], edge: Edge) -> bool:
 
 async def _project(edge: Edge, org: Tenant) -> None:
     await project_organisation(org.id, edge)
+    await count_capped(edge, org)
     await project_keys(org, edge)
     await project_policy(org, edge)
 

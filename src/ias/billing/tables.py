@@ -144,6 +144,7 @@ class Spend(Table, tablename="spend", schema="billing", db=ENGINE):
     completion_tokens = BigInt()
     cached_tokens = BigInt()
     cost = Numeric(digits=MONEY)
+    last_used_at = Timestamptz(null=True, default=None)
 
 
 class Quarantine(Table, tablename="quarantine", schema="billing", db=ENGINE):

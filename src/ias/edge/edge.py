@@ -9,6 +9,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from ias.contract import admission
 from ias.contract.admission import Argument, Command, Reply
+from ias.contract.key_records import NO_RULES, Rules
 from ias.contract.redis_url import Kind, RedisUrl, read_redis_url
 from ias.contract.shards import Shard
 from ias.edge.alone import Alone, Followed
@@ -28,6 +29,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     key_id: str
     user_id: str
     expires_at: int | None = None
+    rules: Rules = NO_RULES
 
 
 _KINDS: dict[Kind, Callable[[RedisUrl], Servers]] = {
@@ -170,7 +172,8 @@ class Edge:
     async def grant(self, tag: str, key: KeyRecord, version: int) -> None:
         """Let a key in, unless something newer is known of it."""
         owner = (key.key_id, key.user_id)
-        await self.call(admission.grant(tag, key.fingerprint, version, owner, key.expires_at))
+        known = admission.grant(tag, key.fingerprint, version, owner, key.expires_at)
+        await self.call((*known, *key.rules.fields()))
 
     async def revoke(self, tag: str, key: KeyRecord, version: int) -> None:
         """Turn a key away; returns once Redis has confirmed."""

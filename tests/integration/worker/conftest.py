@@ -12,6 +12,12 @@ from tests.services import Services
 __all__ = ["migrated"]
 
 
+@pytest.fixture(scope="session")
+def world(services: Services) -> Services:
+    """The best one only: each test starts processes, and `nox -s worlds` has them in every world."""
+    return services
+
+
 @pytest.fixture
 async def place(world: Services, migrated: str, tmp_path: Path) -> AsyncIterator[Place]:
     """Without a broker."""

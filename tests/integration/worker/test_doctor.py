@@ -1,5 +1,6 @@
 """`ias doctor` on real services: what is broken on purpose is named, and a worker's metrics say the same."""
 
+import time
 from contextlib import ExitStack
 from math import isnan
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ias.bus import dead_letters
-from ias.contract import admission
+from ias.contract import admission, beats
+from ias.contract.beats import FORGOTTEN_S
 from ias.contract.usage import ANALYTICS_QUEUE, EXCHANGE, LEDGER_QUEUE, ROUTING_KEY
 from ias.db import EVERYWHERE, transaction
 from ias.identity import owe
@@ -18,7 +20,7 @@ from ias.vitals.metrics import METRICS
 from tests.integration.billing.doors import environment
 from tests.integration.billing.ground import Org, migrate
 from tests.integration.worker.doctors import SOON_S, Answer, ask, command, doctor
-from tests.integration.worker.place import Place, metric, until
+from tests.integration.worker.place import Place, metric, say, until
 from tests.integration.worker.test_queue import channel, publish
 from tests.product.processes import Product
 from tests.services import Services
@@ -189,7 +191,7 @@ async def test_without_a_worker_what_stands_still_is_named(place: Place, org: Or
     }, answer.text
     assert answer.figures["ias_sweep_lag_seconds", ""] >= 59
     assert answer.figures["ias_relay_lag_seconds", ""] > 10**6
-    assert "gateway-1" in answer.said("gateways", "heartbeat")
+    assert "gateway-1" in answer.said("gateways", "leases")
 
 
 async def test_organisations_without_a_whole_projection_and_debts_are_named(place: Place, org: Org) -> None:
@@ -279,3 +281,39 @@ async def test_a_poisoned_message_is_named_until_it_is_dismissed(world: Services
         assert len(ids) == 2
         assert (await command(env, "usage", "dismiss", "--because", "a test", *ids)).returncode == 0
         await well(queued, **management)
+
+
+async def test_gateways_are_named_with_what_is_wrong_with_them(place: Place, org: Org) -> None:
+    edge, now = place.ground.edge, time.time()
+    assert "gw (0, 0 open)" in (await doctor(place)).said("gateways", "running")
+    await say(edge, "killed", at=now - 60)
+    await say(edge, "long-dead", at=now - 2 * FORGOTTEN_S)
+    await say(edge, "ended", at=now, state="stopped")
+    await say(edge, "newer", at=now + 3600, library="another", state="drains", open=3)
+    await say(edge, "full", at=now + 3600, spooled=7, unsettled=9)
+
+    answer = await doctor(place)
+
+    assert "killed" in answer.said("gateways", "silent")
+    assert "newer (0, drains, 3 open)" in answer.said("gateways", "running")
+    assert "newer" in answer.said("gateways", "release")
+    assert "7 at full" in answer.said("gateways", "spool")
+    assert {("gateways", fact) for fact in ("silent", "release", "spool")} <= answer.wrong
+    assert ("gateways", "running") not in answer.wrong
+    assert answer.figures["ias_gateways_up", ""] == 3
+    assert answer.figures["ias_gateway_spool_left", "full"] == 7
+
+    with place.worker(**QUICK):
+
+        async def forgotten() -> bool:
+            names = {beat.name for beat in beats.read_beats(await edge.call(beats.BEATS))}
+            return names == {"gw", "killed", "newer", "full"}
+
+        await until(forgotten)
+
+
+async def test_that_no_gateway_runs_is_named(place: Place, org: Org) -> None:
+    await place.ground.edge.call(beats.forget(["gw"]))
+    answer = await doctor(place)
+    assert ("gateways", "running") in answer.wrong
+    assert answer.figures["ias_gateways_up", ""] == 0

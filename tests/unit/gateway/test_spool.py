@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ias_gateway.spool import MAGIC, Record, Spool, SpoolTaken, framed, of_the_dead, spool_of, unframed
+from ias_gateway.spool import (
+    MAGIC,
+    Found,
+    Record,
+    Spool,
+    SpoolTaken,
+    found_in,
+    framed,
+    of_the_dead,
+    spool_of,
+    taken_over,
+    unframed,
+)
 
 RECORDS: list[Record] = [("tag", f"request-{number}", b"*1\r\n$4\r\nPING\r\n" * number) for number in range(1, 5)]
 
@@ -119,3 +131,32 @@ def test_a_file_that_was_deleted_under_its_user_is_nobodys(spool: Spool, tmp_pat
     other = spool_of(tmp_path, "gw")
     os.unlink(other.path)  # noqa: PTH108 - as another process would
     assert Spool(other.path).read() == ([], False)
+
+
+def test_only_files_with_something_in_them_are_looked_for_beside_a_gateway_that_runs(tmp_path: Path) -> None:
+    mine, empty, full = (spool_of(tmp_path, name) for name in ("mine", "empty", "full"))
+    full.append(RECORDS)
+    full.close()
+    empty.close()
+    (left,) = of_the_dead(tmp_path, mine.path, filled=True)
+    assert left.path.stem == "full"
+    assert found_in(left) == Found(left.path, RECORDS, torn=False)
+
+
+def test_what_is_taken_over_is_in_ones_own_file_before_the_other_one_goes(tmp_path: Path) -> None:
+    mine, theirs = spool_of(tmp_path, "mine"), spool_of(tmp_path, "theirs")
+    mine.append(RECORDS[:1])
+    theirs.append(RECORDS[1:])
+    assert taken_over(mine, theirs) == Found(theirs.path, RECORDS[1:], torn=False)
+    assert not theirs.path.exists()
+    assert mine.read() == (RECORDS, False)
+
+
+def test_what_cannot_be_copied_is_read_and_stays(tmp_path: Path) -> None:
+    theirs = spool_of(tmp_path, "theirs")
+    theirs.append(RECORDS)
+    (tmp_path / "mine.spool").symlink_to("/dev/full")
+    mine = spool_of(tmp_path, "mine")
+    found = taken_over(mine, theirs)
+    assert (found.records, bool(found.failure)) == (RECORDS, True)
+    assert spool_of(tmp_path, "theirs").read() == (RECORDS, False)

@@ -8,7 +8,7 @@ from ias.billing.alerts.domain import Alert, Passing, Plan, Scope, Thresholds, c
 from ias.billing.alerts.queries import one, thresholds_of
 from ias.billing.policies.projection import project_policy
 from ias.billing.policies.queries import hold
-from ias.db import EVERYWHERE, transaction, uuid7
+from ias.db import EVERYWHERE, Connection, transaction, uuid7
 from ias.edge import Edge
 from ias.identity import Principal, owe, paid, record, tenant
 from ias.problems import NotFound
@@ -69,15 +69,20 @@ async def put_thresholds(principal: Principal, org_id: UUID, asked: Thresholds, 
         raise NotFound("no such organisation")
     async with transaction(by) as connection:
         await hold(connection, org_id)
-        before = await thresholds_of(connection, org_id)
-        by.expects(Thresholds(thresholds=list(before)))
-        await connection.execute(_PUT_THRESHOLDS, org_id, wanted)
-        await record(by, "alert_thresholds.changed", org_id, {"thresholds": before}, {"thresholds": wanted})
+        await write_thresholds(connection, by, org_id, wanted)
         debt = await owe(org_id)
     # Gateways need none of it, but a new version is what the watch looks for.
     await project_policy(org, edge)
     await paid(debt)
     return Thresholds(thresholds=list(wanted))
+
+
+async def write_thresholds(connection: Connection, by: Principal, org_id: UUID, wanted: tuple[int, ...]) -> None:
+    """Change the thresholds inside a transaction that holds the organisation's policy."""
+    before = await thresholds_of(connection, org_id)
+    by.expects(Thresholds(thresholds=list(before)))
+    await connection.execute(_PUT_THRESHOLDS, org_id, wanted)
+    await record(by, "alert_thresholds.changed", org_id, {"thresholds": before}, {"thresholds": wanted})
 
 
 async def acknowledge(principal: Principal, org_id: UUID, alert_id: UUID) -> Alert:
@@ -92,7 +97,7 @@ async def acknowledge(principal: Principal, org_id: UUID, alert_id: UUID) -> Ale
         if before.acknowledged_at is not None:
             return before
         await connection.execute(_ACKNOWLEDGE, org_id, alert_id, now(), by.user_id)
-        await record(by, "alert.acknowledged", alert_id)
+        await record(by, "alert.acknowledged", alert_id, {"acknowledged": False}, {"acknowledged": True})
         return await one(connection, org_id, alert_id)
 
 

@@ -7,10 +7,12 @@ from litestar import Controller, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ias.billing.alerts import actions, queries
-from ias.billing.alerts.domain import Alert, Thresholds
+from ias.billing.alerts.domain import Alert, BadThresholds, Thresholds
+from ias.conditions import Changed
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit, Page
+from ias.problems import raising
 
 Month = Annotated[
     str | None, QueryParameter(pattern="^20[0-9]{2}(0[1-9]|1[0-2])$", description="A month, YYYYMM (UTC).")
@@ -46,7 +48,7 @@ class AlertApi(Controller):
         """At how many per cent of a budget alerts are raised."""
         return await queries.thresholds(principal, org_id)
 
-    @put("/alert-thresholds", guards=[requires(Permission.BUDGETS_WRITE)])
+    @put("/alert-thresholds", guards=[requires(Permission.BUDGETS_WRITE)], opt=raising(BadThresholds, Changed))
     async def put_thresholds(
         self, principal: Principal, org_id: FromPath[UUID], data: JSONBody[Thresholds], edge: Edge
     ) -> Thresholds:

@@ -1,5 +1,6 @@
 """Changing budgets. What is used of a month is not touched by it; gateways go by it when these return."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
@@ -11,12 +12,17 @@ from ias.billing.policies.domain import AboveCeiling, Budget, within
 from ias.billing.policies.projection import project_policy
 from ias.billing.policies.queries import budget_ceiling, budget_of, hold, member_budgets
 from ias.billing.tables import Budgets, UserBudgets
-from ias.db import transaction
+from ias.db import Connection, transaction
 from ias.edge import Edge
-from ias.identity import Principal, is_member, owe, paid, record, tenant
+from ias.identity import Principal, is_member, owe, paid, record, record_all, tenant
 from ias.problems import NotFound
 from ias.telemetry import now
 
+_PUT_MEMBERS = """
+INSERT INTO billing.user_budgets (org_id, user_id, monthly_tokens)
+SELECT $1, * FROM unnest($2::uuid[], $3::bigint[])
+ON CONFLICT (org_id, user_id) DO UPDATE SET monthly_tokens = excluded.monthly_tokens, updated_at = now()
+"""
 _AMOUNTS = {"monthly_tokens": Budgets.monthly_tokens, "user_monthly_tokens": Budgets.user_monthly_tokens}
 
 
@@ -31,30 +37,36 @@ async def change(principal: Principal, org_id: UUID, changes: BudgetChanges, edg
     by, org = principal.within(org_id), await tenant(org_id)
     if org is None:
         raise NotFound("no such organisation")
-    asked = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
     async with transaction(by) as connection:
         await hold(connection, org_id)
-        before = await budget_of(org_id)
-        by.expects(before)
-        ceiling = await _ceiling(by, org_id, changes)
-        budget = msgspec.structs.replace(before, **asked)
-        row = Budgets(
-            org_id=org_id,
-            monthly_tokens=budget.monthly_tokens,
-            user_monthly_tokens=budget.user_monthly_tokens,
-            ceiling_tokens=ceiling,
-            updated_at=now(),
-        )
-        await Budgets.insert(row).on_conflict(
-            target=Budgets.org_id,
-            action="DO UPDATE",
-            values=[*(_AMOUNTS[name] for name in asked), Budgets.updated_at, *_given(by)],
-        )
-        was = {name: value for name, value in msgspec.structs.asdict(before).items() if name in asked}
-        await record(by, "budget.changed", org_id, was, asked)
+        budget = await write_budget(by, org_id, changes)
         debt = await owe(org_id)
     await project_policy(org, edge)
     await paid(debt)
+    return budget
+
+
+async def write_budget(by: Principal, org_id: UUID, changes: BudgetChanges) -> Budget:
+    """Change an organisation's budget inside a transaction that holds its policy; raises as `change`."""
+    asked = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
+    before = await budget_of(org_id)
+    by.expects(before)
+    ceiling = await _ceiling(by, org_id, changes)
+    budget = msgspec.structs.replace(before, **asked)
+    row = Budgets(
+        org_id=org_id,
+        monthly_tokens=budget.monthly_tokens,
+        user_monthly_tokens=budget.user_monthly_tokens,
+        ceiling_tokens=ceiling,
+        updated_at=now(),
+    )
+    await Budgets.insert(row).on_conflict(
+        target=Budgets.org_id,
+        action="DO UPDATE",
+        values=[*(_AMOUNTS[name] for name in asked), Budgets.updated_at, *_given(by)],
+    )
+    was = {name: value for name, value in msgspec.structs.asdict(before).items() if name in asked}
+    await record(by, "budget.changed", org_id, was, asked)
     return budget
 
 
@@ -72,17 +84,28 @@ async def change_member(principal: Principal, member: tuple[UUID, UUID], budget:
     async with transaction(by) as connection:
         await hold(connection, org_id)
         before = (await member_budgets(org_id)).get(user_id)
-        row = UserBudgets(org_id=org_id, user_id=user_id, monthly_tokens=budget.monthly_tokens, updated_at=now())
-        await UserBudgets.insert(row).on_conflict(
-            target=(UserBudgets.org_id, UserBudgets.user_id),
-            action="DO UPDATE",
-            values=[UserBudgets.monthly_tokens, UserBudgets.updated_at],
-        )
-        asked = {"monthly_tokens": budget.monthly_tokens}
-        await record(by, "user_budget.changed", user_id, {"monthly_tokens": before}, asked)
+        await write_member_budgets(connection, by, org_id, {user_id: (before, budget.monthly_tokens)})
         debt = await owe(org_id)
     await project_policy(org, edge)
     await paid(debt)
+
+
+async def write_member_budgets(
+    connection: Connection, by: Principal, org_id: UUID, changes: Mapping[UUID, tuple[int | None, int | None]]
+) -> None:
+    """Give members, each with the budget before and after, budgets of their own, inside such a transaction."""
+    await connection.execute(_PUT_MEMBERS, org_id, list(changes), [after for _, after in changes.values()])
+    entries = [
+        (user_id, {"monthly_tokens": before}, {"monthly_tokens": after}) for user_id, (before, after) in changes.items()
+    ]
+    await record_all(by, "user_budget.changed", entries)
+
+
+async def take_back(by: Principal, member: tuple[UUID, UUID], before: int | None) -> None:
+    """Let the organisation's rule hold for a member again, inside such a transaction."""
+    org_id, user_id = member
+    await UserBudgets.delete().where((UserBudgets.org_id == org_id) & (UserBudgets.user_id == user_id))
+    await record(by, "user_budget.removed", user_id, before={"monthly_tokens": before})
 
 
 def _given(by: Principal) -> list[Column]:

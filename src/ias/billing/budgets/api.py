@@ -15,8 +15,11 @@ from ias.billing.budgets.domain import (
     MemberStanding,
     OwnLimits,
 )
+from ias.billing.policies.domain import AboveCeiling
+from ias.conditions import Changed
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
+from ias.problems import NotFound, raising
 
 
 class OwnLimitsApi(Controller):
@@ -25,7 +28,7 @@ class OwnLimitsApi(Controller):
     path = "/me/limits"
     tags = ("auth",)
 
-    @get()
+    @get(opt=raising(NotFound))
     async def read(self, principal: Principal, edge: NamedDependency[Edge]) -> OwnLimits:
         """Every limit that applies to the caller, and what is used of the month's tokens."""
         return await queries.own_limits(principal, edge)
@@ -48,7 +51,7 @@ class BudgetApi(Controller):
         """The budget, how much of it is gone this month, and on which day it ends if that goes on."""
         return await queries.standing(principal, org_id, edge, daily_use)
 
-    @patch("/budget", guards=[requires(Permission.BUDGETS_WRITE)])
+    @patch("/budget", guards=[requires(Permission.BUDGETS_WRITE)], opt=raising(AboveCeiling, Changed))
     async def change(
         self,
         principal: Principal,

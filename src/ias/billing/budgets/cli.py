@@ -5,8 +5,10 @@ from uuid import UUID
 import rich_click as click
 
 from ias.billing.budgets.domain import BudgetChanges, BudgetStanding, MemberBudget, MemberStanding, OwnLimits
+from ias.telemetry import now
 from ias.terminal.arguments import Unlimited, amount, body, changes, org_argument
 from ias.terminal.commands import Terminal, command
+from ias.terminal.output import say
 
 COLUMNS = ("period", "monthly_tokens", "used_tokens", "held_tokens", "user_monthly_tokens", "forecast")
 MEMBER_COLUMNS = ("user_id", "period", "monthly_tokens", "own", "used_tokens", "held_tokens", "forecast")
@@ -23,7 +25,7 @@ def budget() -> None:
 def show(terminal: Terminal, org_id: UUID | None) -> None:
     """The budget, what is used of it this month, and on which day it ends if that goes on."""
     path = f"/organizations/{terminal.org(org_id)}/budget"
-    terminal.show(terminal.client.get(path, BudgetStanding), *COLUMNS)
+    _show(terminal, terminal.client.get(path, BudgetStanding))
 
 
 @budget.command("set")
@@ -36,7 +38,14 @@ def set_(terminal: Terminal, /, org_id: UUID | None, **options: object) -> None:
     asked = changes(options, BudgetChanges)
     path = f"/organizations/{terminal.org(org_id)}/budget"
     if not terminal.would("PATCH", path, asked):
-        terminal.show(terminal.client.send("PATCH", path, asked, BudgetStanding), *COLUMNS)
+        _show(terminal, terminal.client.send("PATCH", path, asked, BudgetStanding))
+
+
+def _show(terminal: Terminal, standing: BudgetStanding) -> None:
+    terminal.show(standing, *COLUMNS)
+    managed = "" if standing.managed_by is None else standing.managed_by.said(now(), "budgets", "users")
+    if managed:
+        say(managed)
 
 
 @click.group("budget")

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ias.billing.policies.domain import Budget, RateLimits, Tokens
+from ias.identity.values import ManagedBy
 
 DAYS: Final = 7
 DAY_S: Final = 86_400
@@ -59,7 +60,10 @@ class MemberBudget(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class BudgetStanding(msgspec.Struct, kw_only=True):
-    """Tokens a month, null for none, and what is used and held of them in `period`, YYYYMM (UTC)."""
+    """Tokens a month, null for none, and what is used and held of them in `period`, YYYYMM (UTC).
+
+    `managed_by` is the file in Git that puts back what is changed elsewhere, as far as it has lines for it.
+    """
 
     monthly_tokens: int | None
     user_monthly_tokens: int | None
@@ -68,6 +72,7 @@ class BudgetStanding(msgspec.Struct, kw_only=True):
     used_tokens: int
     held_tokens: int
     forecast: Forecast
+    managed_by: ManagedBy | None = None
 
     def lasting(self) -> object:
         """What only a change of the budget changes."""
@@ -94,13 +99,27 @@ class Share(msgspec.Struct, frozen=True):
     held_tokens: int
 
 
+class KeyShare(msgspec.Struct, frozen=True):
+    """The cap of one of the caller's keys, tokens a month, and what is used and held of it."""
+
+    key_id: UUID
+    label: str
+    monthly_tokens: int
+    used_tokens: int
+    held_tokens: int
+
+
 class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Every limit that applies to the caller. The tokens of `period`, YYYYMM, are whole again at `resets_at`."""
+    """Every limit that applies to the caller. The tokens of `period`, YYYYMM, are whole again at `resets_at`.
+
+    `keys` are those of the caller's working keys that have a cap, newest first, 100 at most.
+    """
 
     period: str
     resets_at: datetime
     organisation: Share
     user: Share
+    keys: list[KeyShare] = []
     rates: RateLimits
 
 

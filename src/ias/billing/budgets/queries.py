@@ -1,6 +1,8 @@
 """Reading budgets, what is used of them this month by the gateways' own count, and where that leads."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -8,6 +10,7 @@ import msgspec
 from ias.billing.budgets.domain import (
     BudgetStanding,
     DailyUse,
+    KeyShare,
     MemberStanding,
     OwnLimits,
     Share,
@@ -15,10 +18,11 @@ from ias.billing.budgets.domain import (
     month_of,
 )
 from ias.billing.policies.queries import budget_of, limits_of, member_budgets
-from ias.contract.admission import text
+from ias.contract.admission import Reply, slot, text
+from ias.contract.key_records import held_by_key, of_key
 from ias.db import transaction
 from ias.edge import Edge
-from ias.identity import Permission, Principal, is_member, tenant
+from ias.identity import Permission, Principal, is_member, managed_by, own_caps, tenant
 from ias.problems import NotFound
 
 
@@ -43,8 +47,9 @@ async def standing(principal: Principal, org_id: UUID, edge: Edge, daily_use: Da
     scope, org = principal.within(org_id), await tenant(org_id)
     if org is None:
         raise NotFound("no such organisation")
-    async with transaction(scope):
+    async with transaction(scope) as connection:
         budget, users = await budget_of(org_id), await member_budgets(org_id)
+        managed = await managed_by(connection, org_id)
     count = await _count(edge, org.tag, None)
     days = await daily_use(org_id, None, *_days(count.moment))
     return BudgetStanding(
@@ -55,6 +60,7 @@ async def standing(principal: Principal, org_id: UUID, edge: Edge, daily_use: Da
         used_tokens=count.used,
         held_tokens=count.held,
         forecast=forecast(days, count.used, budget.monthly_tokens, count.moment),
+        managed_by=managed,
     )
 
 
@@ -102,14 +108,25 @@ async def own_limits(principal: Principal, edge: Edge) -> OwnLimits:
     async with transaction(principal):
         budget, users, rates = await budget_of(org.id), await member_budgets(org.id), await limits_of(org.id)
     count = await _count(edge, org.tag, principal.user_id)
+    keys = await _key_shares(edge, org.tag, count.period, await own_caps(principal))
     own = users.get(principal.user_id, budget.user_monthly_tokens)
     return OwnLimits(
         period=count.period,
         resets_at=month_of(count.moment)[1],
         organisation=Share(budget.monthly_tokens, count.used, count.held),
         user=Share(own, count.user_used, count.user_held),
+        keys=keys,
         rates=rates,
     )
+
+
+async def _key_shares(edge: Edge, tag: str, period: str, caps: Sequence[tuple[UUID, str, int]]) -> list[KeyShare]:
+    if not caps:
+        return []
+    fields = [of(str(key)) for key, *_ in caps for of in (of_key, held_by_key)]
+    found = cast("Reply", await edge.call(("HMGET", f"{slot(tag)}:bud:{period}", *fields)))
+    counts = [int(text(part or b"0")) for part in found]
+    return [KeyShare(*cap, *both) for cap, *both in zip(caps, counts[::2], counts[1::2], strict=True)]
 
 
 async def _count(edge: Edge, tag: str, user_id: UUID | None) -> Count:

@@ -53,11 +53,12 @@ FROM pg_temp.ledger_incoming
 
 _SPEND = """
 INSERT INTO billing.spend AS s (
-    period, org_id, user_id, key_id, model, requests, prompt_tokens, completion_tokens, cached_tokens, cost
+    period, org_id, user_id, key_id, model, requests, prompt_tokens, completion_tokens, cached_tokens, cost,
+    last_used_at
 )
 SELECT * FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[],
-    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::numeric[]
+    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::numeric[], $11::timestamptz[]
 )
 ON CONFLICT (period, org_id, user_id, key_id, model) DO UPDATE SET
     requests = s.requests + excluded.requests,
@@ -65,6 +66,7 @@ ON CONFLICT (period, org_id, user_id, key_id, model) DO UPDATE SET
     completion_tokens = s.completion_tokens + excluded.completion_tokens,
     cached_tokens = s.cached_tokens + excluded.cached_tokens,
     cost = s.cost + excluded.cost,
+    last_used_at = greatest(s.last_used_at, excluded.last_used_at),
     updated_at = now()
 """
 

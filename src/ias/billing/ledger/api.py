@@ -9,6 +9,7 @@ from ias.billing.ledger import queries
 from ias.billing.ledger.lines import LedgerLineList
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit
+from ias.problems import NotFound, raising
 
 
 class LedgerApi(Controller):
@@ -17,7 +18,7 @@ class LedgerApi(Controller):
     path = "/ledger"
     tags = ("ledger",)
 
-    @get("/lines", guards=[requires(Permission.USAGE_READ)])
+    @get("/lines", guards=[requires(Permission.USAGE_READ)], opt=raising(NotFound))
     async def lines(
         self,
         principal: Principal,

@@ -58,13 +58,14 @@ class Account(msgspec.Struct, frozen=True, order=True):
 
 
 class Sum(msgspec.Struct):
-    """What an account has used; money exact."""
+    """What an account has used, money exact, and when the last of it was admitted."""
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     cost: Decimal = Decimal(0)
+    last_used_at: datetime = FIRST
 
 
 def event_of(fields: Mapping[bytes, bytes], settled_ms: int) -> UsageRecorded:
@@ -156,4 +157,5 @@ def sums(priced: Iterable[tuple[UsageRecorded, Decimal]]) -> list[tuple[Account,
         total.completion_tokens += event.completion_tokens
         total.cached_tokens += event.cached_tokens
         total.cost = EXACT.add(total.cost, cost)
+        total.last_used_at = max(total.last_used_at, event.started_at)
     return [totals[place] for place in sorted(totals)]

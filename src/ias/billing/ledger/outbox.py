@@ -10,6 +10,8 @@ from ias.contract.admission import Command
 from ias.edge import Edge
 
 GROUP = "relay"
+JANITOR = "ias.worker.janitor"
+"""Whoever deletes entries is `sole` by this name, and who adds up what is not booked yet is so too."""
 STREAMS_PER_CALL = 100
 CLAIM_MOST = 100
 """Of each stream; the rest is claimed the next time."""
@@ -93,6 +95,12 @@ async def first(edge: Edge, tags: Sequence[str], after: Mapping[str, bytes], mos
     for tag, reply in zip(tags, await edge.calls(calls), strict=True):
         entries += _entries(tag, cast("list[_Raw]", reply))
     return entries
+
+
+def order(entry_id: bytes) -> tuple[int, int]:
+    """What a stream's entries are ordered by."""
+    milliseconds, _, number = entry_id.partition(b"-")
+    return int(milliseconds), int(number)
 
 
 async def leave(edge: Edge, consumer: str, tags: Sequence[str]) -> None:

@@ -17,6 +17,9 @@ from ias.quarantine import Quarantine
 Place = tuple[UUID, int]
 """Request and line."""
 
+MOST_LINES = 1000
+"""Of one request; more than two or three it never has."""
+
 QUARANTINE = Quarantine("billing", partial(transaction, EVERYWHERE))
 """What could not be taken in."""
 
@@ -62,6 +65,11 @@ async def lines(principal: Principal, request_id: UUID | None, org_id: UUID | No
             for row in rows
         ]
     )
+
+
+async def lines_of(principal: Principal, request_id: UUID) -> list[LedgerLine]:
+    """Every line of one request that the caller may see, in their order."""
+    return (await lines(principal, request_id, None, MOST_LINES)).items
 
 
 async def settled(places: Sequence[Place]) -> set[Place]:

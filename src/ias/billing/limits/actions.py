@@ -27,33 +27,34 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
     by, org = principal.within(org_id), await tenant(org_id)
     if org is None:
         raise NotFound("no such organisation")
-    wanted = msgspec.structs.asdict(check_limits(limits))
+    check_limits(limits)
     async with transaction(by) as connection:
         await hold(connection, org_id)
-        ceiling = limits if by.everywhere else await limits_ceiling(org_id)
-        check_ceiling(ceiling, limits)
-        in_force = await limits_of(org_id)
-        by.expects(in_force)
-        before = msgspec.structs.asdict(in_force)
-        await Limits.insert(
-            Limits.from_dict({"org_id": org_id, "updated_at": now(), "ceiling": _json(ceiling), **wanted})
-        ).on_conflict(
-            target=Limits.org_id,
-            action="DO UPDATE",
-            values=Limits.all_columns(exclude=[Limits.org_id, *([] if by.everywhere else [Limits.ceiling])]),
-        )
-        changed = [name for name, value in wanted.items() if before[name] != value]
-        await record(
-            by,
-            "limits.changed",
-            org_id,
-            {name: before[name] for name in changed},
-            {name: wanted[name] for name in changed},
-        )
+        await write_limits(by, org_id, limits)
         debt = await owe(org_id)
     await project_policy(org, edge)
     await paid(debt)
     return limits
+
+
+async def write_limits(by: Principal, org_id: UUID, limits: RateLimits) -> None:
+    """Replace an organisation's limits inside a transaction that holds its policy; raises as `put`."""
+    wanted = msgspec.structs.asdict(check_limits(limits))
+    ceiling = limits if by.everywhere else await limits_ceiling(org_id)
+    check_ceiling(ceiling, limits)
+    in_force = await limits_of(org_id)
+    by.expects(in_force)
+    before = msgspec.structs.asdict(in_force)
+    await Limits.insert(
+        Limits.from_dict({"org_id": org_id, "updated_at": now(), "ceiling": _json(ceiling), **wanted})
+    ).on_conflict(
+        target=Limits.org_id,
+        action="DO UPDATE",
+        values=Limits.all_columns(exclude=[Limits.org_id, *([] if by.everywhere else [Limits.ceiling])]),
+    )
+    changed = [name for name, value in wanted.items() if before[name] != value]
+    was, will = {name: before[name] for name in changed}, {name: wanted[name] for name in changed}
+    await record(by, "limits.changed", org_id, was, will)
 
 
 def _json(limits: RateLimits) -> str:

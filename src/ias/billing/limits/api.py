@@ -6,9 +6,11 @@ from litestar import Controller, get, put
 from litestar.params import FromPath, JSONBody
 
 from ias.billing.limits import actions, queries
-from ias.billing.policies.domain import RateLimits
+from ias.billing.policies.domain import AboveCeiling, BadLimits, RateLimits
+from ias.conditions import Changed
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
+from ias.problems import raising
 
 
 class LimitsApi(Controller):
@@ -22,7 +24,7 @@ class LimitsApi(Controller):
         """The limits in force; null is none."""
         return await queries.one(principal, org_id)
 
-    @put(guards=[requires(Permission.BUDGETS_WRITE)])
+    @put(guards=[requires(Permission.BUDGETS_WRITE)], opt=raising(AboveCeiling, BadLimits, Changed))
     async def put(
         self, principal: Principal, org_id: FromPath[UUID], data: JSONBody[RateLimits], edge: Edge
     ) -> RateLimits:
