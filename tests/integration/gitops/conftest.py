@@ -88,7 +88,7 @@ class Ground:
         return {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def ground(api: Api, gitops_env: dict[str, str], database_url: str, root: httpx.Client) -> AsyncIterator[Ground]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in gitops_env.items():

@@ -1,11 +1,11 @@
 """`ias-admin org budget`, `user budget` and `me limits`: tokens a month."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import rich_click as click
 
 from ias.billing.budgets.domain import BudgetChanges, BudgetStanding, MemberBudget, MemberStanding, OwnLimits
-from ias.telemetry import now
 from ias.terminal.arguments import Unlimited, amount, body, changes, org_argument
 from ias.terminal.commands import Terminal, command
 from ias.terminal.output import say
@@ -43,7 +43,7 @@ def set_(terminal: Terminal, /, org_id: UUID | None, **options: object) -> None:
 
 def _show(terminal: Terminal, standing: BudgetStanding) -> None:
     terminal.show(standing, *COLUMNS)
-    managed = "" if standing.managed_by is None else standing.managed_by.said(now(), "budgets", "users")
+    managed = "" if standing.managed_by is None else standing.managed_by.said(datetime.now(UTC), "budgets", "users")
     if managed:
         say(managed)
 

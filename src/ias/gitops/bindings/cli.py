@@ -1,14 +1,13 @@
 """`ias-admin gitops enable`, `status`, `sync` and the like: which organisation is managed by which repository."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import rich_click as click
 
 from ias.gitops.bindings.domain import Approval, Drift, NewBinding, Run, Status, Suspension
-from ias.telemetry import now
 from ias.terminal.arguments import body, org_argument
 from ias.terminal.commands import Terminal, command
 from ias.terminal.output import say
@@ -100,7 +99,7 @@ def history(terminal: Terminal, org_id: UUID | None) -> None:
 @command
 def suspend(terminal: Terminal, org_id: UUID | None, reason: str, span_: timedelta) -> None:
     """Leave Git aside in an emergency: changes by the API stay. It ends by itself."""
-    asked = Suspension(reason=reason, until=now() + span_)
+    asked = Suspension(reason=reason, until=datetime.now(UTC) + span_)
     path = f"/organizations/{terminal.org(org_id)}/gitops/suspend"
     if not terminal.would("POST", path, asked):
         _show(terminal, terminal.client.send("POST", path, asked, Status))

@@ -1,11 +1,11 @@
 """`ias-admin org`: organisations."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 import rich_click as click
 
 from ias.identity.orgs.domain import NewOrganisation, Organisation
-from ias.telemetry import now
 from ias.terminal.arguments import org_argument
 from ias.terminal.commands import Terminal, command
 from ias.terminal.installed import installed
@@ -33,7 +33,7 @@ def show(terminal: Terminal, org_id: UUID | None) -> None:
     """One organisation."""
     found = terminal.client.get(f"/organizations/{terminal.org(org_id)}", Organisation)
     terminal.show(found, *COLUMNS)
-    managed = "" if found.managed_by is None else found.managed_by.said(now(), *found.managed_by.lines)
+    managed = "" if found.managed_by is None else found.managed_by.said(datetime.now(UTC), *found.managed_by.lines)
     if managed:
         say(managed)
 
