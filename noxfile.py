@@ -41,7 +41,7 @@ def tests(session: nox.Session) -> None:
         session,
         "pytest",
         "-n",
-        "2",
+        "3",
         "--dist=loadfile",
         "--durations=20",
         *filter(lambda folder: Path(folder).is_dir(), folders),

@@ -168,11 +168,13 @@ DO $$
 BEGIN
     IF current_setting('timescaledb.license', true) IS DISTINCT FROM 'timescale' THEN RETURN; END IF;
     PERFORM remove_retention_policy('analytics.usage_events', if_exists => true);
-    ALTER TABLE analytics.usage_events SET (timescaledb.compress, timescaledb.compress_segmentby = 'org_id',
-        timescaledb.compress_orderby = 'started_at DESC, request_id, line');
-    PERFORM add_compression_policy('analytics.usage_events', INTERVAL '7 days', if_not_exists => true);
-EXCEPTION WHEN feature_not_supported THEN
-    RAISE NOTICE 'usage events stay uncompressed: %', SQLERRM;
+    BEGIN -- of its own, so that what is refused undoes nothing else
+        ALTER TABLE analytics.usage_events SET (timescaledb.compress, timescaledb.compress_segmentby = 'org_id',
+            timescaledb.compress_orderby = 'started_at DESC, request_id, line');
+        PERFORM add_compression_policy('analytics.usage_events', INTERVAL '7 days', if_not_exists => true);
+    EXCEPTION WHEN feature_not_supported THEN
+        RAISE NOTICE 'usage events stay uncompressed: %', SQLERRM;
+    END;
 END $$
 """
 NO_POLICIES = """

@@ -34,9 +34,10 @@ def policies(was: str, becomes: str) -> str:
     return POLICIES % tuple(quoted)
 
 
+# The policies last: from then on until the end nobody else reads or writes these tables.
 UP = (
-    policies(AS_TEXT, AS_BOOLEAN),
     "CREATE INDEX IF NOT EXISTS ledger_lines_settled ON billing.ledger_lines (settled_at DESC)",
+    policies(AS_TEXT, AS_BOOLEAN),
 )
 
 DOWN = (

@@ -36,12 +36,13 @@ def policies(was: str, becomes: str) -> str:
     return POLICIES % tuple(quoted)
 
 
+# The policies last: from then on until the end nobody else reads or writes these tables.
 UP = (
-    policies(AS_TEXT, AS_BOOLEAN),
     "CREATE INDEX IF NOT EXISTS invites_open_newest ON identity.invites (id DESC) WHERE closed_at IS NULL",
     "CREATE INDEX IF NOT EXISTS refresh_tokens_org ON identity.refresh_tokens (org_id) WHERE revoked_at IS NULL",
     "CREATE INDEX IF NOT EXISTS audit_log_org_action ON identity.audit_log (org_id, action, id DESC)",
     "CREATE INDEX IF NOT EXISTS audit_log_action ON identity.audit_log (action, id DESC)",
+    policies(AS_TEXT, AS_BOOLEAN),
 )
 
 DOWN = (

@@ -6,6 +6,7 @@ Litestar would take `"5"` for 5. Here types are those of JSON. Each top-level fi
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -17,6 +18,8 @@ from ias.problems import BadRequest, FieldError, NotJson
 JSON: Final = "application/json"
 SAID: Final = 120
 """So much of a field's name is repeated in an answer."""
+MOST: Final = 50
+"""Faults that are told at once: finding and telling more would cost more than their sender pays."""
 
 _AT = re.compile(r"(?P<said>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 _NAMED = re.compile(r"Object (?P<kind>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
@@ -45,12 +48,12 @@ def decoded(body: bytes, kind: type[object]) -> object:
     """A Struct of this kind.
 
     Raises:
-        BadRequest: it is not JSON, or is not of the kind; names every fault.
+        BadRequest: it is not JSON, or is not of the kind; names its faults, fifty at most.
     """
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        faults = tuple(_faults(_untyped(body), kind)) or (fault_of(str(error)),)
+        faults = tuple(islice(_faults(_untyped(body), kind), MOST)) or (fault_of(str(error)),)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         faults = (FieldError("", f"is not JSON: {error}"),)
     raise BadRequest("; ".join(fault.said() for fault in faults), faults)

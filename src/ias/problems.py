@@ -100,6 +100,12 @@ class MethodNotAllowed(Problem):
     title = "Method not allowed"
 
 
+class BadFilter(Problem):
+    """What is listed cannot be narrowed like that."""
+
+    title = "Bad filter"
+
+
 class Conflict(Problem):
     """The state of the thing does not allow this."""
 

@@ -290,9 +290,14 @@ async def test_the_last_use_of_earlier_months_is_told_and_their_tokens_are_not(g
     assert await key_use([key]) == {key: (moment, 0)}, "of sums that are older than the column"
 
 
-async def test_a_change_that_redis_was_not_told_of_is_counted_before_it_binds(ground: Ground, mine: KeyUser) -> None:
-    """As after a crash between the database and Redis."""
+@pytest.mark.parametrize("counted", [None, 0, 20])
+async def test_a_change_that_redis_was_not_told_of_is_counted_before_it_binds(
+    ground: Ground, mine: KeyUser, counted: int | None
+) -> None:
+    """As after a crash between the database and Redis; what was counted may be of a cap before, or of a count begun."""
     await mine.use(30)
+    if counted is not None:
+        await mine.edge.redis.hset(await mine.month(), f"k:{mine.key['id']}", counted)
     await ground.owner.execute("UPDATE identity.api_keys SET monthly_tokens = 40 WHERE id = $1", UUID(mine.key["id"]))
     await ground.owner.execute(
         "INSERT INTO identity.projection_debts (id, org_id, created_at) VALUES ($1, $2, now() - interval '1 hour')",
@@ -387,3 +392,21 @@ async def test_the_check_makes_the_counts_of_capped_keys_right_and_looks_at_no_o
     entry = await apart.value("SELECT after FROM identity.audit_log WHERE action = 'use.repaired' ORDER BY id LIMIT 1")
     assert msgspec.json.decode(str(entry))[field] == 40
     assert await tags() == [user.org.tag]
+
+
+async def test_what_a_key_used_in_the_month_before_its_first_cap_is_no_drift(apart: Ground) -> None:
+    user = await capped_key(apart, 300)
+    last = f"{datetime.now(UTC).replace(day=1) - timedelta(days=1):%Y%m}"
+    await user.edge.redis.hset(f"{admission.slot(user.org.tag)}:bud:{last}", mapping={"used": 40, "base": 0})
+    await apart.owner.execute("SELECT billing.open_period($1)", last)
+    await apart.owner.execute(
+        """INSERT INTO billing.spend (period, org_id, user_id, key_id, model, requests, prompt_tokens,
+        completion_tokens, cached_tokens, cost) VALUES ($1, $2, $3, $4, 'm', 1, 40, 0, 0, 0)""",
+        *(last, user.org.id, UUID(user.key["user_id"]), UUID(user.key["id"])),
+    )
+    await user.edge.redis.hset(f"{admission.slot(user.org.tag)}:bud:{last}", f"u:{user.key['user_id']}", 40)
+    await user.use(5)
+    for _ in range(2):
+        await check(user.edge, OTHER, 0, 0)
+    assert await drifts("used") == {}
+    assert await apart.value("SELECT count(*) FROM identity.audit_log WHERE action = 'use.repaired'") == 0

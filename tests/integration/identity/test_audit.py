@@ -95,7 +95,16 @@ def test_entries_are_found_by_the_door_that_they_came_in_by(org: Org) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"since": "yesterday"}, {"source": "me"}, {"actor_id": "x"}, {"limit": "201"}, {"cursor": "x"}]
+    "query",
+    [
+        {"since": "yesterday"},
+        {"since": "0001-01-01T00:00:00"},
+        {"until": "0001-01-01T00:00:00+14:00"},
+        {"source": "me"},
+        {"actor_id": "x"},
+        {"limit": "201"},
+        {"cursor": "x"},
+    ],
 )
 def test_a_bad_filter_is_a_400(org: Org, query: dict[str, str]) -> None:
     assert org.admin.client.get("/audit-logs", params=query).status_code == 400

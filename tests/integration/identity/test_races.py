@@ -117,6 +117,29 @@ async def test_who_logs_in_with_a_password_that_is_being_replaced_is_not_let_in(
     assert seen == [401]
 
 
+async def test_a_password_that_is_reset_while_its_owner_changes_it_stays_as_it_was_reset(
+    api: Api, org: Org, log: asyncpg.Connection
+) -> None:
+    seen: list[int] = []
+
+    def change() -> None:
+        sent = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+        seen.append(org.user.client.put("/me/password", json=sent).status_code)
+
+    with ThreadPoolExecutor(1) as threads:
+        async with log.transaction():
+            await log.execute("SELECT FROM identity.users WHERE id = $1 FOR UPDATE", UUID(org.user.id))
+            begun = threads.submit(change)  # the password is found right, and then somebody is quicker
+            await until_waiting(log, 1)
+            reset = await log.fetchval(
+                "UPDATE identity.users SET password_hash = password_hash || 'x' WHERE id = $1 RETURNING password_hash",
+                UUID(org.user.id),
+            )
+        begun.result()
+    assert seen == [401]
+    assert await log.fetchval("SELECT password_hash FROM identity.users WHERE id = $1", UUID(org.user.id)) == reset
+
+
 async def test_an_organisation_is_removed_while_somebody_joins_it_and_nobody_is_left_in_it(
     api: Api, root: httpx.Client, org: Org, log: asyncpg.Connection
 ) -> None:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ias.analytics.requests.domain import WITHIN, BadFilter, columns, filters, request
+from ias.analytics.requests.domain import WITHIN, columns, filters, request
 from ias.analytics.requests.positions import decode_position, encode_position
 from ias.contract.usage import Outcome
 from ias.paging import BadCursor
+from ias.problems import BadFilter
 
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -52,6 +53,7 @@ def test_what_is_said_is_what_is_asked_for() -> None:
         (MOMENT.replace(tzinfo=None), None),
         (None, MOMENT.replace(tzinfo=None)),
         (None, datetime.min.replace(tzinfo=UTC)),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), None),
     ],
 )
 def test_times_that_make_no_sense_are_refused(since: datetime | None, until: datetime | None) -> None:

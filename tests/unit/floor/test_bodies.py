@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import pytest
 
-from ias.bodies import decoded, fault_of, in_json_terms
+from ias.bodies import MOST, decoded, fault_of, in_json_terms
 from ias.problems import BadRequest, FieldError
 
 
@@ -87,3 +87,8 @@ def test_what_msgspec_says_of_a_mapping_ends_at_the_mapping() -> None:
     assert fault_of("Expected `int`, got `str` - at `$.users[...]`") == FieldError(
         "/users", "expected integer, got string"
     )
+
+
+def test_of_very_many_faults_some_are_told() -> None:
+    body = msgspec.json.encode({"name": "x", **{f"f{number}": 1 for number in range(1000)}})
+    assert len(refused(body)) == MOST

@@ -12,12 +12,12 @@ from litestar.response import Stream
 from ias.analytics.reading import TooMuch
 from ias.analytics.requests import queries
 from ias.analytics.requests.detail import RequestDetail
-from ias.analytics.requests.domain import BadFilter, Filters, RequestPage, filters
+from ias.analytics.requests.domain import Filters, RequestPage, filters
 from ias.analytics.sheet import provide_as_csv, sheet
 from ias.contract.usage import Outcome
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit
-from ias.problems import NotFound, raising
+from ias.problems import BadFilter, NotFound, raising
 from ias.telemetry import now
 
 From = Annotated[

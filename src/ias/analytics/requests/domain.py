@@ -1,7 +1,7 @@
 """A request as people see it, and what a list of them can be narrowed to."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -10,17 +10,11 @@ from msgspec import UNSET, UnsetType
 
 from ias.analytics.usage.sketch import rate
 from ias.contract.usage import Outcome
-from ias.problems import FieldError, Problem
+from ias.problems import BadFilter, FieldError
 
 WITHIN: Final = timedelta(days=30)
 """How far back a list goes where nothing is said."""
 _TICK = timedelta(microseconds=1)
-
-
-class BadFilter(Problem):
-    """Requests cannot be narrowed like that."""
-
-    title = "Bad filter"
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,11 +103,11 @@ def filters(chosen: Mapping[str, object], since: datetime | None, until: datetim
     for name, said in (("from", since), ("to", until)):
         if said is not None and said.tzinfo is None:
             raise _bad(name, "write an offset from UTC, such as 2026-01-31T00:00:00Z")
-    last = moment + _TICK if until is None else until
     try:
-        first = last - WITHIN if since is None else since
+        last = (moment + _TICK if until is None else until).astimezone(UTC)
+        first = (last - WITHIN if since is None else since).astimezone(UTC)
     except OverflowError:
-        raise _bad("to", "is a time that no calendar has") from None
+        raise _bad("from", "and to must be times that a calendar has") from None
     if first >= last:
         raise _bad("to", "must come after from")
     return msgspec.convert({**chosen, "since": first, "until": last}, Filters)

@@ -14,6 +14,7 @@ from ias.billing.check.domain import Fields, Months, counted, differences, lasti
 from ias.billing.check.queries import Books, Check, Other
 from ias.contract import books
 from ias.contract.books import Month
+from ias.contract.key_records import of_key
 from ias.edge import Edge
 from ias.identity import Tenant, everyone
 from ias.telemetry import now
@@ -93,7 +94,9 @@ async def _check_use(edge: Edge, of: Books, this: Pass) -> None:
     for month in (this_month, last_month) if last_month.counted else (this_month,):
         aside = together(*(this.aside.get(owner, {}).get(month.period, {}) for owner in (str(of.org.id), of.org.tag)))
         should = of.should.get(month.period, {})
-        wrong = differences(*(counted(fields, of.caps) for fields in (month.counted, should, aside)))
+        # A key that was capped first this month has not been counted in the last one.
+        caps = of.caps if month is this_month else {key for key in of.caps if of_key(key) in month.counted}
+        wrong = differences(*(counted(fields, caps) for fields in (month.counted, should, aside)))
         if not wrong:
             continue
         place = (of.org.id, month.period)

@@ -13,7 +13,7 @@ from ias.billing.check.domain import Fields, Waiting, add, waiting
 from ias.billing.check.queries import seen
 from ias.billing.ledger import outbox
 from ias.contract import admission, books, key_records
-from ias.contract.admission import Reply, text
+from ias.contract.admission import text
 from ias.contract.books import Month
 from ias.contract.key_records import Begun, of_key
 from ias.db import EVERYWHERE, Connection, snapshot, sole
@@ -23,6 +23,8 @@ from ias.identity import Caps, Tenant, capped
 PAGE: Final = 1000
 ATTEMPTS, AGAIN_S = 400, 0.05
 """The janitor is at it for milliseconds, the minute check for seconds where there are many organisations."""
+NOT_YET: Final = "-1"
+"""The cap of a key in Redis that is counted and not limited yet, see `ias_count`."""
 AT_ONCE: Final = 500
 """Keys of one call; each costs Redis a few microseconds."""
 
@@ -47,7 +49,7 @@ async def count_keys(edge: Edge, org: Tenant, keys: Caps) -> None:
 
 
 async def count_capped(edge: Edge, org: Tenant) -> None:
-    """The same of every key that has a cap and is not counted yet.
+    """The same of every key that has a cap which Redis does not go by yet: what its month says may be of old.
 
     Raises:
         EdgeDown: Redis did not confirm, or was emptied meanwhile.
@@ -56,10 +58,9 @@ async def count_capped(edge: Edge, org: Tenant) -> None:
     caps = (await capped([org.id])).get(org.id, {})
     if not caps:
         return
-    period = text((await edge.standing(org.tag, ""))[0])
-    month, fields = f"{admission.slot(org.tag)}:bud:{period}", map(of_key, caps)
-    known = cast("Reply", await edge.call(("HMGET", month, *fields)))
-    await count_keys(edge, org, {key: caps[key] for key, tokens in zip(caps, known, strict=True) if tokens is None})
+    records = [("HGET", f"{admission.slot(org.tag)}:k:{fingerprint}", "cap") for fingerprint in caps.values()]
+    bound = [NOT_YET if cap is None else text(cast("bytes", cap)) for cap in await edge.calls(records)]
+    await count_keys(edge, org, {key: caps[key] for key, cap in zip(caps, bound, strict=True) if cap == NOT_YET})
 
 
 async def _count(edge: Edge, org: Tenant, keys: Caps) -> None:

@@ -15,7 +15,7 @@ from ias.identity.access.guards import requires
 from ias.identity.audit import queries
 from ias.identity.audit.domain import Entry, Filters, Verification
 from ias.paging import DEFAULT_LIMIT, Limit, Page
-from ias.problems import NotFound, raising
+from ias.problems import BadFilter, FieldError, NotFound, raising
 
 
 def who_and_what(
@@ -34,7 +34,15 @@ def chosen(
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
 ) -> Filters:
-    """All filters of a request."""
+    """All filters of a request.
+
+    Raises:
+        BadFilter: a time has no offset.
+    """
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and moment.tzinfo is None:
+            said = "write an offset from UTC, such as 2026-01-31T00:00:00Z"
+            raise BadFilter(f"{name}: {said}", (FieldError(msgspec.UNSET, said, parameter=name),))
     return msgspec.structs.replace(who, source=source, since=since, until=until)
 
 

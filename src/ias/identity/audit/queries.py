@@ -1,7 +1,7 @@
 """Reading the audit log: one's own organisation's, or with the permission all of it."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ PLATFORM = UUID(int=0)
 _APART_MS = 60_000
 """So far apart at most are the moment of an entry and that in its id, a UUIDv7: both are taken at once."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = AuditLog.all_columns()
 
 _BROKEN = """
@@ -148,5 +149,5 @@ def _conditions(scope: Principal, filters: Filters) -> list[Where]:
 
 def _id_at(moment: datetime, later_ms: int) -> UUID:
     """The first id of a millisecond, for finding entries by the index of ids."""
-    milliseconds = int(moment.timestamp() * 1000) + later_ms
+    milliseconds = round((moment - _EPOCH).total_seconds() * 1000) + later_ms
     return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)

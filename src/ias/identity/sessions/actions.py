@@ -156,7 +156,10 @@ async def change_password(principal: Principal, change: PasswordChange) -> None:
     if row is None or not await matches(change.current_password, row["password_hash"]):
         raise BadCredentials("current_password: this is not your password")
     password = await hashed(change.new_password, (principal.email,), "/new_password")
-    async with transaction(EVERYWHERE):
+    async with transaction(EVERYWHERE) as connection:
+        person = await connection.fetchrow(_PERSON, principal.user_id)
+        if person is None or (person["status"], person["password_hash"]) != ("active", row["password_hash"]):
+            raise BadCredentials("current_password: it was changed meanwhile; log in again")
         await Users.update({Users.password_hash: password}).where(Users.id == principal.user_id)
         await end_sessions(principal.user_id, but=principal.session_id)
         await record(principal, "password.changed", principal.user_id, _PASSWORD, _PASSWORD)
