@@ -15,6 +15,7 @@ from ias_gateway.addresses import Addresses
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _PIECE = 64 * 1024
+_FINAL = 200
 
 
 class NoAnswer(Exception):
@@ -63,28 +64,35 @@ async def _open(base_url: str, addresses: Addresses) -> tuple[asyncio.StreamRead
 
 
 async def _heard(reader: asyncio.StreamReader) -> Heard:
-    answer = _Answer()
+    answer, total = _Answer(), 0
     parser = httptools.HttpResponseParser(answer)
     while not answer.complete:
         piece = await reader.read(_PIECE)
         if not piece:
             raise NoAnswer("it closed the connection before its answer was complete")
+        total += len(piece)
+        if total > MAX_ANSWER_BYTES:
+            raise NoAnswer(f"its answer is longer than {MAX_ANSWER_BYTES // 1024} KiB")
         try:
             parser.feed_data(piece)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             raise NoAnswer("what it answers is not HTTP") from None
-        if len(answer.body) > MAX_ANSWER_BYTES:
-            raise NoAnswer(f"its answer is longer than {MAX_ANSWER_BYTES // 1024} KiB")
+        if parser.get_status_code() < _FINAL:
+            answer.complete = False
     return Heard(parser.get_status_code(), answer.request_id, bytes(answer.body))
 
 
 class _Answer:
-    """What the parser tells."""
+    """What the parser tells. A message of 1xx only says that the answer will come."""
 
     def __init__(self) -> None:
         self.request_id = ""
         self.body = bytearray()
         self.complete = False
+
+    def on_message_begin(self) -> None:
+        self.complete = False
+        self.request_id = ""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"x-request-id":

@@ -170,6 +170,29 @@ async def test_what_is_no_engines_answer_is_told_in_our_words(edge: Edge, answer
     assert b"secret" not in msgspec.json.encode(found)
 
 
+async def test_headers_without_an_end_are_cut_off(edge: Edge) -> None:
+    async def endless(call: Call) -> None:
+        await call.send(b"HTTP/1.1 200 OK\r\n" + b"x-filler: a secret of the engine\r\n" * 150_000)
+
+    async with raw_engine(endless) as engine:
+        found = await one(edge, engine.url)
+    assert "longer than" in found.models.why
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05], ids=["at once", "one by one"])
+async def test_an_answer_that_is_announced_is_waited_for(edge: Edge, pause: float) -> None:
+    async def polite(call: Call) -> None:
+        hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\nx-request-id: none\r\n\r\n"
+        answer = whole(MODELS if call.path == "/v1/models" else USED % b"{}")
+        first = (b"HTTP/1.1 100 Continue\r\n\r\n", hints, answer[:20], answer[20:])
+        await call.send(*(first if pause else (b"".join(first),)), pause=pause)
+
+    async with raw_engine(polite) as engine:
+        found = await one(edge, engine.url)
+    assert (found.models.status, found.served) == (200, {"mock-gpt": 4096})
+    assert (found.call.tried.status, found.call.usage, found.call.request_id) == (200, True, False)
+
+
 async def beat_of(edge: Edge, name: str) -> Beat | None:
     return next((beat for beat in beats.read_beats(await edge.call(beats.BEATS)) if beat.name == name), None)
 

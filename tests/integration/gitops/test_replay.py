@@ -8,6 +8,9 @@ import httpx
 import pytest
 
 from ias.db import Within, transaction, uuid7
+from ias.gitops.plans import queries
+from ias.gitops.plans.answers import AskedReplay
+from ias.identity.values import Principal
 from tests.integration.gitops.conftest import Ground
 from tests.integration.gitops.repos import Repo, policy, users
 from tests.integration.identity.conftest import Api, Org, good, new_org
@@ -55,6 +58,32 @@ async def test_a_replay_tells_whose_requests_a_file_would_have_refused(ground: G
     assert replay(org.admin.client, policy(org.name), org)["refused"] == 0
     # The file changes nothing.
     assert len(good(org.admin.client.get("/users"))["items"]) == 3
+
+
+async def test_a_replay_has_an_end(ground: Ground, org: Org, monkeypatch: pytest.MonkeyPatch) -> None:
+    await asked(ground, org, org.user.id, 0.0001, 5)
+    await asked(ground, org, org.user.id, 0.0001, 5)
+    who = Principal(
+        user_id=UUID(org.admin.id),
+        email=org.admin.email,
+        org_id=UUID(org.id),
+        org_tag=org.tag,
+        permissions=frozenset(),
+        session_id=UUID(int=0),
+    )
+    body = AskedReplay(document=policy(org.name), org_id=UUID(org.id))
+    assert (await queries.replayed(who, body)).requests == 2
+    async with queries.REPLAYS, queries.REPLAYS:
+        with pytest.raises(queries.Busy, match="try again"):
+            await queries.replayed(who, body)
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "REPLAY_S", 0.0)
+        with pytest.raises(queries.Busy, match="takes more than"):
+            await queries.replayed(who, body)
+    monkeypatch.setattr(queries, "MOST_REQUESTS", 1)
+    with pytest.raises(queries.Busy, match="more than 1 requests"):
+        await queries.replayed(who, body)
+    assert not queries.REPLAYS.locked()
 
 
 def test_a_replay_of_a_file_that_is_none_tells_every_fault(ground: Ground, org: Org) -> None:

@@ -148,6 +148,10 @@ VALUES = {
     "alert_thresholds: []": "must have 1 to 10 items",
     "rate_limits: {mode: loose}": "must be estimate or strict, not 'loose'",
     "rate_limits: {burst: 0}": "must be a whole number from 1 to 1000000, not 0",
+    "users: [{email: ' ada@example.org '}]": "must have no space around it: ' ada@example.org '",
+    'allowed_models: ["a\\0b"]': "f:6:20: spec.allowed_models[0]: has a character that is no text: U+0000",
+    'allowed_models: ["a\\ud800"]': "has a character that is no text: U+D800",
+    'allowed_models: ["a\\x85"]': "has a character that is no text: U+0085",
     "nothing: {}": "'nothing' is not known here; there are budgets",
 }
 
@@ -171,6 +175,9 @@ def test_tags_are_names_and_values() -> None:
     assert faults(f"{HEAD}  tags: [a]\nspec: {{}}\n") == ["f:5:9: metadata.tags: must be a mapping of names to values"]
     many = ", ".join(f"t{number}: x" for number in range(51))
     assert faults(f"{HEAD}  tags: {{{many}}}\nspec: {{}}\n") == ["f:5:9: metadata.tags: must have 50 names at most"]
+    odd = faults(f'{HEAD}  tags: {{"a\\e": x}}\nspec: {{}}\n')
+    assert odd[0].endswith("has a character that is no text: U+001B; take it away")
+    assert faults(f'{HEAD}  description: "one\\n\\ttwo é \\U0001F600"\nspec: {{}}\n') == []
     assert faults(f"{HEAD}  tags: {{a: 1}}\nspec: {{}}\n")[0].startswith("f:5:13: metadata.tags.a: must be text")
 
 

@@ -14,7 +14,7 @@ from ias.gitops.documents.faults import Fault
 from ias.gitops.documents.reading import load
 from ias.gitops.plans.answers import Proposal, markdown, said, text
 from ias.gitops.plans.blocking import blocked
-from ias.gitops.plans.checks import REWRITTEN, holds, possible, refused
+from ias.gitops.plans.checks import REWRITTEN, UNTOLD, holds, possible, refused, taking_nobody
 from ias.gitops.plans.domain import Change, Dismiss, Expect, InForce, Regrade, SetMemberBudget, plan
 from ias.gitops.plans.replay import Reason, Replay, periods
 from ias.identity.values import About, Person, Role, Roster, Standing
@@ -152,6 +152,7 @@ def test_removing_more_than_half_is_held_and_half_is_not(members: int, leaving: 
 
 def test_a_history_that_was_rewritten_is_held() -> None:
     assert holds(plan(policy(""), in_force()), in_force(), follows=False) == (REWRITTEN,)
+    assert holds(plan(policy(""), in_force()), in_force(), follows=None) == (UNTOLD,)
 
 
 def test_what_is_above_the_ceiling_or_not_there_is_refused_with_the_line_of_its_part() -> None:
@@ -165,8 +166,25 @@ def test_what_is_above_the_ceiling_or_not_there_is_refused_with_the_line_of_its_
     ]
     assert found[2].detail.endswith("did you mean mistral?")
     planned = plan(policy(f"{spec}  alert_thresholds: [{{percent: 1}}]\n"), in_force())
-    assert len(possible(planned, found)) == len(planned.steps) - 3
-    assert possible(planned, ()) == planned.steps
+    left = possible(planned, found)
+    assert len(left.steps) == len(planned.steps) - 3
+    assert {change.field for change in planned.changes} - {change.field for change in left.changes} == {
+        "spec.budgets.monthly_tokens",
+        "spec.rate_limits.tokens_per_minute",
+        "spec.allowed_models",
+    }
+    assert possible(planned, ()) == planned
+
+
+def test_a_plan_that_takes_nobody_still_brings_people_and_terms() -> None:
+    wanted = policy(users("bob@x.y", "di@x.y", admins=("bob@x.y",)) + "  budgets: {monthly_tokens: 5}\n")
+    left = taking_nobody(plan(wanted, in_force()))
+    assert not any(isinstance(step, Dismiss | Regrade) for step in left.steps)
+    assert [change.field for change in left.changes] == [
+        "spec.budgets.monthly_tokens",
+        "spec.users[di@x.y]",
+        "spec.users[bob@x.y].monthly_token_limit",
+    ]
 
 
 def test_limits_that_contradict_those_in_force_are_refused() -> None:
@@ -306,7 +324,7 @@ def test_a_plan_is_told_in_lines_and_in_markdown() -> None:
 
 
 def test_nothing_of_a_file_breaks_out_of_the_markdown() -> None:
-    evil = "</td>|`[x](javascript:1)`\n# @everyone <img src=x>"
+    evil = "</td>|`[x](javascript:1)`\n# @everyone <img src=x> https://evil.example WWW.evil.example"
     for told in (
         proposal(changes=[Change(evil, evil, [evil, {evil: evil}])]),
         proposal(faults=[Fault(1, 2, evil, evil)]),
@@ -314,6 +332,8 @@ def test_nothing_of_a_file_breaks_out_of_the_markdown() -> None:
         for each in markdown(told, evil):
             prose = re.sub("`[^`]*`", "", each)
             assert not set(prose) & {"<", "\n", "@", "`", "["}, each
+            assert "://" not in prose, each
+            assert "www." not in prose.lower(), each
 
 
 def test_faults_and_nothing_are_told() -> None:

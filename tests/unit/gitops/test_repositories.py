@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from itertools import product
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from ias.gitops.bindings.domain import BadSuspension, Suspension, check_suspension
+from ias.gitops.documents.faults import whole
 from ias.gitops.plans.domain import Change
 from ias.gitops.reconciler.drift import drifted
 from ias.gitops.repositories.domain import (
@@ -67,6 +69,8 @@ def test_a_folder_is_taken_where_it_lies_in_one_that_is_listed(tmp_path: Path) -
             "https://0x7f000001/x",
             "https:///x",
         ),
+        *(" https://a.b/c", "https://a.b/c ", " git@a.b:c", "ssh://-oProxyCommand=x@a.b/c", "ssh://g;t@a.b/c"),
+        *("https://a.b:99999/c", "https://a.b:x/c", "https://a.b:0/c", "ssh://git@a.b:/c", "https://@a.b/c"),
         *("", "-x", "https://a.b/é", "https://a.b/c d", "ssh://git:pw@a.b/c", "https://a_.b/c", "https://2130706433/x"),
     ],
 )
@@ -130,6 +134,27 @@ def test_twins_in_case_or_unicode_are_refused_both() -> None:
         )
     )
     assert {name for name, entry in found.items() if "differ in case" in entry.wrong} == {"Team", "team"}
+
+
+def test_many_twins_are_told_in_few_words() -> None:
+    names = ["".join(letters) for letters in product(*(("t", "T"),) * 10)]
+    found = entries(listing(*(f"100644 blob aa 1 orgs/{name}/org.yaml" for name in names)))
+    assert len(found) == 1024
+    assert {entry.wrong for entry in found.values()} == {
+        "'TTTTTTTTTT' and 'TTTTTTTTTt' and 1,022 more differ in case or spelling alone; keep one of them"
+    }
+
+
+def test_what_a_repository_calls_its_folders_is_told_in_plain_text() -> None:
+    found = entries(listing("100644 blob aa 1 orgs/\u202ea\n/org.yaml", "100644 blob bb 1 orgs/\u202eA\n/org.yaml"))
+    assert found
+    assert all(whole(entry.wrong).detail == entry.wrong and entry.wrong.isprintable() for entry in found.values())
+    assert whole("a\x1b[2Jb\u202e").detail == "a\ufffd[2Jb\ufffd"
+
+
+def test_two_policies_in_one_folder_are_refused() -> None:
+    found = entries(listing("100644 blob aa 1 orgs/a/ORG.yaml", "100644 blob bb 1 orgs/a/org.yaml"))
+    assert "is there more than once" in found["a"].wrong
 
 
 def deed(action: str, target: UUID | None = None, before: dict[str, object] | None = None, **after: object) -> Deed:

@@ -65,6 +65,8 @@ async def enable(principal: Principal, org_id: UUID, new: NewBinding) -> Status:
     at, branch = registry.taken(new.repository), check_branch(new.branch)
     check_name((await names([org_id]))[org_id])
     async with transaction(principal) as connection:
+        # As every other verb does: the binding first, then its repository.
+        await connection.execute(_REPOSITORY, org_id)
         before = await _facts(connection, org_id, "repository", "branch")
         credential = Credential(new.token, new.ssh_key, new.known_hosts)
         repository_id = await registry.keep(connection, at, branch, credential)

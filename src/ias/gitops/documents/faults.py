@@ -46,7 +46,7 @@ def fault(mark: Mark, path: str, detail: str) -> Fault:
 
 def whole(detail: str) -> Fault:
     """A fault of the file as a whole."""
-    return Fault(0, 0, "", detail)
+    return Fault(0, 0, "", _plain(detail))
 
 
 def shown(text: str) -> str:

@@ -87,10 +87,13 @@ def _addresses(users: Node | None) -> Iterator[Fault]:
             continue
         path = f"spec.users[{place}].email"
         try:
-            twin = folded(clean_address(text, ""))
+            address = clean_address(text, "")
         except Problem:
             yield fault(email.mark, path, f"must be an e-mail address such as ada@example.org, not {shown(text)}")
             continue
+        if address != text:
+            yield fault(email.mark, path, f"must have no space around it: {shown(text)}")
+        twin = folded(address)
         before = first.setdefault(twin, email.mark)
         if before is not email.mark:
             yield fault(email.mark, path, f"{shown(text)} is the address of line {before.line} again")

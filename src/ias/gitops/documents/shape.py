@@ -15,6 +15,8 @@ _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN: Final = frozenset({"true", "True", "TRUE", "false", "False", "FALSE"})
 _LOOSE: Final = re.compile(r"[0-9][0-9_,' ]*")
+_STRAY: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
+"""Control characters, and halves of characters: neither databases nor UTF-8 take them."""
 _PLACES: Final = {
     "rate_limit": "spec.rate_limits",
     "limits": "spec.rate_limits",
@@ -140,6 +142,9 @@ def _number(text: str) -> int:
 
 
 def _wrong_text(node: Scalar, kind: inspect.Type) -> str:
+    stray = _STRAY.search(node.text)
+    if stray is not None:
+        return f"has a character that is no text: U+{ord(stray[0]):04X}; take it away"
     kinds = ((_INTEGER, "a number"), (_FLOAT, "a number"))
     other = next((said for form, said in kinds if form.fullmatch(node.text)), "")
     other = "true or false" if node.text in _BOOLEAN else other

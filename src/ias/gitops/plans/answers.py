@@ -1,5 +1,6 @@
 """A plan as it is asked for and answered, and as text and Markdown for people."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Final
@@ -12,7 +13,8 @@ from ias.gitops.documents.faults import Fault
 from ias.gitops.plans.checks import Blocked
 from ias.gitops.plans.domain import Change
 
-_MEANS: Final = frozenset("\\`|<>[]*_@#&!~")
+_MEANS: Final = frozenset("\\`|<>[]*_@#&!~:")
+_HOST: Final = re.compile(r"(?i)\bwww\.")
 _INSTEAD: Final = {"`": "'", "|": "\u00a6", "\\": "/"}
 _Text = Annotated[str, Meta(max_length=300_000)]
 
@@ -119,7 +121,8 @@ def _sign(change: Change) -> str:
 
 def _cell(value: str) -> str:
     """Text that is nothing else in Markdown: neither a link, nor a mention, nor a tag."""
-    return "".join(f"&#{ord(char)};" if char in _MEANS else char if char.isprintable() else " " for char in value)
+    plain = "".join(f"&#{ord(char)};" if char in _MEANS else char if char.isprintable() else " " for char in value)
+    return _HOST.sub(lambda found: f"{found[0][:-1]}&#46;", plain)
 
 
 def _code(value: str) -> str:

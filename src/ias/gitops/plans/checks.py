@@ -25,6 +25,7 @@ from ias.problems import Problem
 
 _MODELS: Final = "spec.allowed_models"
 REWRITTEN: Final = "the history was rewritten: the commit in force is not among those before this one"
+UNTOLD: Final = "its history cannot be checked: whether the commit in force is among those before this one"
 
 
 def refused(wanted: Document, now: InForce, models: Collection[str], lines: dict[str, int]) -> tuple[Fault, ...]:
@@ -33,10 +34,15 @@ def refused(wanted: Document, now: InForce, models: Collection[str], lines: dict
     return tuple(Fault(lines.get(section, 0), 1, path, detail) for section, path, detail in said)
 
 
-def possible(plan: Plan, faults: Collection[Fault]) -> tuple[Step, ...]:
-    """The steps of a plan but for those that these faults are about."""
+def possible(plan: Plan, faults: Collection[Fault]) -> Plan:
+    """The plan but for the steps that these faults are about."""
     paths = {fault.path for fault in faults}
-    return tuple(step for step in plan.steps if _path(step) not in paths)
+    return Plan(tuple(part for part in plan.parts if _path(part[0]) not in paths))
+
+
+def taking_nobody(plan: Plan) -> Plan:
+    """The plan but for the steps by which somebody goes, or has another role."""
+    return Plan(tuple(part for part in plan.parts if not isinstance(part[0], Dismiss | Regrade)))
 
 
 def _path(step: Step) -> str:
@@ -91,10 +97,10 @@ def _unknown(wanted: Document, now: InForce, models: Collection[str]) -> Iterato
             yield "allowed_models", _MODELS, f"{shown(name)} is no model that may be called here; {meant(name, known)}"
 
 
-def holds(plan: Plan, now: InForce, *, follows: bool) -> tuple[str, ...]:
+def holds(plan: Plan, now: InForce, *, follows: bool | None) -> tuple[str, ...]:
     """Why a plan waits for a system admin; nothing where it does not.
 
-    `follows` says whether the commit in force is in the history of the one that this plan is of.
+    `follows` says whether the commit in force is in the history of the one that this plan is of; None: nobody knows.
     """
     gone = {step.person.id for step in plan.steps if isinstance(step, Dismiss)}
     members = [person for person in now.roster.people.values() if person.standing is not Standing.INVITED]
@@ -104,7 +110,9 @@ def holds(plan: Plan, now: InForce, *, follows: bool) -> tuple[str, ...]:
         said.append("no admin who has an account would be left")
     if leaving * 2 > len(members):
         said.append(f"{leaving} of {len(members)} members would be removed, which is more than half")
-    return (*said, *(() if follows else (REWRITTEN,)))
+    if not follows:
+        said.append(UNTOLD if follows is None else REWRITTEN)
+    return tuple(said)
 
 
 def _leaves_no_admin(plan: Plan, now: InForce) -> bool:

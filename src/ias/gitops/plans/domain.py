@@ -99,22 +99,29 @@ class Change(msgspec.Struct, frozen=True):
     target: UUID | None = None
 
 
+_Planned = tuple[Step, tuple[Change, ...]]
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """What changes, for people; and the steps that change it."""
+    """The steps that bring an organisation to a policy, each with what it changes."""
 
-    changes: tuple[Change, ...]
-    steps: tuple[Step, ...]
+    parts: tuple[_Planned, ...]
 
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What changes, for people."""
+        return tuple(change for _, several in self.parts for change in several)
 
-_Planned = tuple[Step | None, tuple[Change, ...]]
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What changes it."""
+        return tuple(step for step, _ in self.parts)
 
 
 def plan(wanted: Document, now: InForce) -> Plan:
     """What brings an organisation to a policy. What the policy does not name stays as it is."""
     found = [*_about(wanted, now), *_budgets(wanted, now), *_limits(wanted, now), *_models(wanted, now)]
-    found += [*_thresholds(wanted, now), *_people(wanted, now)]
-    changes = tuple(change for _, several in found for change in several)
-    return Plan(changes, tuple(step for step, _ in found if step is not None))
+    return Plan((*found, *_thresholds(wanted, now), *_people(wanted, now)))
 
 
 def _about(wanted: Document, now: InForce) -> Iterator[_Planned]:

@@ -22,6 +22,11 @@ from ias.telemetry import now
 
 AT_ONCE: Final = asyncio.Semaphore(2)
 """Files that one process has read at once."""
+REPLAYS: Final = asyncio.Semaphore(2)
+"""Replays in one process: each holds a connection for as long as it takes."""
+REPLAY_S: Final = 30.0
+MOST_REQUESTS: Final = 1_000_000
+"""What one replay goes through, from the beginning of the month on in which it begins."""
 
 
 class WhichOrganisation(Problem):
@@ -34,6 +39,14 @@ class BadPolicy(Problem):
     """The file is no policy; `errors` has every fault, with line and column."""
 
     title = "Bad policy"
+
+
+class Busy(Problem):
+    """A replay would take longer than anybody should wait."""
+
+    status = 503
+    title = "Too much at once"
+    retry_after_s = 10
 
 
 async def proposed(principal: Principal, asked: Asked) -> Proposal:
@@ -80,7 +93,18 @@ async def replayed(principal: Principal, asked: AskedReplay) -> Replayed:
         NotFound: it is not the caller's organisation.
         WhichOrganisation: the caller belongs to none and did not say.
         BadPolicy: the file is none.
+        Busy: others replay as many as one process does at once, or this one would take too long.
     """
+    if REPLAYS.locked():
+        raise Busy("others replay their requests just now; try again in a few seconds")
+    try:
+        async with REPLAYS, asyncio.timeout(REPLAY_S):
+            return await _replayed(principal, asked)
+    except TimeoutError:
+        raise Busy(f"this takes more than {REPLAY_S:.0f} s; ask for fewer days") from None
+
+
+async def _replayed(principal: Principal, asked: AskedReplay) -> Replayed:
     org_id = await _meant(principal, asked.org_id)
     document = _document(await _read(org_id, asked.document))
     until = now()
@@ -88,7 +112,11 @@ async def replayed(principal: Principal, asked: AskedReplay) -> Replayed:
     month = since.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     async with snapshot(principal.within(org_id)) as connection:
         replay = Replay(document, await _in_force(connection, org_id), since)
+        count = 0
         async for request in requests_since(connection, org_id, month, periods(month, until)):
+            count += 1
+            if count > MOST_REQUESTS:
+                raise Busy(f"there are more than {MOST_REQUESTS:,} requests to replay; ask for fewer days")
             replay.take(request)
     return replay.answer()
 

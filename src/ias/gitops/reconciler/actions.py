@@ -1,8 +1,10 @@
 """Putting a policy into force for one organisation, and keeping it up: one transaction, then the projection."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
+import asyncpg
 import msgspec
 from loguru import logger
 
@@ -10,7 +12,7 @@ from ias.billing import hold, model_names, project_policy, terms_of
 from ias.db import Connection, Within, transaction
 from ias.edge import Edge
 from ias.gitops.documents.faults import Fault, whole
-from ias.gitops.plans.checks import holds, possible, refused
+from ias.gitops.plans.checks import holds, possible, refused, taking_nobody
 from ias.gitops.plans.domain import (
     Dismiss,
     InForce,
@@ -41,6 +43,9 @@ from ias.identity import (
 from ias.identity.values import ManagedBy, Principal
 from ias.problems import Problem
 
+_BESIDE: Final = "what was changed beside Git is not put back"
+_NOT_STORED: Final = "has something in it that the database does not take; is there a character that nobody sees?"
+
 
 class Done(msgspec.Struct, frozen=True):
     """What a turn changed of an organisation; `debt` is crossed out once Redis knows of it."""
@@ -70,7 +75,12 @@ async def put_into_force(tenant: Tenant, bound: Bound, offer: Offer | None, edge
         # What the plan did not foresee: nothing was changed, and the file's owner reads why.
         logger.warning("the policy of {} was not put into force: {}", tenant.id, problem.detail)
         if offer is not None:
-            await _note_refusal(tenant, offer, (whole(problem.detail),))
+            await _note_refusal(tenant, bound, offer, (whole(problem.detail),))
+        return None
+    except (asyncpg.DataError, UnicodeError):
+        logger.exception("the policy of {} has something that the database does not take", tenant.id)
+        if offer is not None:
+            await _note_refusal(tenant, bound, msgspec.structs.replace(offer, document=None), (whole(_NOT_STORED),))
         return None
     if done is not None and done.steps:
         await _project(done, edge)
@@ -82,13 +92,15 @@ async def _changed(tenant: Tenant, bound: Bound, offer: Offer | None) -> Done | 
     by = acting(bound, tenant.tag, offer.commit if offer is not None else bound.applied_commit, author)
     async with transaction(by) as connection:
         now = await books.locked(connection, tenant.id)
-        if now is None or now.suspended or not await hold_organisation(connection, tenant.id):
+        if now is None or not now.is_still(bound) or now.suspended:
+            return None
+        if not await hold_organisation(connection, tenant.id):
             return None
         await hold(connection, tenant.id)
         in_force = await _in_force(connection, tenant.id)
         steps = await _offered(connection, by, now, offer, in_force) if offer is not None else None
         if steps is None:
-            steps = await _kept_up(connection, by, now, in_force)
+            steps = await _kept_up(connection, by, now, in_force, alone=offer is None)
         debt = await owe(tenant.id) if steps else None
     return Done(tenant, steps, debt)
 
@@ -124,14 +136,21 @@ def _managed(bound: Bound, offer: Offer, name: str) -> ManagedBy:
     return ManagedBy(repository=bound.repository, branch=bound.branch, path=path_of(name), lines=offer.lines)
 
 
-async def _kept_up(connection: Connection, by: Principal, bound: Bound, in_force: InForce) -> tuple[Step, ...]:
-    """Put back what was changed beside Git, as far as the platform still gives it; who did it is noted."""
+async def _kept_up(
+    connection: Connection, by: Principal, bound: Bound, in_force: InForce, *, alone: bool
+) -> tuple[Step, ...]:
+    """Put back what was changed beside Git, as far as the platform still gives it; who did it is noted.
+
+    What would be held of a commit is held here too. `alone`: nothing newer was looked at that the status is about.
+    """
     if bound.applied is None:
         return ()
     org_id, document = in_force.roster.org_id, bound.applied
     planned = plan(document, in_force)
     faults = refused(document, in_force, set((await model_names(connection)).values()), {})
-    steps = possible(planned, faults)
+    approved = bound.approved_commit == bound.applied_commit
+    reasons = () if approved else holds(planned, in_force, follows=True)
+    planned = possible(taking_nobody(planned) if reasons else planned, faults)
     offer = Offer(
         commit=bound.applied_commit,
         blob=bound.applied_blob,
@@ -140,30 +159,33 @@ async def _kept_up(connection: Connection, by: Principal, bound: Bound, in_force
         document=document,
         lines={},
     )
-    await _note_ceiling(connection, bound, offer, faults)
-    if steps:
+    if alone:
+        await _note_standing(connection, bound, offer, faults, reasons)
+    if planned.steps:
         since = await books.in_force_since(connection, org_id)
-        await carry_out(connection, by, org_id, steps)
+        await carry_out(connection, by, org_id, planned.steps)
         found = drifted(planned.changes, await deeds(connection, org_id, since))
         await books.note_drift(connection, org_id, bound.applied_commit, found)
         await books.ran(connection, org_id, offer, planned.changes)
-    return steps
+    return planned.steps
 
 
-async def _note_ceiling(connection: Connection, bound: Bound, offer: Offer, faults: Sequence[Fault]) -> None:
-    """Note that the platform no longer gives what is in force, or that it does again."""
-    if bound.blob_seen != bound.applied_blob:
-        return
-    if faults:
-        await books.refused(connection, bound, msgspec.structs.replace(offer, document=None), faults, ())
-    elif bound.state == "invalid":
-        await books.passed(connection, [bound.org_id], bound.applied_commit)
+async def _note_standing(
+    connection: Connection, bound: Bound, offer: Offer, faults: Sequence[Fault], reasons: Sequence[str]
+) -> None:
+    """Note that what is in force is not kept up, as the platform no longer gives it or it waits; or that it is."""
+    current = bound.blob_seen == bound.applied_blob
+    if reasons or (faults and current):
+        said = [f"{_BESIDE}: {reason}" for reason in reasons]
+        await books.refused(connection, bound, msgspec.structs.replace(offer, document=None), faults, said)
+    elif current and bound.state in {"invalid", "held"}:
+        await books.passed(connection, [bound], bound.applied_commit)
 
 
-async def _note_refusal(tenant: Tenant, offer: Offer, faults: Sequence[Fault]) -> None:
+async def _note_refusal(tenant: Tenant, before: Bound, offer: Offer, faults: Sequence[Fault]) -> None:
     async with transaction(Within(tenant.id)) as connection:
         bound = await books.locked(connection, tenant.id)
-        if bound is not None:
+        if bound is not None and bound.is_still(before):
             await books.refused(connection, bound, offer, faults, ())
 
 

@@ -16,7 +16,7 @@ from ias.gitops.reconciler.drift import Drifted
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 _COLUMNS = """
-SELECT b.org_id, r.url AS repository, r.branch, b.enabled_by,
+SELECT b.org_id, b.repository_id, r.url AS repository, r.branch, b.enabled_by, b.enabled_at,
        b.state, b.commit_seen, b.blob_seen, b.faults, b.held_for, b.approved_commit,
        b.applied_commit, b.applied_blob, b.applied, coalesce(b.suspended_until > now(), false) AS suspended
 FROM gitops.bindings b JOIN gitops.repositories r ON r.id = b.repository_id
@@ -32,13 +32,14 @@ WHERE org_id = $1
 """
 _REFUSED = """
 UPDATE gitops.bindings SET state = $2, commit_seen = $3, blob_seen = $4, faults = $5, held_for = $6,
-    offered = coalesce($7, offered), offered_lines = coalesce($8, offered_lines)
+    offered = coalesce($7, offered), offered_lines = coalesce($8, offered_lines),
+    approved_commit = CASE WHEN commit_seen = $3 THEN approved_commit ELSE '' END
 WHERE org_id = $1
 """
 _PASSED = """
 UPDATE gitops.bindings SET commit_seen = $2, applied_commit = $2, state = 'in-force', faults = '[]', held_for = '[]',
-    offered = applied, offered_lines = applied_lines, blob_seen = applied_blob
-WHERE org_id = ANY($1) AND applied_blob <> ''
+    offered = applied, offered_lines = applied_lines, blob_seen = applied_blob, approved_commit = ''
+WHERE org_id = ANY($1) AND repository_id = ANY($3) AND applied_blob <> ''
 """
 _UNBIND = "DELETE FROM gitops.bindings WHERE org_id = ANY($1)"
 _RUN = """
@@ -87,10 +88,11 @@ async def refused(
     await connection.execute(_REFUSED, bound.org_id, state, *seen)
 
 
-async def passed(connection: Connection, org_ids: Sequence[UUID], commit: str) -> None:
-    """Note that a commit has for these organisations what is in force already."""
-    if org_ids:
-        await connection.execute(_PASSED, list(org_ids), commit)
+async def passed(connection: Connection, bound: Sequence[Bound], commit: str) -> None:
+    """Note that a commit has for these organisations, which are bound to one repository, what is in force already."""
+    if bound:
+        org_ids, repositories = [each.org_id for each in bound], [each.repository_id for each in bound]
+        await connection.execute(_PASSED, org_ids, commit, repositories)
 
 
 async def unbind(connection: Connection, org_ids: Sequence[UUID]) -> None:

@@ -4,6 +4,7 @@ Any number of workers may run: one at a time looks at a repository, and one at a
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from uuid import UUID
@@ -16,16 +17,18 @@ from ias.billing import project_routes, terms_of
 from ias.db import EVERYWHERE, snapshot, sole, transaction
 from ias.edge import Edge
 from ias.gitops.documents.domain import Document
+from ias.gitops.plans.checks import UNTOLD
 from ias.gitops.plans.domain import InForce, plan
 from ias.gitops.reconciler import books
 from ias.gitops.reconciler.actions import Done, put_into_force
 from ias.gitops.reconciler.domain import Bound, Offer
 from ias.gitops.reconciler.offers import Offers, offers_of
 from ias.gitops.repositories import registry
-from ias.gitops.repositories.mirror import GitFailed, Mirror
+from ias.gitops.repositories.mirror import GitFailed, Mirror, sweep
 from ias.identity import Tenant, paid, rosters
 from ias.outages import Outage
 from ias.problems import Problem
+from ias.settings import settings
 
 PASSES = Counter("ias_gitops_passes", "Looks at a repository, by how they ended.", ["outcome"])
 CHANGED = Counter("ias_gitops_changes", "Organisations that were changed by Git, or put back.")
@@ -35,6 +38,9 @@ AT_ONCE: Final = 4
 """Repositories that a worker looks at at once, and organisations of one that it changes at once."""
 TOGETHER: Final = 100
 """Organisations that are compared with what one statement reads."""
+
+SWEPT_EVERY_S: Final = 3600.0
+"""How often the mirrors are removed whose repositories are forgotten."""
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -51,6 +57,7 @@ class Reconciler:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._under_way: dict[UUID, asyncio.Task[None]] = {}
+        self._sweep_at = 0.0
 
     async def turn(self) -> None:
         """Begin to look at the repositories that are due, and see how those looks ended that were begun before."""
@@ -61,6 +68,9 @@ class Reconciler:
                 self._under_way[repository_id] = asyncio.create_task(self._look(repository_id))
         for look in looks:
             look.result()
+        if time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + SWEPT_EVERY_S
+            await sweep(settings().gitops_dir, registry.kept)
 
     async def all_done(self) -> None:
         """Wait for the looks that were begun."""
@@ -80,25 +90,43 @@ async def look_at(repository_id: UUID, edge: Edge) -> None:
     Where the repository cannot be had, what was last in force is still kept up.
     """
     with TOOK.time():
+        found = await _fetched(repository_id)
         try:
-            found = await _fetched(repository_id)
-            PASSES.labels("fetched").inc()
-        except (GitFailed, Problem, ValueError, OSError) as error:
-            logger.warning("repository {} could not be fetched: {}", repository_id, error)
-            await registry.failed(repository_id, str(error) or type(error).__name__)
-            PASSES.labels("failed").inc()
-            found = None
-        await _each(repository_id, found, edge)
+            await _each(repository_id, found, edge)
+        except GitFailed as error:
+            await _failed(repository_id, error)
+            await _each(repository_id, None, edge)
+        else:
+            if found is not None:
+                await _note(repository_id, found)
 
 
 async def _fetched(repository_id: UUID) -> Offers | None:
-    mirror: Mirror | None = await registry.mirror_of(repository_id)
-    if mirror is None:
+    """What the repository has; None where it cannot be had, or not yet again."""
+    try:
+        mirror: Mirror | None = await registry.mirror_of(repository_id)
+        if mirror is None:
+            return None
+        commit = await mirror.fetch()
+        return Offers(mirror, commit, await mirror.policies(commit.sha))
+    except (GitFailed, Problem, ValueError, OSError) as error:
+        await _failed(repository_id, error)
         return None
-    commit = await mirror.fetch()
-    found = Offers(mirror, commit, await mirror.policies(commit.sha))
-    await registry.fetched(repository_id, commit.sha)
-    return found
+
+
+async def _failed(repository_id: UUID, error: Exception) -> None:
+    logger.warning("repository {} could not be fetched: {}", repository_id, error)
+    await registry.failed(repository_id, str(error) or type(error).__name__)
+    PASSES.labels("failed").inc()
+
+
+async def _note(repository_id: UUID, found: Offers) -> None:
+    """Note how it ended. A history that cannot be had is asked for ever less often."""
+    if found.untold:
+        await registry.failed(repository_id, UNTOLD)
+    else:
+        await registry.fetched(repository_id, found.commit.sha)
+    PASSES.labels("fetched").inc()
 
 
 async def _each(repository_id: UUID, found: Offers | None, edge: Edge) -> None:
@@ -134,7 +162,7 @@ async def _to_do(bound: Sequence[Bound], found: Offers | None) -> AsyncIterator[
             as_it_is.append(each)
     if found is not None and as_it_is:
         followed = await found.followed(as_it_is)
-        passed = [each.org_id for each in as_it_is if each.applied_commit in followed]
+        passed = [each for each in as_it_is if followed.get(each.applied_commit)]
         async with transaction(EVERYWHERE) as connection:
             await books.passed(connection, passed, found.commit.sha)
 
@@ -152,8 +180,8 @@ def _differs(applied: Document | None, in_force: InForce) -> bool:
 
 
 def _is_mended(bound: Bound) -> bool:
-    """Whether something was wrong with the policy in force, which may be well by now."""
-    return bound.state == "invalid" and bound.blob_seen == bound.applied_blob != ""
+    """Whether something was wrong with keeping the policy in force up, which may be well by now."""
+    return bound.state in {"invalid", "held"} and bound.blob_seen == bound.applied_blob != ""
 
 
 async def _done(work: Sequence[Work], edge: Edge) -> list[Done]:

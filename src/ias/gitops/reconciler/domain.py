@@ -1,5 +1,6 @@
 """One organisation in a pass of the reconciler: what is bound, what was read, and who acts."""
 
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -16,9 +17,11 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     """A binding as the reconciler sees it."""
 
     org_id: UUID
+    repository_id: UUID
     repository: str
     branch: str
     enabled_by: UUID
+    enabled_at: datetime
     state: str
     commit_seen: str
     blob_seen: str
@@ -30,9 +33,18 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     applied: Document | None
     suspended: bool
 
+    def is_still(self, before: "Bound") -> bool:
+        """Whether nobody has bound the organisation anew since then."""
+        return (self.repository_id, self.enabled_at) == (before.repository_id, before.enabled_at)
+
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a commit has for an organisation; `document` is None where it has nothing that can be put into force."""
+    """What a commit has for an organisation.
+
+    Attributes:
+        document: None where it has nothing that can be put into force.
+        follows: whether the commit in force is in this one's history; None where nobody knows.
+    """
 
     commit: str
     blob: str
@@ -42,7 +54,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     lines: dict[str, int]
     faults: tuple[Fault, ...] = ()
     missing: bool = False
-    follows: bool = True
+    follows: bool | None = True
 
 
 def acting(bound: Bound, tag: str, commit: str, author: str) -> Principal:

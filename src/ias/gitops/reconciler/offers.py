@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
+from loguru import logger
 
 from ias.gitops.documents.cage import load_all
 from ias.gitops.documents.faults import whole
 from ias.gitops.documents.reading import Loaded, missing
 from ias.gitops.reconciler.domain import Bound, Offer
 from ias.gitops.repositories.domain import Entry, path_of
-from ias.gitops.repositories.mirror import Commit, Mirror
+from ias.gitops.repositories.mirror import Commit, GitFailed, Mirror
 from ias.identity.values import Roster
 
 
@@ -20,11 +21,28 @@ class Offers(msgspec.Struct, frozen=True):
     mirror: Mirror
     commit: Commit
     entries: Mapping[str, Entry]
+    history: dict[str, bool | None] = {}
 
-    async def followed(self, bound: Iterable[Bound]) -> set[str]:
-        """Which of the commits in force are in this one's history."""
-        commits = {each.applied_commit for each in bound if each.applied_commit}
-        return {commit for commit in commits if await self.mirror.follows(commit, self.commit.sha)}
+    async def followed(self, bound: Iterable[Bound]) -> Mapping[str, bool | None]:
+        """Whether the commits in force are in this one's history; None where that cannot be told."""
+        for commit in {each.applied_commit for each in bound if each.applied_commit}:
+            if commit not in self.history:
+                self.history[commit] = await self._follows(commit)
+        return self.history
+
+    @property
+    def untold(self) -> bool:
+        """Whether there was a commit in force of which nothing could be told."""
+        return None in self.history.values()
+
+    async def _follows(self, commit: str) -> bool | None:
+        if self.untold:
+            return None
+        try:
+            return await self.mirror.follows(commit, self.commit.sha)
+        except GitFailed as error:
+            logger.warning("the history of repository {} cannot be checked: {}", self.mirror.id, error)
+            return None
 
 
 async def offers_of(found: Offers, bound: Sequence[Bound], here: Mapping[UUID, Roster]) -> dict[UUID, Offer]:
@@ -53,7 +71,7 @@ async def _in_their_order(
     followed = await found.followed(bound.values())
     before = {org_id: bound[org_id].applied_commit for org_id in offers}
     return {
-        org_id: msgspec.structs.replace(offer, follows=not before[org_id] or before[org_id] in followed)
+        org_id: msgspec.structs.replace(offer, follows=followed[before[org_id]] if before[org_id] else True)
         for org_id, offer in offers.items()
     }
 

@@ -6,11 +6,12 @@ from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from ias.contract.addresses import Network, allows, why_not
+from ias.gitops.documents.faults import shown
 from ias.gitops.documents.tree import MOST_BYTES
 from ias.identity.values import folded
 from ias.problems import FieldError, Problem
@@ -18,6 +19,7 @@ from ias.problems import FieldError, Problem
 FOLDER: Final = "orgs"
 FILE: Final = "org.yaml"
 PLAIN: Final = "100644"
+_USER: Final = re.compile(r"[a-z_][a-z0-9._-]*")
 _SCP: Final = re.compile(r"(?P<user>[a-z_][a-z0-9._-]*)@(?P<host>[A-Za-z0-9.-]+):(?P<path>[^:/].*)")
 _BRANCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
 _PATH: Final = re.compile(r"[A-Za-z0-9._~%/@+-]{1,500}")
@@ -66,8 +68,9 @@ def address(url: str, local: Sequence[Path], allowed: Sequence[Network]) -> Addr
     Raises:
         BadRepository: nothing is fetched from there; says why.
     """
-    if not url.isascii() or not url.isprintable() or len(url) > 1000 or url.startswith("-"):  # noqa: PLR2004 - a URL
-        raise _bad("must be a URL of printable ASCII characters")
+    odd = not url.isascii() or not url.isprintable() or url != url.strip()
+    if odd or len(url) > 1000 or url.startswith("-"):  # noqa: PLR2004 - a URL
+        raise _bad("must be a URL of printable ASCII characters, with no space around it")
     if url.startswith(("/", "file:///")):
         return Address(Transport.LOCAL, _folder(url.removeprefix("file://"), local))
     scp = _SCP.fullmatch(url)
@@ -78,8 +81,8 @@ def address(url: str, local: Sequence[Path], allowed: Sequence[Network]) -> Addr
         raise _bad("must begin with https:// or ssh://, be like git@host:path, or be a folder of this machine")
     if parts.query or parts.fragment or not _PATH.fullmatch(parts.path) or ".." in parts.path:
         raise _bad("must have a plain path: no query, no fragment, no '..'")
-    if parts.password or (parts.scheme == Transport.HTTPS and parts.username):
-        raise _bad("must have no password or token in it; give the token by itself")
+    _check_user(parts)
+    _check_port(parts)
     _check_host(parts.hostname or "", allowed)
     return Address(Transport(parts.scheme), url)
 
@@ -127,10 +130,17 @@ def entries(listing: bytes) -> dict[str, Entry]:
         found[steps[1]] = Entry(path, blob, _why_none(mode, kind, size, steps[2]))
         twins.setdefault(folded(steps[1]), []).append(steps[1])
     for names in (names for names in twins.values() if len(names) > 1):
-        for name in names:
-            said = f"{' and '.join(sorted(set(names)))} differ in case or spelling alone; keep one of them"
-            found[name] = msgspec.structs.replace(found[name], wrong=said)
+        said = _twins(sorted(set(names)))
+        found |= {name: msgspec.structs.replace(found[name], wrong=said) for name in set(names)}
     return found
+
+
+def _twins(names: Sequence[str]) -> str:
+    """What is wrong with folders that are one for people; how many they are makes it no longer."""
+    if len(names) == 1:
+        return f"is there more than once: keep one {FILE} in the folder {shown(names[0])}"
+    more = f" and {len(names) - 2:,} more" if len(names) > 2 else ""  # noqa: PLR2004 - two are named
+    return f"{shown(names[0])} and {shown(names[1])}{more} differ in case or spelling alone; keep one of them"
 
 
 def _why_none(mode: str, kind: str, size: str, file: str) -> str:
@@ -146,6 +156,22 @@ def _folder(path: str, local: Sequence[Path]) -> str:
     if not any(real.is_relative_to(each.resolve()) for each in local):
         raise _bad("is on this machine, outside of the folders that IAS_GITOPS_LOCAL lists")
     return str(real)
+
+
+def _check_user(parts: SplitResult) -> None:
+    if parts.password is not None or (parts.scheme == Transport.HTTPS and parts.username is not None):
+        raise _bad("must have no password or token in it; give the token by itself")
+    if parts.username is not None and not _USER.fullmatch(parts.username):
+        raise _bad("must have a plain user name before the @, such as git")
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        fits = parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or parts.netloc.endswith(":"):
+        raise _bad("must have a port from 1 to 65535, or none")
 
 
 def _check_host(host: str, allowed: Sequence[Network]) -> None:

@@ -1,10 +1,11 @@
 """A mirror: what this machine has of a repository. It may be lost at any time, and is fetched again."""
 
+import asyncio
 import shutil
 import tempfile
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -16,6 +17,8 @@ from ias.gitops.repositories.git import MEBIBYTE, Git, GitFailed, Limits, prepar
 
 MOST_KEPT: Final = 4
 """So many times the size of one fetch a mirror may grow, until it is fetched anew."""
+MOST_FILES: Final = 20_000
+"""So many files are listed of a commit."""
 _REF: Final = "refs/ias/head"
 _SHOWN: Final = 12
 
@@ -60,11 +63,11 @@ class Mirror(msgspec.Struct, frozen=True):
         """
         git = self.git
         if _size(git.folder) > MOST_KEPT * self.limits.file_bytes:
-            shutil.rmtree(git.folder, ignore_errors=True)
+            await self._removed()
         await prepared(git.folder, self.limits)
         known = await git.ends_well("rev-parse", "--quiet", "--verify", _REF)
         await self._fetched(*([] if known else ["--depth=1"]))
-        said = await git.run("log", "-1", "--format=%H%x00%an <%ae>%x00%s", _REF, "--")
+        said = await self._read("log", "-1", "--format=%H%x00%an <%ae>%x00%s", _REF, "--")
         sha, author, subject = said.decode("utf-8", "replace").rstrip("\n").split("\0", 2)
         return Commit(sha, author[:300], subject[:300])
 
@@ -72,9 +75,12 @@ class Mirror(msgspec.Struct, frozen=True):
         """The policy files of a commit, by the names of their folders.
 
         Raises:
-            GitFailed: they cannot be listed.
+            GitFailed: they cannot be listed, or are too many.
         """
-        return entries(await self.git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", f"{FOLDER}/"))
+        listing = await self._read("ls-tree", "-r", "-l", "-z", "--full-tree", commit, "--", f"{FOLDER}/")
+        if listing.count(b"\0") > MOST_FILES:
+            raise GitFailed(f"it has more than {MOST_FILES:,} files in {FOLDER}/; split it into several repositories")
+        return entries(listing)
 
     async def contents(self, blobs: Sequence[str]) -> dict[str, bytes]:
         """What is in these files.
@@ -84,11 +90,15 @@ class Mirror(msgspec.Struct, frozen=True):
         """
         if not blobs:
             return {}
-        out = await self.git.run("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
+        out = await self._read("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs).encode())
         found, at = {}, 0
         for blob in blobs:
             end = out.index(b"\n", at)
-            size = int(out[at:end].split()[2])
+            about = out[at:end].split()
+            if len(about) != 3:  # noqa: PLR2004 - its name, kind and size
+                await self._removed()
+                raise GitFailed(f"{blob} is missing from the mirror, which is fetched anew")
+            size = int(about[2])
             found[blob] = out[end + 1 : end + 1 + size]
             at = end + 1 + size + 1
         return found
@@ -106,18 +116,33 @@ class Mirror(msgspec.Struct, frozen=True):
         await self._fetched("--unshallow")
         return await self._is_ancestor(before, after)
 
+    async def _read(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """What git prints of what is here; a mirror that cannot be read is removed, and fetched anew the next time."""
+        try:
+            return await self.git.run(*arguments, stdin=stdin)
+        except GitFailed:
+            await self._removed()
+            raise
+
+    async def _removed(self) -> None:
+        await asyncio.to_thread(shutil.rmtree, self.git.folder, ignore_errors=True)
+
     async def _is_ancestor(self, before: str, after: str) -> bool:
         return await self.git.ends_well("merge-base", "--is-ancestor", before, after)
 
     async def _fetched(self, *options: str) -> None:
         quiet = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance")
         refs = f"+refs/heads/{self.branch}:{_REF}"
+        await asyncio.to_thread(_swept, self.git.folder)
         async with self._opened() as environment:
             git = Git(self.git.folder, self.limits, environment)
             try:
                 await git.run("fetch", *quiet, "--update-shallow", *options, "--", self.address.url, refs)
             except GitFailed as failure:
-                raise GitFailed(_too_large(git.folder, self.limits) or str(failure)) from None
+                said = _too_large(git.folder, self.limits) or str(failure)
+                if not await self.git.ends_well("rev-list", "--objects", "--quiet", "--max-count=1", "--all"):
+                    await self._removed()
+                raise GitFailed(said) from None
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[dict[str, str]]:
@@ -167,6 +192,31 @@ def short(commit: str) -> str:
     return commit[:_SHOWN]
 
 
+async def sweep(root: Path, known: Callable[[], Awaitable[Collection[UUID]]]) -> None:
+    """Remove the mirrors of repositories that are known no more.
+
+    `known` is asked once it is clear which mirrors there are: one that is made meanwhile is left alone.
+    """
+    there = await asyncio.to_thread(_mirrors, root)
+    kept = set(await known()) if there else set()
+    for repository_id in there - kept:
+        await asyncio.to_thread(shutil.rmtree, root / str(repository_id), ignore_errors=True)
+
+
+def _mirrors(root: Path) -> set[UUID]:
+    found = set()
+    for folder in root.glob("*-*-*-*-*"):
+        with suppress(ValueError):
+            found.add(UUID(folder.name))
+    return found
+
+
+def _swept(folder: Path) -> None:
+    """Remove what a git left that was killed: nobody else is at a mirror while one looks at its repository."""
+    for file in (*folder.rglob("*.lock"), *folder.glob("objects/pack/tmp_*")):
+        file.unlink(missing_ok=True)
+
+
 def _too_large(folder: Path, limits: Limits) -> str:
     """Whether what was begun and not finished, and is removed here, had come to its limit; empty where it had not."""
     sizes = []
@@ -181,4 +231,4 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.exists() else 0
 
 
-__all__ = ["Commit", "Credential", "GitFailed", "Mirror", "short"]
+__all__ = ["Commit", "Credential", "GitFailed", "Mirror", "short", "sweep"]

@@ -16,6 +16,7 @@ from ias.telemetry import now
 RAREST_S = 300.0
 
 _DUE = "SELECT id FROM gitops.repositories WHERE due_at <= $1 ORDER BY due_at LIMIT 100"
+_ALL = "SELECT id FROM gitops.repositories"
 _ONE = """
 SELECT id, url, branch, credential, fetch_after <= now() AS to_fetch FROM gitops.repositories WHERE id = $1
 """
@@ -50,6 +51,12 @@ def taken(url: str) -> Address:
         BadRepository: this deployment fetches nothing from there.
     """
     return address(url, settings().gitops_local, settings().upstream_allow)
+
+
+async def kept() -> list[UUID]:
+    """All repositories."""
+    async with transaction(EVERYWHERE) as connection:
+        return [row["id"] for row in await connection.fetch(_ALL)]
 
 
 async def due() -> list[UUID]:
