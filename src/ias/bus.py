@@ -12,7 +12,7 @@ from loguru import logger
 from ias.contract.crashpoints import Crashpoint, reached
 from ias.contract.usage import EXCHANGE, ROUTING_KEY, UsageRecorded, encode_batch
 
-PREFETCH = 32
+PREFETCH = 64
 """Messages of a queue that one process has in hand at once: enough for a transaction at work and the next one."""
 DELIVERY_LIMIT = 20
 MOST_BYTES = 4 << 30

@@ -19,7 +19,7 @@ ATTEMPTS: Final = 5
 """After so many failures that are nobody's outage, the events are tried one by one and the guilty one is set aside."""
 RETRY_S: Final = (0.1, 0.2, 0.5, 1.0)
 AWAY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-TOGETHER: Final = 2000
+TOGETHER: Final = 4000
 """Events of one transaction, where so many wait; one message more may go over it."""
 AT_ONCE: Final = 2
 """Transactions of one consumer: while PostgreSQL works on one, the next is made ready."""
