@@ -66,6 +66,7 @@ def test_a_request_is_told_with_what_follows_from_its_row() -> None:
 
     assert (told.total_tokens, told.tokens_per_second, told.replica) == (111, 10.0, "r")
     assert request(a_row(streamed=False), whole=True).tokens_per_second is None
+    assert request(a_row(duration_ms=3500.0), whole=True).tokens_per_second == 3.33
 
 
 def test_what_only_operators_are_told_is_left_out_for_others() -> None:

@@ -119,7 +119,8 @@ def request(row: Mapping[str, object], *, whole: bool) -> Request:
     found = msgspec.convert({**shown, "total_tokens": 0, "tokens_per_second": None}, Request)
     found.total_tokens = found.prompt_tokens + found.completion_tokens
     if found.streamed:
-        found.tokens_per_second = rate(found.completion_tokens, found.first_token_ms, found.duration_ms)
+        speed = rate(found.completion_tokens, found.first_token_ms, found.duration_ms)
+        found.tokens_per_second = None if speed is None else round(speed, 2)
     return found
 
 
