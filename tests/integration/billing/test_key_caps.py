@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +25,7 @@ from ias.contract.usage import Facts, encode_facts
 from ias.db import sole, uuid7
 from ias.edge import Edge, KeyRecord
 from ias.identity import Tenant, next_version
+from ias.identity.projection import project_key
 from ias.intake import take_in
 from tests.integration.billing.doors import model_name, problem
 from tests.integration.billing.ground import Ground, opened
@@ -32,6 +33,9 @@ from tests.product.people import Org, Person
 from tests.services import Services
 
 OTHER = Other(analytics.seen, analytics.totals)
+_HELD_UP = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'
+"""
 BACKENDS = [{"url": "http://engine.example:8000"}]
 
 
@@ -213,6 +217,44 @@ async def test_a_successor_has_the_rules_and_its_cap_begins_anew(team: Org, mine
     assert isinstance((await heir.ask())[1], OverBudget)
     assert isinstance((await mine.ask(prompt=0))[1], Admitted), "clamped to what is left of the old one's"
     assert (await mine.counted(), await heir.counted()) == ((80, 20), (0, 100))
+
+
+@pytest.fixture
+async def commits_held_up(ground: Ground) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Whoever issues a key waits when it commits, all else being done, until this is called."""
+    await ground.owner.execute(
+        """CREATE FUNCTION identity.held_up() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER held_up AFTER INSERT ON identity.api_keys DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION identity.held_up();
+        SELECT pg_advisory_lock(4711)"""
+    )
+
+    async def go_on() -> None:
+        await ground.owner.execute("SELECT pg_advisory_unlock_all()")
+
+    yield go_on
+    await go_on()
+    await ground.owner.execute("DROP TRIGGER held_up ON identity.api_keys; DROP FUNCTION identity.held_up()")
+
+
+@pytest.mark.parametrize("grace_s", [0, 60])
+async def test_who_read_a_key_before_its_rotation_does_not_revive_it(
+    ground: Ground, team: Org, mine: KeyUser, commits_held_up: Callable[[], Awaitable[None]], grace_s: int
+) -> None:
+    path, record = f"/api-keys/{mine.key['id']}/rotate", f"{admission.slot(mine.org.tag)}:k:{mine.fingerprint}"
+    rotating = asyncio.create_task(asyncio.to_thread(team.user.post, path, {"grace_s": grace_s}))
+    deadline = time.monotonic() + 60
+    while not await ground.value(_HELD_UP):
+        assert time.monotonic() < deadline, "nobody waits"
+    await project_key(mine.org, UUID(mine.key["id"]), mine.edge)
+    assert await mine.edge.redis.hmget(record, "st", "exp") == [b"active", b""]
+
+    await commits_held_up()
+    await rotating
+
+    state, end = await mine.edge.redis.hmget(record, "st", "exp")
+    assert (state, end == b"") == ((b"active", False) if grace_s else (b"revoked", True))
 
 
 async def test_owner_and_admin_change_a_key_and_nobody_else(root: Person, team: Org, mine: KeyUser) -> None:

@@ -68,9 +68,7 @@ def status(terminal: Terminal, org_id: UUID | None) -> None:
 @command
 def sync(terminal: Terminal, org_id: UUID | None) -> None:
     """Have the repository looked at now."""
-    path = f"/organizations/{terminal.org(org_id)}/gitops/sync"
-    if not terminal.would("POST", path):
-        _show(terminal, terminal.client.send("POST", path, None, Status))
+    _do(terminal, org_id, "sync")
 
 
 @click.command()
@@ -99,10 +97,7 @@ def history(terminal: Terminal, org_id: UUID | None) -> None:
 @command
 def suspend(terminal: Terminal, org_id: UUID | None, reason: str, span_: timedelta) -> None:
     """Leave Git aside in an emergency: changes by the API stay. It ends by itself."""
-    asked = Suspension(reason=reason, until=datetime.now(UTC) + span_)
-    path = f"/organizations/{terminal.org(org_id)}/gitops/suspend"
-    if not terminal.would("POST", path, asked):
-        _show(terminal, terminal.client.send("POST", path, asked, Status))
+    _do(terminal, org_id, "suspend", Suspension(reason=reason, until=datetime.now(UTC) + span_))
 
 
 @click.command()
@@ -110,9 +105,7 @@ def suspend(terminal: Terminal, org_id: UUID | None, reason: str, span_: timedel
 @command
 def resume(terminal: Terminal, org_id: UUID | None) -> None:
     """Go by Git again."""
-    path = f"/organizations/{terminal.org(org_id)}/gitops/resume"
-    if not terminal.would("POST", path):
-        _show(terminal, terminal.client.send("POST", path, None, Status))
+    _do(terminal, org_id, "resume")
 
 
 @click.command()
@@ -121,8 +114,11 @@ def resume(terminal: Terminal, org_id: UUID | None) -> None:
 @command
 def approve(terminal: Terminal, commit: str, org_id: UUID | None) -> None:
     """Let a commit through that is held; the status says which, and why."""
-    asked = Approval(commit=commit)
-    path = f"/organizations/{terminal.org(org_id)}/gitops/approve"
+    _do(terminal, org_id, "approve", Approval(commit=commit))
+
+
+def _do(terminal: Terminal, org_id: UUID | None, verb: str, asked: Suspension | Approval | None = None) -> None:
+    path = f"/organizations/{terminal.org(org_id)}/gitops/{verb}"
     if not terminal.would("POST", path, asked):
         _show(terminal, terminal.client.send("POST", path, asked, Status))
 
