@@ -1,6 +1,6 @@
 """RabbitMQ: the exchange and the queues of usage events, confirmed publishing, consuming with an ack after commit."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import cast
 
 from aio_pika.abc import AbstractRobustChannel
@@ -35,11 +35,16 @@ class BusDown(Exception):
 
 
 class Bus:
-    """One connection to RabbitMQ: a publisher, and a consumer for each queue of `handlers`."""
+    """One connection to RabbitMQ: a publisher, and a consumer for each queue of `handlers`.
 
-    def __init__(self, url: str, handlers: Mapping[str, Handler]) -> None:
+    Args:
+        others: queues that other processes take from; they are made too, so that no event misses one.
+    """
+
+    def __init__(self, url: str, handlers: Mapping[str, Handler], others: Collection[str] = ()) -> None:
         self._url = url
         self._handlers = handlers
+        self._others = others
         self._broker: RabbitBroker | None = None
         self._probe: AbstractRobustChannel | None = None
 
@@ -119,8 +124,11 @@ class Bus:
             # Before the consumers do: an exchange stays with the channel that it was first declared on, and only the
             # default channel raises what comes back unroutable.
             await broker.declare_exchange(_USAGE)
-            for name in self._handlers:
+            for name in (*self._handlers, *self._others):
                 await broker.declare_queue(_dead_letters(dead_letters(name)))
+            for name in self._others:
+                queue = await broker.declare_queue(_queue(name))
+                await queue.bind(EXCHANGE, ROUTING_KEY, timeout=CONFIRM_S)
             await broker.start()
             self._probe = await connection.channel()
         except BaseException:

@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     """How long an outbox entry may be with one relay before another takes it over."""
     relay_again_s: float = Field(default=60.0, gt=0)
     """How old an outbox entry that no ledger line is found of must be to be relayed again."""
+    worker_consumes: Literal["both", "ledger", "usage"] = "both"
+    """Which queue a worker takes from; where events come faster than one process can take, let each have its own."""
     check_every_s: float = Field(default=60.0, gt=0)
     """How often Redis's counts are compared with the ledger."""
     compare_every_s: float = Field(default=600.0, gt=0)

@@ -40,6 +40,11 @@ BUSY_S = 0.2
 LEAST_POOL = 16
 """Connections to PostgreSQL: each clock that runs alone holds one while it works with others."""
 INTAKES: dict[str, Intake] = {LEDGER_QUEUE: billing.INTAKE, ANALYTICS_QUEUE: analytics.INTAKE}
+CONSUMED: dict[str, tuple[str, ...]] = {
+    "both": (LEDGER_QUEUE, ANALYTICS_QUEUE),
+    "ledger": (LEDGER_QUEUE,),
+    "usage": (ANALYTICS_QUEUE,),
+}
 
 
 class Worker:
@@ -48,8 +53,9 @@ class Worker:
     def __init__(self) -> None:
         self.edge = Edge(settings().redis_url)
         self.stages = Stages()
-        handlers = {queue: Inlet(intake).take for queue, intake in INTAKES.items()}
-        self.bus = Bus(settings().amqp_url, handlers) if settings().amqp_url else None
+        handlers = {queue: Inlet(INTAKES[queue]).take for queue in CONSUMED[settings().worker_consumes]}
+        others = INTAKES.keys() - handlers.keys()
+        self.bus = Bus(settings().amqp_url, handlers, others) if settings().amqp_url else None
         self.probes = Probes(
             {
                 "postgresql": ping,

@@ -56,6 +56,21 @@ async def test_what_is_settled_is_booked_and_counted(queued: Place) -> None:
         assert await waiting(queued.amqp_url, queue) == 0
 
 
+async def test_a_worker_may_take_from_one_queue_and_leave_the_other_to_others(queued: Place) -> None:
+    org = await queued.ground.organisation()
+    with queued.worker(IAS_WORKER_CONSUMES="ledger"):
+        ids = [await org.complete((10, number, 3)) for number in range(20)]
+
+        async def in_the_ledger() -> bool:
+            return (await queued.counts(org))[:2] == (20, 0)
+
+        await until(in_the_ledger)
+        with queued.worker(IAS_WORKER_CONSUMES="usage"):
+            await queued.booked(org, ids)
+    for queue in QUEUES:
+        assert await waiting(queued.amqp_url, queue) == 0
+
+
 async def test_a_message_that_comes_twice_is_booked_once(queued: Place) -> None:
     org = await queued.ground.organisation()
     batch = events(org, 20)
