@@ -13,5 +13,5 @@ while IFS= read -r -d '' file; do
   ias-admin gitops plan "$file" --markdown >>"$GITHUB_STEP_SUMMARY" || code=$?
   if [ "$code" -ne 0 ] && [ "$code" -ne 3 ]; then failed=1; fi
   echo >>"$GITHUB_STEP_SUMMARY"
-done < <(git diff -z --name-only --diff-filter=AM "$BASE" -- "$folder/*/org.yaml")
+done < <(git diff -z --name-only --no-renames --diff-filter=AM "$BASE" -- "$folder/*/org.yaml")
 exit "$failed"

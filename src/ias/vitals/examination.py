@@ -1,11 +1,11 @@
 """The whole examination: every look at once, and none waits for one that is stuck."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from ias.db import DatabaseDown
 from ias.edge import Edge, EdgeDown
-from ias.vitals import books, gateways, organisations, postgresql, rabbitmq, redis
+from ias.vitals import books, gateways, organisations, postgresql, rabbitmq, redis, repositories
 from ias.vitals.findings import Figure, Finding, wrong
 
 PATIENCE_S = 4.0
@@ -23,7 +23,19 @@ async def examine(edge: Edge, unopened: str = "") -> list[Finding]:
         gateways.NAME: lambda: gateways.look(edge),
         "organisations": lambda: organisations.look(edge),
         "books": books.look,
+        repositories.NAME: repositories.look,
     }
+    return await _all(looks)
+
+
+async def glance(edge: Edge) -> list[Finding]:
+    """What can be told at once, however many organisations there are: gateways, the books, repositories."""
+    return await _all(
+        {gateways.NAME: lambda: gateways.look(edge), "books": books.look, repositories.NAME: repositories.look}
+    )
+
+
+async def _all(looks: Mapping[str, Look]) -> list[Finding]:
     found = await asyncio.gather(*(_patiently(name, look) for name, look in looks.items()))
     return [finding for findings in found for finding in findings]
 

@@ -58,6 +58,7 @@ METRICS = (
     Metric("ias_gateway_open", "requests", "requests under way, by gateway process", "gateway"),
     Metric("ias_gateway_spool_left", "settlements", "settlements in a gateway's spool file", "gateway"),
     Metric("ias_gateway_lease_seconds", "seconds", "left of a gateway's newest lease, where it serves", "gateway"),
+    Metric("ias_gitops_repositories_failing", "repositories", "repositories of policies that cannot be had just now"),
 )
 
 _GAUGES = {

@@ -63,11 +63,12 @@ class Ground:
     root: httpx.Client
     repositories: Path
 
-    async def reconcile(self) -> None:
-        """One look at every repository, now."""
-        await self.owner.execute(
-            "UPDATE gitops.repositories SET due_at = now() - interval '1 second', fetch_after = now()"
-        )
+    async def reconcile(self, *, force: bool = True) -> None:
+        """One look at every repository, now; at those alone that are due where it is not forced."""
+        if force:
+            await self.owner.execute(
+                "UPDATE gitops.repositories SET due_at = now() - interval '1 second', fetch_after = now()"
+            )
         reconciler = Reconciler(self.edge)
         await reconciler.turn()
         await reconciler.all_done()

@@ -51,7 +51,16 @@ def test_files_are_checked_without_a_server_and_a_login(api: Api, tmp_path: Path
     assert [fault["line"] for fault in json.loads(told.stdout)] == [4, 6]
     (orgs / "c").mkdir()
     (orgs / "c" / "org.yaml").symlink_to("/etc/passwd")
-    assert "symbolic link" in nobody.command("ias-admin", "gitops", "validate", str(orgs / "c")).stdout
+    for folder, name in (("A", "org.yaml"), ("d", "Org.yaml")):
+        (orgs / folder).mkdir()
+        (orgs / folder / name).write_text(policy(folder))
+    told = nobody.command("ias-admin", "gitops", "validate", *(str(orgs / each) for each in "Aacd")).stdout
+    assert told.splitlines() == [
+        f"{orgs}/A/org.yaml: 'A' and 'a' differ in case or spelling alone; keep one of them",
+        f"{orgs}/a/org.yaml: 'a' and 'A' differ in case or spelling alone; keep one of them",
+        f"{orgs}/c/org.yaml: is a symbolic link or a folder; a policy is a file",
+        f"{orgs}/d/Org.yaml: must be called org.yaml",
+    ]
     assert nobody.command("ias-admin", "gitops", "validate", str(tmp_path / "nothing")).returncode == 2
     (tmp_path / "empty").mkdir()
     assert nobody.command("ias-admin", "gitops", "validate", str(tmp_path / "empty")).returncode == 1
@@ -164,15 +173,26 @@ def test_the_action_checks_all_policies_and_plans_those_that_changed(
 
 async def test_the_command_line_says_what_git_manages(ground: Ground, repo: Repo, org: Org, api: Api) -> None:
     path = f"orgs/{org.name}/org.yaml"
-    repo.commit({path: policy(org.name, BUDGET.format(1000))})
+    people = users((org.admin.email, "org-admin"), (org.user.email, "org-user"), (org.other.email, "org-user"))
+    more = "  rate_limits: {user_concurrency: 5}\n  allowed_models:\n  alert_thresholds: [{percent: 90}]\n"
+    repo.commit({path: policy(org.name, BUDGET.format(1000) + more + people)})
     ground.bind(org, repo)
     await ground.reconcile()
     token = org.admin.client.headers["authorization"].partition(" ")[2]
     admin = Api(api.process, {**api.env, "IAS_ACCESS_TOKEN": token, "IAS_API_URL": api.url})
-    for words in (("budget", "show"), ("budget", "set", "--monthly-tokens", "7"), ("show",)):
-        done = admin.command("ias-admin", "org", *words)
+    commands = {
+        ("org", "show"): 3,
+        ("org", "budget", "set", "--monthly-tokens", "7"): 6,
+        ("org", "limits", "set", "--user-concurrency", "6"): 8,
+        ("org", "models", "show"): 9,
+        ("org", "thresholds", "show"): 10,
+        ("user", "show", org.user.id): 11,
+        ("user", "invite", f"x@{org.tag}.example.org"): 11,
+    }
+    for words, line in commands.items():
+        done = admin.command("ias-admin", *words)
         assert done.returncode == 0, done.stderr
-        assert f"managed by Git: {path}:" in done.stderr
+        assert f"managed by Git: {path}:{line} of" in done.stderr
         assert "what is changed here is put back" in done.stderr
     body = {"reason": "incident 7", "until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
     good(ground.root.post(f"/organizations/{org.id}/gitops/suspend", json=body))

@@ -5,13 +5,15 @@ import os
 import shutil
 from pathlib import Path
 
-import httpx
+import msgspec
 import pytest
 
 from ias.db import uuid7
 from ias.gitops.repositories import mirror as mirrors
+from ias.gitops.repositories.credentials import Credential
 from ias.gitops.repositories.domain import Address, Transport
-from ias.gitops.repositories.mirror import Credential, GitFailed, Mirror
+from ias.gitops.repositories.git import Limits
+from ias.gitops.repositories.mirror import GitFailed, Mirror
 from tests.integration.gitops.conftest import Ground
 from tests.integration.gitops.repos import Repo, policy
 from tests.integration.identity.conftest import Api, Org, good, new_org
@@ -72,9 +74,10 @@ async def test_a_repository_of_very_many_files_is_not_listed(
 
 
 async def test_a_history_that_cannot_be_had_holds_what_is_new_and_stops_nothing_else(
-    ground: Ground, repo: Repo, org: Org, api: Api, root: httpx.Client
+    ground: Ground, repo: Repo, org: Org, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = new_org(api, root)
+    monkeypatch.setattr(mirrors, "COMMITS_ALONE", "--no-filter")  # as from a host that knows no filters
+    other = new_org(api, ground.root)
     path, others = f"orgs/{org.name}/org.yaml", f"orgs/{other.name}/org.yaml"
     repo.commit({"large.bin": os.urandom(20 << 20)})
     spec = BUDGET.format(1000)
@@ -96,6 +99,66 @@ async def test_a_history_that_cannot_be_had_holds_what_is_new_and_stops_nothing_
     good(ground.root.post(f"/organizations/{org.id}/gitops/approve", json={"commit": commit}))
     await ground.reconcile()
     assert (ground.status(org)["state"], ground.status(org)["applied_commit"]) == ("in-force", commit)
+
+
+async def test_of_a_history_nothing_is_fetched_but_its_commits(repo: Repo, tmp_path: Path) -> None:
+    mirror = mirror_of(repo, tmp_path)
+    first = repo.commit({"large.bin": os.urandom(2 << 20), "orgs/a/org.yaml": "1"})
+    repo.commit({"large.bin": os.urandom(2 << 20)})
+    last = repo.commit({"large.bin": None})
+    await mirror.fetch()
+    assert await mirror.follows(first, last)
+    assert sum(file.stat().st_size for file in mirror.git.folder.rglob("*") if file.is_file()) < 1 << 20
+    repo.git("reset", "--quiet", "--hard", first)
+    forked = repo.commit({"large.bin": None, "b": "2"})
+    await mirror.fetch()
+    assert await mirror.follows(first, forked)
+    assert not await mirror.follows(last, forked)
+    assert not await mirror.follows("0" * 40, forked)
+
+
+def tree(repo: Repo, *entries: tuple[str, str, str]) -> str:
+    """A tree that git itself would not write: modes, names and objects."""
+    raw = b"".join(f"{mode} {name}".encode() + b"\0" + bytes.fromhex(of) for mode, name, of in entries)
+    file = repo.folder / "tree"
+    file.write_bytes(raw)
+    return repo.git("hash-object", "-t", "tree", "-w", "--literally", str(file))
+
+
+def put(repo: Repo, orgs: str) -> None:
+    """Commit this as the folder of policies."""
+    commit = repo.git("commit-tree", "-m", "x", tree(repo, ("40000", "orgs", orgs)))
+    repo.git("update-ref", "refs/heads/main", commit)
+
+
+@pytest.mark.parametrize(
+    "names", [["..", "org.yaml"], [".git", "org.yaml"], ["x", "a/org.yaml"], ["a", "org.yaml", "a"]]
+)
+async def test_names_that_no_folder_could_have_are_not_taken_in(repo: Repo, tmp_path: Path, names: list[str]) -> None:
+    repo.commit({"org.yaml": "x"})
+    made = repo.git("rev-parse", "HEAD:org.yaml")
+    for name in reversed(names[:2]):
+        kind = "100644" if name.endswith(".yaml") else "40000"
+        made = tree(repo, *[(kind, name, made)] * len(names[1:]))
+    put(repo, made)
+    with pytest.raises(GitFailed, match="error: object"):
+        await mirror_of(repo, tmp_path).fetch()
+
+
+async def test_a_few_trees_that_are_a_billion_files_are_not_listed(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"org.yaml": "x"})
+    made = tree(repo, ("100644", "org.yaml", repo.git("rev-parse", "HEAD:org.yaml")))
+    for _ in range(9):
+        made = tree(repo, *(("40000", f"d{number}", made) for number in range(10)))
+    put(repo, made)
+    mirror = msgspec.structs.replace(mirror_of(repo, tmp_path), limits=Limits(output_bytes=1 << 20))
+    with pytest.raises(GitFailed, match="more than 1 MiB to say"):
+        await mirror.policies((await mirror.fetch()).sha)
+
+
+async def test_who_made_a_commit_moves_no_cursor(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({"a": "1"}, "\x1b[31mred\u202e")
+    assert (await mirror_of(repo, tmp_path).fetch()).subject == " [31mred "
 
 
 async def test_mirrors_of_repositories_that_are_forgotten_are_removed(ground: Ground, repo: Repo, org: Org) -> None:

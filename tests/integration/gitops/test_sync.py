@@ -58,8 +58,8 @@ async def test_everything_that_a_policy_can_say_is_in_force_here_and_at_the_gate
     assert standing["users"] == {org.admin.id: 77, org.other.id: None}
     limits = of(org, "limits", org.admin.client)
     assert (limits["requests_per_second"], limits["burst"], limits["concurrency"]) == (5, 6, 2000)
-    assert of(org, "allowed-models", org.admin.client) == {"models": [model]}
-    assert of(org, "alert-thresholds", org.admin.client) == {"thresholds": [50, 90]}
+    assert of(org, "allowed-models", org.admin.client)["models"] == [model]
+    assert of(org, "alert-thresholds", org.admin.client)["thresholds"] == [50, 90]
     assert good(ground.root.get(f"/users/{org.user.id}"))["role"] == "org-admin"
     shown = of(org, "", org.admin.client)
     assert (shown["description"], shown["cost_center"], shown["tags"]) == ("D", "4711", {"tier": "gold"})
@@ -74,7 +74,7 @@ async def test_what_a_policy_does_not_name_stays_with_the_api(ground: Ground, re
     good(org.admin.client.put(f"/organizations/{org.id}/alert-thresholds", json={"thresholds": [33]}))
     await ground.reconcile()
     await ground.reconcile()
-    assert of(org, "alert-thresholds", org.admin.client) == {"thresholds": [33]}
+    assert of(org, "alert-thresholds", org.admin.client)["thresholds"] == [33]
     assert len(good(org.admin.client.get("/users"))["items"]) == 3
 
 
@@ -163,11 +163,28 @@ async def test_disabling_leaves_everything_as_it_is_and_to_the_api(ground: Groun
 
 
 async def test_answers_say_which_file_manages_them(ground: Ground, repo: Repo, org: Org) -> None:
-    assert of(org, "budget", org.admin.client)["managed_by"] is None
-    repo.commit({file_of(org): policy(org.name, budget(1000))})
+    parts, own = ("", "budget", "limits", "allowed-models", "alert-thresholds"), f"users/{org.user.id}/budget"
+    before = [good(org.admin.client.get(f"/organizations/{org.id}/{part}".rstrip("/"))) for part in (*parts, own)]
+    assert [each["managed_by"] for each in before] == [None] * 6
+    tag = org.admin.client.get(f"/organizations/{org.id}/limits").headers["etag"]
+    people = users((org.admin.email, "org-admin"), (org.user.email, "org-user"), (org.other.email, "org-user"))
+    repo.commit({file_of(org): policy(org.name, budget(1000) + people)})
     ground.bind(org, repo)
     await ground.reconcile()
     said = {"repository": str(repo.folder), "branch": "main", "path": file_of(org)}
     said |= {"suspended_until": None, "suspended_reason": ""}
-    for path in ("", "budget"):
-        assert of(org, path, org.user.client)["managed_by"] == {**said, "lines": {"metadata": 3, "budgets": 6}}
+    for path in (*parts, own):
+        lines = {"metadata": 3, "budgets": 6, "users": 8}
+        assert of(org, path, org.user.client)["managed_by"] == {**said, "lines": lines}, path
+    listed = good(org.admin.client.get("/users"))["items"]
+    everybody = [*listed, good(org.admin.client.get(f"/users/{org.user.id}"))]
+    everybody.append(good(org.admin.client.patch(f"/users/{org.user.id}", json={"name": "Ada"})))
+    everybody.append(good(org.admin.client.post("/users/invite", json={"email": f"x@{org.tag}.example.org"})))
+    assert [each["managed_by"] for each in everybody] == [{**said, "lines": {"users": 8}}] * 6
+    # Who manages it is told beside the limits: they are the same as before, and so is their ETag.
+    put = org.admin.client.put(
+        f"/organizations/{org.id}/limits", json={"user_concurrency": 7}, headers={"if-match": tag}
+    )
+    assert good(put)["managed_by"] == {**said, "lines": {"metadata": 3, "budgets": 6, "users": 8}}
+    for part, body in (("allowed-models", {"models": None}), ("alert-thresholds", {"thresholds": [90]})):
+        assert good(org.admin.client.put(f"/organizations/{org.id}/{part}", json=body))["managed_by"] is not None

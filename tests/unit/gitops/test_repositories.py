@@ -21,6 +21,8 @@ from ias.gitops.repositories.domain import (
     entries,
     path_of,
 )
+from ias.gitops.repositories.git import LEAST, dotted, read_version
+from ias.gitops.repositories.refusals import told
 from ias.identity.values import Deed
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
@@ -32,6 +34,7 @@ ADA = UUID(int=1)
     [
         ("https://git.example.org/a/b.git", Transport.HTTPS, "https://git.example.org/a/b.git"),
         ("https://10.0.0.7:8443/a", Transport.HTTPS, "https://10.0.0.7:8443/a"),
+        ("HTTPS://git.example.org/a", Transport.HTTPS, "https://git.example.org/a"),
         ("git@git.example.org:a/b.git", Transport.SSH, "ssh://git@git.example.org/a/b.git"),
         ("ssh://git@git.example.org:2222/a/b.git", Transport.SSH, "ssh://git@git.example.org:2222/a/b.git"),
     ],
@@ -71,6 +74,7 @@ def test_a_folder_is_taken_where_it_lies_in_one_that_is_listed(tmp_path: Path) -
         ),
         *(" https://a.b/c", "https://a.b/c ", " git@a.b:c", "ssh://-oProxyCommand=x@a.b/c", "ssh://g;t@a.b/c"),
         *("https://a.b:99999/c", "https://a.b:x/c", "https://a.b:0/c", "ssh://git@a.b:/c", "https://@a.b/c"),
+        *("https://[::1/x", "ssh://a[b]/x", "https://]/x", "https://[v1.x]/x", "https://a.b./c"),
         *("", "-x", "https://a.b/é", "https://a.b/c d", "ssh://git:pw@a.b/c", "https://a_.b/c", "https://2130706433/x"),
     ],
 )
@@ -202,3 +206,27 @@ def test_git_is_left_aside_for_a_while_with_a_reason() -> None:
     for reason, until in bad:
         with pytest.raises(BadSuspension):
             check_suspension(Suspension(reason=reason, until=until), NOW)
+
+
+@pytest.mark.parametrize(
+    ("err", "said"),
+    [
+        (b"remote: no\nfatal: repository not found\n", "remote: no"),
+        (b"x\nfatal: \x1b[31mred\xff\n", "fatal:  [31mred\ufffd"),
+        (b"", "git ended with 128"),
+        (b"fatal: could not read Username for 'https://a.b': terminal prompts disabled", "the host wants a token"),
+        (b"fatal: Authentication failed for 'https://a.b/c'", "the host wants a token"),
+        (b"git@a.b: Permission denied (publickey).\r\nfatal: Could not read", "the host does not take the key"),
+        (b"No ED25519 host key is known for a.b\nHost key verification failed.\n", "is not among the known hosts"),
+        (b"WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!\nHost key verification failed.", "has another key than"),
+    ],
+)
+def test_what_git_says_becomes_one_sentence_that_says_what_to_do(err: bytes, said: str) -> None:
+    assert said in told(128, err)
+    assert told(128, err).isprintable()
+
+
+def test_the_version_of_git_is_read() -> None:
+    assert read_version(b"git version 2.39.5 (Apple Git-154)\n") == (2, 39)
+    assert (read_version(b"no git"), dotted(())) == ((), "an unknown version")
+    assert read_version(b"git version 2.30.2") < LEAST <= read_version(b"git version 2.37.0")

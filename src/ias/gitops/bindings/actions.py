@@ -20,8 +20,8 @@ from ias.gitops.bindings.domain import (
 )
 from ias.gitops.bindings.queries import status, within_known
 from ias.gitops.repositories import registry
+from ias.gitops.repositories.credentials import Credential, check
 from ias.gitops.repositories.domain import BadRepository, check_branch, check_name
-from ias.gitops.repositories.mirror import Credential
 from ias.identity import names, record, say_managed, say_suspended
 from ias.identity.values import Principal
 from ias.problems import BadRequest
@@ -60,18 +60,20 @@ async def enable(principal: Principal, org_id: UUID, new: NewBinding) -> Status:
     Raises:
         NotFound: there is no such organisation.
         BadRepository: nothing is fetched from there, or no folder can have the organisation's name.
+        BadCredential: what is to open it cannot.
     """
     by = await within_known(principal, org_id)
     at, branch = registry.taken(new.repository), check_branch(new.branch)
+    credential = check(Credential(new.token, new.ssh_key, new.known_hosts), at.transport)
     check_name((await names([org_id]))[org_id])
     async with transaction(principal) as connection:
         # As every other verb does: the binding first, then its repository.
-        await connection.execute(_REPOSITORY, org_id)
+        left: UUID | None = await connection.fetchval(_REPOSITORY, org_id)
         before = await _facts(connection, org_id, "repository", "branch")
-        credential = Credential(new.token, new.ssh_key, new.known_hosts)
         repository_id = await registry.keep(connection, at, branch, credential)
         await connection.execute(_BIND, org_id, repository_id, principal.user_id, principal.email)
-        await registry.forget_unbound(connection)
+        if left is not None:
+            await registry.forget_unbound(connection, [left])
         await record(by, "gitops.enabled", org_id, before or None, {"repository": at.url, "branch": branch})
     return await status(principal, org_id)
 
@@ -84,10 +86,10 @@ async def disable(principal: Principal, org_id: UUID) -> None:
     """
     by = await within_known(principal, org_id)
     async with transaction(principal) as connection:
-        await _bound(connection, org_id)
+        left = await _bound(connection, org_id)
         before = await _facts(connection, org_id, "repository", "branch")
         await connection.execute(_UNBIND, org_id)
-        await registry.forget_unbound(connection)
+        await registry.forget_unbound(connection, [left])
         await say_managed(connection, org_id, None)
         await record(by, "gitops.disabled", org_id, before)
 
@@ -177,7 +179,7 @@ async def hooked(body: bytes, signature: str) -> int:
     urls = sorted(set(_urls(pushed)))
     if not urls:
         raise BadRequest("the body names no repository: repository.clone_url, ssh_url or git_ssh_url")
-    return await registry.look_now_at(urls)
+    return await registry.look_soon_at(urls)
 
 
 def _urls(pushed: object) -> Iterator[str]:

@@ -24,6 +24,7 @@ from ias.gitops.bindings.domain import (
 from ias.gitops.documents.reading import Loaded
 from ias.gitops.plans.answers import Proposal
 from ias.gitops.plans.queries import proposal
+from ias.gitops.repositories.credentials import BadCredential
 from ias.gitops.repositories.domain import BadRepository
 from ias.identity import PUBLIC, Permission, requires
 from ias.identity.values import Principal
@@ -47,7 +48,12 @@ class BindingApi(Controller):
     path = "/organizations/{org_id:uuid}/gitops"
     tags = ("gitops",)
 
-    @post("/enable", status_code=200, guards=[requires(Permission.GITOPS_WRITE)], opt=raising(BadRepository))
+    @post(
+        "/enable",
+        status_code=200,
+        guards=[requires(Permission.GITOPS_WRITE)],
+        opt=raising(BadCredential, BadRepository),
+    )
     async def enable(
         self, principal: NamedDependency[Principal], org_id: FromPath[UUID], data: JSONBody[NewBinding]
     ) -> Status:

@@ -11,7 +11,7 @@ from msgspec import Meta
 from ias.gitops.documents.faults import Fault
 from ias.gitops.plans.domain import Change
 from ias.identity.values import Expected
-from ias.problems import Conflict, NotFound, Problem
+from ias.problems import Conflict, FieldError, NotFound, Problem
 
 LONGEST: Final = timedelta(days=30)
 """Git can be left aside for so long; who needs more disables it."""
@@ -150,8 +150,12 @@ def check_suspension(asked: Suspension, moment: datetime) -> None:
         BadSuspension: it may not.
     """
     if asked.until.tzinfo is None:
-        raise BadSuspension("until: must say its time zone, such as 2026-01-31T13:00:00Z")
+        raise _bad_suspension("until", "must say its time zone, such as 2026-01-31T13:00:00Z")
     if not moment < asked.until <= moment + LONGEST:
-        raise BadSuspension(f"until: must lie ahead, by {LONGEST.days} days at most; disable Git to be without it")
+        raise _bad_suspension("until", f"must lie ahead, by {LONGEST.days} days at most; disable Git to be without it")
     if not asked.reason.strip():
-        raise BadSuspension("reason: must say why")
+        raise _bad_suspension("reason", "must say why")
+
+
+def _bad_suspension(field: str, said: str) -> BadSuspension:
+    return BadSuspension(f"{field}: {said}", (FieldError(f"/{field}", said),))

@@ -1,14 +1,16 @@
 """`ias-admin gitops validate` and `gitops schema`: what can be said of a policy file without a server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import rich_click as click
 
-from ias.gitops.documents.faults import Fault, whole
+from ias.gitops.documents.faults import Fault, shown, whole
 from ias.gitops.documents.reading import load
 from ias.gitops.documents.schema import written
 from ias.gitops.documents.tree import MOST_BYTES
+from ias.identity.values import folded
 from ias.terminal.commands import Terminal, command
 from ias.terminal.exits import Exit
 from ias.terminal.output import line, say
@@ -53,16 +55,30 @@ def schema(_: Terminal) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(path.rglob(FILE)) if path.is_dir() else [path]
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*.[yY][aA][mM][lL]") if file.name.casefold() == FILE)
+    return [path] if path.exists() or path.is_symlink() else []
 
 
 def _faults(file: Path) -> tuple[Fault, ...]:
-    if file.is_symlink():
-        return (whole("is a symbolic link; a policy is a file"),)
+    if file.is_symlink() or not file.is_file():
+        return (whole("is a symbolic link or a folder; a policy is a file"),)
     with file.open("rb") as opened:
         source = opened.read(MOST_BYTES + 1)
     whose = file.resolve().parent
-    return load(source, whose.name if whose.parent.name == FOLDER else None).faults
+    if whose.parent.name != FOLDER:
+        return load(source).faults
+    return (*_misplaced(file, whose), *load(source, whose.name).faults)
+
+
+def _misplaced(file: Path, whose: Path) -> Iterator[Fault]:
+    """What keeps the file of a folder of policies from being seen as one."""
+    if file.name != FILE:
+        yield whole(f"must be called {FILE}")
+    twins = (each.name for each in whose.parent.iterdir() if folded(each.name) == folded(whose.name))
+    other = next((name for name in sorted(twins) if name != whose.name), None)
+    if other is not None:
+        yield whole(f"{shown(whose.name)} and {shown(other)} differ in case or spelling alone; keep one of them")
 
 
 def _finding(file: Path, fault: Fault) -> Finding:

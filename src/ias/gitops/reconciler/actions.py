@@ -11,6 +11,7 @@ from loguru import logger
 from ias.billing import hold, model_names, project_policy, terms_of
 from ias.db import Connection, Within, transaction
 from ias.edge import Edge
+from ias.gitops.documents.domain import Document
 from ias.gitops.documents.faults import Fault, whole
 from ias.gitops.plans.checks import holds, possible, refused, taking_nobody
 from ias.gitops.plans.domain import (
@@ -117,8 +118,7 @@ async def _offered(
     if offer.document is None:
         await books.refused(connection, bound, offer, faults, ())
         return None
-    models = set((await model_names(connection)).values())
-    faults = refused(offer.document, in_force, models, offer.lines)
+    faults = refused(offer.document, in_force, await _models(connection, offer.document), offer.lines)
     planned = plan(offer.document, in_force)
     approved = bound.approved_commit == offer.commit
     reasons = () if approved else holds(planned, in_force, follows=offer.follows)
@@ -130,6 +130,11 @@ async def _offered(
     await say_managed(connection, in_force.roster.org_id, _managed(bound, offer, in_force.roster.name))
     await books.ran(connection, in_force.roster.org_id, offer, planned.changes)
     return planned.steps
+
+
+async def _models(connection: Connection, wanted: Document) -> set[str]:
+    """The models that there are, where a policy names any."""
+    return set((await model_names(connection)).values()) if wanted.spec.allowed_models else set()
 
 
 def _managed(bound: Bound, offer: Offer, name: str) -> ManagedBy:
@@ -147,7 +152,7 @@ async def _kept_up(
         return ()
     org_id, document = in_force.roster.org_id, bound.applied
     planned = plan(document, in_force)
-    faults = refused(document, in_force, set((await model_names(connection)).values()), {})
+    faults = refused(document, in_force, await _models(connection, document), {})
     approved = bound.approved_commit == bound.applied_commit
     reasons = () if approved else holds(planned, in_force, follows=True)
     planned = possible(taking_nobody(planned) if reasons else planned, faults)

@@ -41,7 +41,7 @@ UPDATE gitops.bindings SET commit_seen = $2, applied_commit = $2, state = 'in-fo
     offered = applied, offered_lines = applied_lines, blob_seen = applied_blob, approved_commit = ''
 WHERE org_id = ANY($1) AND repository_id = ANY($3) AND applied_blob <> ''
 """
-_UNBIND = "DELETE FROM gitops.bindings WHERE org_id = ANY($1)"
+_UNBIND = "DELETE FROM gitops.bindings WHERE org_id = ANY($1) RETURNING repository_id"
 _RUN = """
 INSERT INTO gitops.sync_runs (id, org_id, commit, author, subject, changes) VALUES ($1, $2, $3, $4, $5, $6)
 """
@@ -95,9 +95,9 @@ async def passed(connection: Connection, bound: Sequence[Bound], commit: str) ->
         await connection.execute(_PASSED, org_ids, commit, repositories)
 
 
-async def unbind(connection: Connection, org_ids: Sequence[UUID]) -> None:
-    """Forget the bindings of organisations that were removed; as the platform."""
-    await connection.execute(_UNBIND, list(org_ids))
+async def unbind(connection: Connection, org_ids: Sequence[UUID]) -> list[UUID]:
+    """Forget the bindings of organisations that were removed; as the platform. Answers the repositories of those."""
+    return [row["repository_id"] for row in await connection.fetch(_UNBIND, list(org_ids))]
 
 
 async def ran(connection: Connection, org_id: UUID, offer: Offer, changes: Sequence[Change]) -> None:

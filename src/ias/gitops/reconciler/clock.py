@@ -40,7 +40,7 @@ TOGETHER: Final = 100
 """Organisations that are compared with what one statement reads."""
 
 SWEPT_EVERY_S: Final = 3600.0
-"""How often the mirrors are removed whose repositories are forgotten."""
+"""How often repositories are forgotten that nobody is bound to, and the mirrors of those."""
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -70,6 +70,7 @@ class Reconciler:
             look.result()
         if time.monotonic() >= self._sweep_at:
             self._sweep_at = time.monotonic() + SWEPT_EVERY_S
+            await registry.forget_all_unbound()
             await sweep(settings().gitops_dir, registry.kept)
 
     async def all_done(self) -> None:
@@ -171,8 +172,7 @@ async def _forget(org_ids: Sequence[UUID]) -> None:
     """Organisations that were removed are bound no more, and what opens a repository that none is bound to is gone."""
     if org_ids:
         async with transaction(EVERYWHERE) as connection:
-            await books.unbind(connection, org_ids)
-            await registry.forget_unbound(connection)
+            await registry.forget_unbound(connection, await books.unbind(connection, org_ids))
 
 
 def _differs(applied: Document | None, in_force: InForce) -> bool:

@@ -76,7 +76,7 @@ def address(url: str, local: Sequence[Path], allowed: Sequence[Network]) -> Addr
     scp = _SCP.fullmatch(url)
     if scp is not None:
         url = f"ssh://{scp['user']}@{scp['host']}/{scp['path']}"
-    parts = urlsplit(url)
+    parts = _parts(url)
     if parts.scheme not in {Transport.HTTPS, Transport.SSH}:
         raise _bad("must begin with https:// or ssh://, be like git@host:path, or be a folder of this machine")
     if parts.query or parts.fragment or not _PATH.fullmatch(parts.path) or ".." in parts.path:
@@ -84,7 +84,7 @@ def address(url: str, local: Sequence[Path], allowed: Sequence[Network]) -> Addr
     _check_user(parts)
     _check_port(parts)
     _check_host(parts.hostname or "", allowed)
-    return Address(Transport(parts.scheme), url)
+    return Address(Transport(parts.scheme), parts.geturl())
 
 
 def check_branch(branch: str) -> str:
@@ -158,6 +158,17 @@ def _folder(path: str, local: Sequence[Path]) -> str:
     return str(real)
 
 
+def _parts(url: str) -> SplitResult:
+    said = "must have brackets around an IPv6 address alone"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _bad(said) from None
+    if "[" in parts.netloc and ":" not in (parts.hostname or ""):
+        raise _bad(said)
+    return parts
+
+
 def _check_user(parts: SplitResult) -> None:
     if parts.password is not None or (parts.scheme == Transport.HTTPS and parts.username is not None):
         raise _bad("must have no password or token in it; give the token by itself")
@@ -186,7 +197,8 @@ def _check_host(host: str, allowed: Sequence[Network]) -> None:
 
 
 def _check_host_name(host: str, allowed: Sequence[Network]) -> None:
-    labels = host.rstrip(".").split(".")
+    # No dot at the end: git's library takes it for another name than the one whose address was checked.
+    labels = host.split(".")
     if not all(map(_LABEL.fullmatch, labels)) or _NUMERIC.fullmatch(labels[-1]):
         raise _bad("must have a host name or an address, in its usual spelling")
     if labels[-1] == "localhost" and not allows(allowed, _LOCALHOST):

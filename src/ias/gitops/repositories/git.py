@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,12 @@ from typing import Final
 
 import msgspec
 
+from ias.gitops.repositories.refusals import told
+
 MEBIBYTE: Final = 1 << 20
+LEAST: Final = (2, 37)
+"""The first git that connects to the addresses that it is given; older ones look names up by themselves."""
+_VERSION: Final = re.compile(rb"git version (\d+)\.(\d+)")
 _SHELL: Final = 'ulimit -f "$1"; ulimit -t "$2"; ulimit -v "$3" 2>/dev/null; ulimit -c 0; shift 3; exec "$@"'
 _CONFIG: Final = """[core]
 \thooksPath = /dev/null
@@ -28,6 +34,8 @@ _CONFIG: Final = """[core]
 \twriteCommitGraph = false
 [transfer]
 \tfsckObjects = true
+[uploadpack]
+\tallowFilter = true
 [protocol]
 \tversion = 2
 [http]
@@ -77,7 +85,7 @@ class Git(msgspec.Struct, frozen=True):
         """
         code, out, err = await self._run(arguments, stdin)
         if code and not may_fail:
-            raise GitFailed(_told(code, err))
+            raise GitFailed(told(code, err))
         return b"" if code else out
 
     async def ends_well(self, *arguments: str) -> bool:
@@ -133,19 +141,36 @@ async def prepared(folder: Path, limits: Limits) -> None:
     if shutil.which("git", path=os.defpath) is None:
         raise GitFailed("git is not installed where the worker runs")
     if await asyncio.to_thread(_made, folder):
-        await Git(folder, limits).run("init", "--quiet", "--bare", "--template=", str(folder))
+        git = Git(folder, limits)
+        version = read_version(await git.run("version"))
+        if version < LEAST:
+            raise GitFailed(f"git {dotted(LEAST)} or newer is needed where the worker runs; {dotted(version)} is there")
+        await git.run("init", "--quiet", "--bare", "--template=", str(folder))
+
+
+def read_version(said: bytes) -> tuple[int, ...]:
+    """The version in `git version 2.39.5`, as far as it is numbers; none where there is no such thing."""
+    found = _VERSION.search(said)
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """A version for people."""
+    return ".".join(map(str, version)) or "an unknown version"
 
 
 def _made(folder: Path) -> bool:
-    """Whether the folder is new."""
-    if (folder / "HEAD").exists():
-        return False
+    """Whether the folder is new; our configuration of this release is beside it."""
+    config = folder.parent / "gitconfig"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder.parent / "gitconfig").write_text(_CONFIG)
+        if not config.exists() or config.read_text() != _CONFIG:
+            fresh = config.with_name(f"gitconfig.{os.getpid()}")
+            fresh.write_text(_CONFIG)
+            fresh.rename(config)  # whole for whoever reads it just now
     except OSError as error:
         raise GitFailed(f"{folder} cannot be written ({error.strerror}); set IAS_GITOPS_DIR") from None
-    return True
+    return not (folder / "HEAD").exists()
 
 
 async def _talked(child: asyncio.subprocess.Process, stdin: bytes, most: int) -> tuple[int, bytes, bytes]:
@@ -181,10 +206,3 @@ async def _ended(child: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
-
-
-def _told(code: int, err: bytes) -> str:
-    text = err.decode("utf-8", "replace")
-    lines = [line for line in text.splitlines() if line.startswith(("fatal:", "error:", "remote:", "ssh:"))]
-    said = (lines or text.splitlines() or [f"git ended with {code}"])[0]
-    return "".join(char if char.isprintable() else " " for char in said)[:300]

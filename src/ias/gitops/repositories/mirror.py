@@ -2,33 +2,31 @@
 
 import asyncio
 import shutil
-import tempfile
-from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
 
+from ias.contract.addresses import Network
+from ias.gitops.repositories.credentials import Credential
 from ias.gitops.repositories.domain import FOLDER, Address, Entry, Transport, entries
 from ias.gitops.repositories.git import MEBIBYTE, Git, GitFailed, Limits, prepared
+from ias.gitops.repositories.opening import opened
 
 MOST_KEPT: Final = 4
 """So many times the size of one fetch a mirror may grow, until it is fetched anew."""
 MOST_FILES: Final = 20_000
 """So many files are listed of a commit."""
+COMMITS_ALONE: Final = "--filter=tree:0"
+"""What a history is fetched with; hosts that know no filters send all of it, as far as the limits let them."""
 _REF: Final = "refs/ias/head"
+_HISTORY: Final = "history"
+_LONGEST: Final = 300
 _SHOWN: Final = 12
-
-
-class Credential(msgspec.Struct, frozen=True):
-    """What opens a repository: a token for https, or a private key and its host's public ones for ssh."""
-
-    token: str = ""
-    ssh_key: str = ""
-    known_hosts: str = ""
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -49,6 +47,7 @@ class Mirror(msgspec.Struct, frozen=True):
     root: Path
     limits: Limits = Limits()
     ca_file: str = ""
+    allowed: tuple[Network, ...] = ()
 
     @property
     def git(self) -> Git:
@@ -63,13 +62,13 @@ class Mirror(msgspec.Struct, frozen=True):
         """
         git = self.git
         if _size(git.folder) > MOST_KEPT * self.limits.file_bytes:
-            await self._removed()
+            await _removed(git.folder)
         await prepared(git.folder, self.limits)
         known = await git.ends_well("rev-parse", "--quiet", "--verify", _REF)
-        await self._fetched(*([] if known else ["--depth=1"]))
+        await self._fetched(git, *([] if known else ["--depth=1"]))
         said = await self._read("log", "-1", "--format=%H%x00%an <%ae>%x00%s", _REF, "--")
         sha, author, subject = said.decode("utf-8", "replace").rstrip("\n").split("\0", 2)
-        return Commit(sha, author[:300], subject[:300])
+        return Commit(sha, _plain(author), _plain(subject))
 
     async def policies(self, commit: str) -> dict[str, Entry]:
         """The policy files of a commit, by the names of their folders.
@@ -96,7 +95,7 @@ class Mirror(msgspec.Struct, frozen=True):
             end = out.index(b"\n", at)
             about = out[at:end].split()
             if len(about) != 3:  # noqa: PLR2004 - its name, kind and size
-                await self._removed()
+                await _removed(self.git.folder)
                 raise GitFailed(f"{blob} is missing from the mirror, which is fetched anew")
             size = int(about[2])
             found[blob] = out[end + 1 : end + 1 + size]
@@ -109,82 +108,59 @@ class Mirror(msgspec.Struct, frozen=True):
         Raises:
             GitFailed: it cannot be fetched.
         """
-        if before == after or await self._is_ancestor(before, after):
+        if before == after or await _is_ancestor(self.git, before, after):
             return True
         if not (self.git.folder / "shallow").exists():
             return False
-        await self._fetched("--unshallow")
-        return await self._is_ancestor(before, after)
+        return await _is_ancestor(await self._history(after), before, after)
+
+    async def _history(self, commit: str) -> Git:
+        """Git on the branch's commits up to this one, without what is in them, where the host can leave that out."""
+        history = Git(self.git.folder / _HISTORY, self.limits)
+        if not await history.ends_well("cat-file", "-e", commit):
+            await prepared(history.folder, self.limits)
+            await self._fetched(history, COMMITS_ALONE)
+        return history
 
     async def _read(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """What git prints of what is here; a mirror that cannot be read is removed, and fetched anew the next time."""
         try:
             return await self.git.run(*arguments, stdin=stdin)
         except GitFailed:
-            await self._removed()
+            await _removed(self.git.folder)
             raise
 
-    async def _removed(self) -> None:
-        await asyncio.to_thread(shutil.rmtree, self.git.folder, ignore_errors=True)
-
-    async def _is_ancestor(self, before: str, after: str) -> bool:
-        return await self.git.ends_well("merge-base", "--is-ancestor", before, after)
-
-    async def _fetched(self, *options: str) -> None:
+    async def _fetched(self, into: Git, *options: str) -> None:
         quiet = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance")
         refs = f"+refs/heads/{self.branch}:{_REF}"
-        await asyncio.to_thread(_swept, self.git.folder)
-        async with self._opened() as environment:
-            git = Git(self.git.folder, self.limits, environment)
+        await asyncio.to_thread(_swept, into.folder)
+        async with opened(self.address, self.credential, self.allowed, self.ca_file) as environment:
+            git = msgspec.structs.replace(into, environment=environment)
             try:
-                await git.run("fetch", *quiet, "--update-shallow", *options, "--", self.address.url, refs)
+                await git.run("fetch", *quiet, "--update-shallow", *options, "--", _url(self.address), refs)
             except GitFailed as failure:
                 said = _too_large(git.folder, self.limits) or str(failure)
-                if not await self.git.ends_well("rev-list", "--objects", "--quiet", "--max-count=1", "--all"):
-                    await self._removed()
+                if not await into.ends_well("rev-list", "--objects", "--quiet", "--max-count=1", "--all"):
+                    await _removed(into.folder)
                 raise GitFailed(said) from None
 
-    @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[dict[str, str]]:
-        """What lets git reach the repository: in its environment, where no other user sees it."""
-        allowed = {"GIT_ALLOW_PROTOCOL": self.address.transport.value}
-        match self.address.transport:
-            case Transport.LOCAL:
-                yield allowed
-            case Transport.HTTPS:
-                yield allowed | self._https()
-            case Transport.SSH:
-                with tempfile.TemporaryDirectory(prefix="ias-ssh-") as folder:
-                    yield allowed | {"GIT_SSH_COMMAND": self._ssh(Path(folder))}
 
-    def _https(self) -> dict[str, str]:
-        environment = {"GIT_SSL_CAINFO": self.ca_file} if self.ca_file else {}
-        if self.credential.token:
-            basic = b64encode(f"x-access-token:{self.credential.token}".encode()).decode()
-            environment |= {
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "http.extraHeader",
-                "GIT_CONFIG_VALUE_0": f"Authorization: Basic {basic}",
-            }
-        return environment
+def _url(at: Address) -> str:
+    """As git takes it: what lies in a folder too by a URL, as it cannot leave anything out of what it fetches else."""
+    return f"file://{quote(at.url)}" if at.transport is Transport.LOCAL else at.url
 
-    def _ssh(self, folder: Path) -> str:
-        key, hosts = folder / "key", folder / "known_hosts"
-        key.touch(mode=0o600)
-        key.write_text(self.credential.ssh_key.strip() + "\n")
-        hosts.write_text(self.credential.known_hosts.strip() + "\n")
-        options = {
-            "IdentitiesOnly": "yes",
-            "BatchMode": "yes",
-            "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": str(hosts),
-            "GlobalKnownHostsFile": "/dev/null",
-            "ForwardAgent": "no",
-            "PermitLocalCommand": "no",
-            "ConnectTimeout": "10",
-        }
-        said = " ".join(f"-o {name}={value}" for name, value in options.items())
-        return f"ssh -F /dev/null -i {key} {said}"
+
+def _plain(text: str) -> str:
+    """What strangers wrote, so that it moves no cursor and turns no writing around."""
+    return "".join(char if char.isprintable() else " " for char in text[:_LONGEST])
+
+
+async def _removed(folder: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _is_ancestor(git: Git, before: str, after: str) -> bool:
+    return await git.ends_well("merge-base", "--is-ancestor", before, after)
 
 
 def short(commit: str) -> str:
@@ -231,4 +207,4 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.exists() else 0
 
 
-__all__ = ["Commit", "Credential", "GitFailed", "Mirror", "short", "sweep"]
+__all__ = ["Commit", "GitFailed", "Mirror", "short", "sweep"]

@@ -1,26 +1,29 @@
 """The repositories that organisations are bound to, and when each is to be looked at."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 
 from ias.db import EVERYWHERE, Connection, transaction, uuid7
+from ias.gitops.repositories.credentials import Credential
 from ias.gitops.repositories.domain import Address, address
 from ias.gitops.repositories.git import MEBIBYTE, Limits
-from ias.gitops.repositories.mirror import Credential, Mirror
+from ias.gitops.repositories.mirror import Mirror
 from ias.gitops.repositories.sealing import opened, sealed
 from ias.settings import settings
 from ias.telemetry import now
 
 RAREST_S = 300.0
+OFTENEST_S = 2.0
 
 _DUE = "SELECT id FROM gitops.repositories WHERE due_at <= $1 ORDER BY due_at LIMIT 100"
 _ALL = "SELECT id FROM gitops.repositories"
 _ONE = """
 SELECT id, url, branch, credential, fetch_after <= now() AS to_fetch FROM gitops.repositories WHERE id = $1
 """
-_NEXT = "UPDATE gitops.repositories SET due_at = $2 WHERE id = $1"
+_NEXT = "UPDATE gitops.repositories SET due_at = $2, looked_at = now() WHERE id = $1"
 _FETCHED = """
 UPDATE gitops.repositories SET head = $2, fetched_at = $3, error = '', failures = 0, fetch_after = now() WHERE id = $1
 """
@@ -30,8 +33,12 @@ UPDATE gitops.repositories SET error = $2, failures = failures + 1,
 WHERE id = $1
 """
 _NOW = "UPDATE gitops.repositories SET due_at = now(), fetch_after = now() WHERE id = $1"
-_NOW_BY_URL = """
-UPDATE gitops.repositories SET due_at = now(), fetch_after = now() WHERE url = ANY($1) RETURNING id
+_SOON_BY_URL = """
+UPDATE gitops.repositories r SET due_at = least(due_at, soon), fetch_after = least(fetch_after, soon)
+FROM (
+    SELECT id, greatest(now(), looked_at + $2 * interval '1 second') AS soon
+    FROM gitops.repositories WHERE url = ANY($1)
+) AS pushed WHERE r.id = pushed.id RETURNING r.id
 """
 _KEEP = """
 INSERT INTO gitops.repositories (id, url, branch, credential) VALUES ($1, $2, $3, $4)
@@ -40,7 +47,14 @@ ON CONFLICT (url, branch) DO UPDATE
 RETURNING id
 """
 _FORGET = """
-DELETE FROM gitops.repositories r WHERE NOT EXISTS (SELECT FROM gitops.bindings b WHERE b.repository_id = r.id)
+DELETE FROM gitops.repositories r
+WHERE r.id = ANY($1) AND NOT EXISTS (SELECT FROM gitops.bindings b WHERE b.repository_id = r.id)
+"""
+_FORGET_ALL = """
+DELETE FROM gitops.repositories WHERE id IN (
+    SELECT r.id FROM gitops.repositories r
+    WHERE NOT EXISTS (SELECT FROM gitops.bindings b WHERE b.repository_id = r.id) FOR UPDATE SKIP LOCKED
+)
 """
 
 
@@ -95,10 +109,13 @@ async def look_now(connection: Connection, repository_id: UUID) -> None:
     await connection.execute(_NOW, repository_id)
 
 
-async def look_now_at(urls: list[str]) -> int:
-    """The same of those with one of these addresses; answers how many there are."""
+async def look_soon_at(urls: list[str]) -> int:
+    """Have those with one of these addresses looked at, each every two seconds at most; answers how many there are.
+
+    Whoever has one signed webhook can send it again and again.
+    """
     async with transaction(EVERYWHERE) as connection:
-        return len(await connection.fetch(_NOW_BY_URL, urls))
+        return len(await connection.fetch(_SOON_BY_URL, urls, OFTENEST_S))
 
 
 async def keep(connection: Connection, at: Address, branch: str, credential: Credential) -> UUID:
@@ -108,9 +125,15 @@ async def keep(connection: Connection, at: Address, branch: str, credential: Cre
     return found
 
 
-async def forget_unbound(connection: Connection) -> None:
-    """Forget the repositories that nobody is bound to, and what opened them; as the platform, which sees all."""
-    await connection.execute(_FORGET)
+async def forget_unbound(connection: Connection, repository_ids: Sequence[UUID]) -> None:
+    """Forget those of these that nobody is bound to now, and what opened them; as the platform, which sees all."""
+    await connection.execute(_FORGET, repository_ids)
+
+
+async def forget_all_unbound() -> None:
+    """The same of all: of two that leave a repository at the same moment, neither sees that it is the last."""
+    async with transaction(EVERYWHERE) as connection:
+        await connection.execute(_FORGET_ALL)
 
 
 def _mirror(row: asyncpg.Record) -> Mirror:
@@ -123,4 +146,5 @@ def _mirror(row: asyncpg.Record) -> Mirror:
         root=settings().gitops_dir,
         limits=Limits(seconds=settings().gitops_fetch_s, file_bytes=settings().gitops_fetch_mib * MEBIBYTE),
         ca_file=settings().gitops_ca_file,
+        allowed=settings().upstream_allow,
     )

@@ -7,7 +7,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from ias.gitops.repositories.mirror import Credential, GitFailed
+from ias.gitops.repositories.credentials import Credential
+from ias.gitops.repositories.git import GitFailed
 
 
 def sealed(credential: Credential, secret: str) -> bytes | None:
