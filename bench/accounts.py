@@ -1,7 +1,7 @@
-"""What has become of a population so far: its catalogue, policies and ledger, and its usage, by COPY."""
+"""What has become of a population so far: its catalogue, policies and ledger, by COPY, and its usage."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -10,15 +10,23 @@ import asyncpg
 
 from bench.copying import Row, copy
 from bench.population import MODELS, Member, Population, Size, Tenant
+from bench.scale_events import Holders, Loaded, load
 from ias.db import uuid7
 
 ALERTS = 12
 LINES = 1000
-DAYS = 28
-LONG = 200
 MONTHS = 3
 COUNTED = 20
-"""Keys of a busy organisation that the rollups tell of."""
+"""Members of each organisation who used a key."""
+# So that thirty days are a part of what is kept, as they are where people ask for them.
+_BEFORE = """
+INSERT INTO analytics.model_daily (org_id, bucket, model, requests, failed, prompt_tokens, completion_tokens,
+    cached_tokens, counts)
+SELECT org_id, bucket - number * INTERVAL '30 days', model, requests, failed, prompt_tokens, completion_tokens,
+    cached_tokens, counts
+FROM generate_series(1, 7) AS number, analytics.model_daily ORDER BY 2, 1 ON CONFLICT DO NOTHING
+"""
+_NEWEST = "SELECT request_id FROM analytics.usage_events WHERE org_id = $1 ORDER BY started_at DESC LIMIT $2"
 
 _LINES = (
     *("request_id", "line", "period", "org_id", "user_id", "key_id", "model", "model_id", "endpoint"),
@@ -80,24 +88,12 @@ def _used(people: Population, busy: int) -> Iterator[tuple[Tenant, Member, UUID]
 
 def _lines(people: Population, busy: int, rates: dict[str, UUID]) -> Iterator[Row]:
     for tenant in people.tenants[:busy]:
-        holders = [member for member in tenant.members if member.keys]
-        if not tenant.requests:
-            tenant.requests.extend(uuid7() for _ in range(LINES))
-        for number in range(LINES):
+        holders = _with_keys(tenant)
+        for number, request in enumerate(tenant.requests):
             member, (model_id, name) = holders[number % len(holders)], people.models[number % MODELS]
             moment = people.moment - timedelta(seconds=number)
             yield (
-                *(
-                    tenant.requests[number],
-                    1,
-                    people.period,
-                    tenant.id,
-                    member.id,
-                    member.keys[0],
-                    name,
-                    model_id,
-                    "chat",
-                ),
+                *(request, 1, people.period, tenant.id, member.id, member.keys[0], name, model_id, "chat"),
                 *(500, 200, 0, Decimal("0.9"), rates[name], "completed", False, False, True, 200, "gateway-1"),
                 *(moment, moment),
             )
@@ -118,57 +114,19 @@ def _spend(people: Population, busy: int) -> Iterator[Row]:
             yield period, tenant.id, member.id, key, name, 10, 5000, 2000, 0, Decimal(9)
 
 
-_SUMS = ("requests", "failed", "prompt_tokens", "completion_tokens", "cached_tokens")
-_ROLLUP = ("org_id", "bucket", "user_id", "key_id", "model", *_SUMS)
+async def counted(connection: asyncpg.Connection, url: str, people: Population, size: Size) -> Loaded:
+    """What analytics knows: so many events of thirty days in all organisations, and rollups of them."""
+    holders = [(tenant.id, member) for tenant in people.tenants for member in _with_keys(tenant)[:COUNTED]]
+    orgs, members = zip(*holders, strict=True)
+    keys = [member.keys[0] for member in members]
+    names = [name for _, name in people.models]
+    loaded = await load(url, Holders(orgs, [member.id for member in members], keys, names), size.events)
+    await connection.execute(_BEFORE)
+    for tenant in people.tenants[: size.busy]:
+        rows = await connection.fetch(_NEWEST, tenant.id, LINES)
+        tenant.requests.extend(row["request_id"] for row in rows)
+    return loaded
 
 
-async def counted(connection: asyncpg.Connection, people: Population, size: Size) -> None:
-    """What analytics knows: events of the last minutes, and rollups."""
-    midnight = people.moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    days = [midnight - timedelta(days=number) for number in range(DAYS)]
-    hours = [midnight + timedelta(hours=number) for number in range(24)]
-    await copy(connection, "analytics.usage_daily", _ROLLUP, _rollup(people, size.busy, days))
-    await copy(connection, "analytics.usage_hourly", _ROLLUP, _rollup(people, size.busy, hours))
-    long = [midnight - timedelta(days=number) for number in range(LONG)]
-    each_hour = [day + timedelta(hours=number) for day in days for number in range(24)]
-    busy = [tenant.id for tenant in people.tenants[: size.busy]]
-    for table, owner, owners in (("model", "org_id", busy), ("platform", "slot", [0])):
-        columns = (owner, "bucket", "model", *_SUMS, "counts")
-        await copy(connection, f"analytics.{table}_daily", columns, _by_model(people, owners, long))
-        await copy(connection, f"analytics.{table}_hourly", columns, _by_model(people, owners, each_hour))
-    for moment in (people.moment, people.moment - timedelta(seconds=LINES)):
-        await connection.execute("SELECT analytics.open_month($1)", moment)
-    await copy(connection, "analytics.usage_events", _EVENTS, _events(people, size.busy))
-    await copy(connection, "analytics.usage_seen", _SEEN, _seen(people))
-
-
-_EVENTS = (
-    *("request_id", "line", "org_id", "user_id", "key_id", "model", "endpoint"),
-    *("prompt_tokens", "completion_tokens", "cached_tokens", "outcome", "estimated", "lower_bound", "streamed"),
-    *("status", "gateway", "replica", "duration_ms", "queue_ms", "first_token_ms", "started_at", "settled_at"),
-)
-
-
-def _events(people: Population, busy: int) -> Iterator[Row]:
-    for line in _lines(people, busy, dict.fromkeys((name for _, name in people.models), people.admins[0].id)):
-        request, number, _, org, user, key, model, _, endpoint, *tokens = line[:12]
-        yield (
-            *(request, number, org, user, key, model, endpoint, *tokens, "completed", False, False, True),
-            *(200, "gateway-1", "engine-1", 900.0, 2.0, 80.0, line[-2], line[-1]),
-        )
-
-
-def _rollup(people: Population, busy: int, buckets: Sequence[datetime]) -> Iterator[Row]:
-    for tenant in people.tenants[:busy]:
-        holders = [member for member in tenant.members if member.keys][:COUNTED]
-        for bucket in buckets:
-            for number, member in enumerate(holders):
-                name = people.models[number % MODELS][1]
-                yield tenant.id, bucket, member.id, member.keys[0], name, 10, 0, 5000, 2000, 0
-
-
-def _by_model(people: Population, owners: Sequence[object], buckets: Sequence[datetime]) -> Iterator[Row]:
-    for owner in owners:
-        for bucket in buckets:
-            for _, name in people.models:
-                yield owner, bucket, name, 100, 1, 50_000, 20_000, 0, []
+def _with_keys(tenant: Tenant) -> list[Member]:
+    return [member for member in tenant.members if member.keys]

@@ -1,5 +1,6 @@
 """Driving the api process: people with sessions, the rate that it holds, and what that costs."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -8,22 +9,23 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
 
+import asyncpg
 import httpx
 import msgspec
 
 from bench.arrivals import Plan, Told
 from bench.ground import BIN, ROOT, SECRET, Ground, cpu_s, rss_mb
-from bench.mix import ALONE, GIT, PREFIX, ROUTES, Caller, Mix
+from bench.mix import ALONE, BAR_MS, PREFIX, ROUTES, Caller, Mix, Route
 from bench.population import Member, Population, Tenant, address
 from bench.seeding import PASSWORD
 from ias.identity.access.tokens import Access, issue
 from tests.services import free_port
 
-BAR_MS = 500.0
 STEPS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 """Shares of the rate that are tried, one after the other, until one is held."""
 SUCCESSES = range(200, 300)
 CALLERS = 200
+ANALYTICS = tuple(route for route in ROUTES if route.path.startswith("/analytics"))
 WARM_S = 5.0
 PROBE_S = 10.0
 LOGINS = 15
@@ -92,9 +94,18 @@ class Drive:
                     return tries, costs, rows
         return tries, costs, rows
 
-    def _at(self, mix: Mix, rate: float, seconds: float) -> tuple[Try, Costs, list[Row]]:
+    def events_of(self, tenant: Tenant) -> int:
+        """How many usage events an organisation has."""
+        return asyncio.run(_events_of(self._ground.postgres.url, tenant))
+
+    def analytics(self, mix: Mix, rate: float, seconds: float) -> tuple[Try, list[Row]]:
+        """Drive the routes of analytics alone."""
+        tried, _, rows = self._at(mix, rate, seconds, ANALYTICS)
+        return tried, rows
+
+    def _at(self, mix: Mix, rate: float, seconds: float, of: Sequence[Route] = ROUTES) -> tuple[Try, Costs, list[Row]]:
         warm = int(rate * WARM_S)
-        names, requests = mix.requests(warm + int(rate * seconds), self.port)
+        names, requests = mix.requests(warm + int(rate * seconds), self.port, of)
         file = self._ground.folder / "plan"
         file.write_bytes(msgspec.msgpack.encode(Plan(self.port, rate, warm, requests)))
         meters = (self._process, self._ground.postgres, self._ground.redis)
@@ -134,8 +145,19 @@ def callers(people: Population, secret: str = SECRET) -> list[Caller]:
     return everybody
 
 
+async def _events_of(url: str, tenant: Tenant) -> int:
+    connection = await asyncpg.connect(url)
+    try:
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM analytics.usage_events WHERE org_id = $1", tenant.id
+        )
+        return count
+    finally:
+        await connection.close()
+
+
 def covered(port: int) -> None:
-    """Nothing, where the mix has every GET of the API's document but those about Git.
+    """Nothing, where the mix has every GET of the API's document.
 
     Raises:
         RuntimeError: it has not; the message says which.
@@ -143,7 +165,7 @@ def covered(port: int) -> None:
     document = httpx.get(f"http://127.0.0.1:{port}{PREFIX}/openapi.json", timeout=30, trust_env=False).json()
     asked = {generic(route.path) for route in ROUTES if route.method == "GET"}
     there = {generic(path.removeprefix(PREFIX)) for path, item in document["paths"].items() if "get" in item}
-    if missing := sorted(route for route in there - asked - ALONE if GIT not in route):
+    if missing := sorted(route for route in there - asked - ALONE):
         raise RuntimeError(f"bench/mix.py has no row for GET {', GET '.join(missing)}")
 
 
@@ -178,7 +200,7 @@ def _rows(rate: float, names: list[str], told: Told) -> list[Row]:
     took = defaultdict[str, list[float]](list)
     for name, milliseconds in zip(names, told.took_ms, strict=True):
         took[name].append(milliseconds)
-    each = [_row(route.name, rate, took[route.name]) for route in ROUTES if took[route.name]]
+    each = [_row(route.name, rate, took[route.name], route.bar_ms) for route in ROUTES if took[route.name]]
     return [_row("the whole mix", rate, told.took_ms), *each]
 
 

@@ -1,7 +1,8 @@
 """What people ask of the management API: every GET of the document, and writes as they come, in one mix."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 from typing import NamedTuple
 
@@ -11,12 +12,15 @@ from bench.population import Member, Population, Tenant
 from ias.paging import encode_cursor
 
 PREFIX = "/api/v1"
+BAR_MS = 500.0
+OF_AN_ORGANISATION_MS = 200.0
+"""What p99 of analytics has to be below, of thirty days of one organisation."""
 ADMINS, MEMBERS, EVERYBODY = ("system", "admin"), ("admin", "user"), ("system", "admin", "user")
 SYSTEM = ("system",)
 
 
 class Route(NamedTuple):
-    """A route: who asks it, one in how many hundred requests it is, and queries and a body that it may have."""
+    """A route: who asks it, one in how many hundred requests it is, queries and a body that it may have, its bar."""
 
     method: str
     path: str
@@ -24,13 +28,28 @@ class Route(NamedTuple):
     asked_by: tuple[str, ...]
     queries: tuple[str, ...] = ("",)
     body: Mapping[str, object] | None = None
+    bar_ms: float = BAR_MS
+    of: str = ""
+    """Told beside the path, where another row has the same."""
 
     @property
     def name(self) -> str:
         """As it is reported."""
-        return f"{self.method} {self.path}"
+        return f"{self.method} {self.path}{f' ({self.of})' if self.of else ''}"
 
 
+DAYS = "?from={month_ago}"
+"""Thirty days."""
+BERLIN, KOLKATA = "Europe/Berlin", "Asia/Kolkata"
+GROUPED = (
+    *("&group_by=model", "&group_by=user", "&group_by=hour", "&group_by=key", "&group_by=day&group_by=model"),
+    *("&group_by=user&group_by=model", "&group_by=month&group_by=key", "&group_by=day&group_by=user"),
+)
+ELSEWHERE = tuple(
+    f"&group_by=day{by}&timezone={zone}" for zone in (BERLIN, KOLKATA) for by in ("", "&group_by=user", "&group_by=key")
+)
+NARROWED = ("", "&limit=200", "&errors=true", "&user_id={user_id}", "&key_id={key_id}", "&slower_than_ms=800")
+SHARES = (DAYS, f"{DAYS}&sort=change&timezone={BERLIN}", f"{DAYS}&limit=200")
 PAGES = ("", "", "?limit=200", "?cursor={cursor}")
 _OF_ORG = "?org_id={org_id}"
 _ORG = "/organizations/{org_id}"
@@ -65,19 +84,33 @@ ROUTES = (
     Route("GET", "/ledger/lines", 4, EVERYBODY, ("", "?limit=200", "?request_id={request_id}", _OF_ORG)),
     Route(
         *("GET", "/analytics/orgs/{org_id}/usage", 5, EVERYBODY),
-        ("", "?group_by=model", "?group_by=user", "?group_by=hour", "?group_by=key"),
+        tuple(f"{DAYS}{more}" for more in ("", *GROUPED, *ELSEWHERE)),
+        bar_ms=OF_AN_ORGANISATION_MS,
     ),
     Route(
-        *("GET", "/analytics/requests", 3, EVERYBODY),
-        ("", "?limit=200", _OF_ORG, "?errors=true", "?user_id={user_id}", "?slower_than_ms=800"),
+        *("GET", "/analytics/requests", 3, MEMBERS),
+        tuple(f"{DAYS}{more}" for more in NARROWED),
+        bar_ms=OF_AN_ORGANISATION_MS,
     ),
-    Route("GET", "/analytics/requests/{request_id}", 1, SYSTEM),
-    Route("GET", "/analytics/orgs/{org_id}/users", 1, EVERYBODY),
-    Route("GET", "/analytics/orgs/{org_id}/models", 1, EVERYBODY),
-    Route("GET", "/analytics/orgs/{org_id}/keys", 1, EVERYBODY),
-    Route("GET", "/analytics/system/usage", 1, SYSTEM),
-    Route("GET", "/analytics/system/models", 1, SYSTEM),
-    Route("GET", "/analytics/system/orgs", 1, SYSTEM),
+    Route(
+        *("GET", "/analytics/requests", 1, SYSTEM),
+        tuple(f"{DAYS}{more}" for more in (*NARROWED, "&org_id={org_id}", "&model=model-1")),
+        of="platform",
+    ),
+    Route("GET", "/analytics/requests/{request_id}", 1, SYSTEM, bar_ms=OF_AN_ORGANISATION_MS),
+    *(
+        Route("GET", f"/analytics/orgs/{{org_id}}/{what}", 1, EVERYBODY, SHARES, bar_ms=OF_AN_ORGANISATION_MS)
+        for what in ("users", "models", "keys")
+    ),
+    Route("GET", "/analytics/system/usage", 1, SYSTEM, (DAYS, f"{DAYS}&group_by=model", f"{DAYS}&timezone={BERLIN}")),
+    Route("GET", "/analytics/system/models", 1, SYSTEM, (DAYS,)),
+    Route("GET", "/analytics/system/orgs", 1, SYSTEM, SHARES),
+    Route("GET", "/analytics/system/reconciliation", 1, SYSTEM, (DAYS,)),
+    Route("GET", f"{_ORG}/gitops/status", 1, ADMINS),
+    Route("GET", f"{_ORG}/gitops/diff", 1, ADMINS),
+    Route("GET", f"{_ORG}/gitops/drift", 1, ADMINS, PAGES),
+    Route("GET", f"{_ORG}/gitops/runs", 1, ADMINS, PAGES),
+    Route("GET", "/gitops/schema", 1, EVERYBODY),
     Route("POST", "/api-keys", 2, MEMBERS, body={"label": "{new}"}),
     Route("DELETE", "/api-keys/{old_key_id}", 1, MEMBERS),
     Route("POST", "/api-keys/{old_key_id}/rotate", 1, MEMBERS, body={"grace_s": 60}),
@@ -94,10 +127,6 @@ ROUTES = (
 
 ALONE = frozenset({"/auth/login", "/auth/refresh", "/users/accept-invite", "/me/password"})
 """Of their own rate: passwords are hashed by a bounded pool."""
-
-
-GIT = "/gitops"
-"""What such a path is about needs a repository."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +157,9 @@ class Mix:
         self._unused = {role: self._keys_of(role) for role in MEMBERS}
         self._made = 0
 
-    def requests(self, number: int, port: int) -> tuple[list[str], list[bytes]]:
-        """So many requests, and the name of the route of each."""
-        routes = self._random.choices(ROUTES, [route.weight for route in ROUTES], k=number)
+    def requests(self, number: int, port: int, of: Sequence[Route] = ROUTES) -> tuple[list[str], list[bytes]]:
+        """So many requests of these routes, and the name of the route of each."""
+        routes = self._random.choices(of, [route.weight for route in of], k=number)
         return [route.name for route in routes], [self._request(route, port) for route in routes]
 
     def one(self, route: Route, role: str, port: int) -> bytes:
@@ -166,6 +195,7 @@ class Mix:
         self._made += 1
         return {
             "org_id": str(tenant.id),
+            "tag": tenant.tag,
             "user_id": str(member.id),
             "key_id": str(member.keys[0]),
             "model_id": str(pick(self._people.models[:2])[0]),
@@ -175,6 +205,7 @@ class Mix:
             "invite_id": str(tenant.invites[0]),
             "cursor": encode_cursor(pick(pick((tenant.entries, tenant.alerts, member.keys, tenant.invites)))),
             "moment": f"{self._people.moment:%Y-%m-%dT%H:%M:%SZ}",
+            "month_ago": f"{self._people.moment - timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}",
             "new": f"new-{caller.member.id.hex[-8:]}-{self._made}",
         }
 

@@ -1,7 +1,7 @@
 """A platform full of people, by COPY: organisations, members with sessions, keys, and what has become of them so far.
 
-The first organisation has a tenth of all members; the others share the rest evenly. Keys, audit log, alerts and invites
-are everywhere; the ledger and the rollups are of the first `busy` organisations.
+The first organisation has a tenth of all members and of all usage; the others share the rest of the members evenly, and
+have the less usage the later they come. The ledger is of the first `busy` organisations alone.
 """
 
 from dataclasses import dataclass, field
@@ -16,13 +16,14 @@ MODELS = 8
 
 @dataclass(frozen=True)
 class Size:
-    """How many of each; `busy` is of organisations, `entries` of the audit log of each."""
+    """How many of each; `busy` is of organisations with a ledger, `entries` of the audit log of each."""
 
     organisations: int
     members: int
     keys: int
     busy: int
     entries: int = 60
+    events: int = 30_000
 
 
 @dataclass(frozen=True)

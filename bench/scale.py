@@ -1,7 +1,9 @@
 """`python -m bench.scale`: the management API of a platform with a million keys, at a fixed rate; see docs/speed.md."""
 
 import asyncio
+import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,23 +12,42 @@ import msgspec
 
 from bench.driving import Costs, Drive, Row, Try, callers, covered, logins
 from bench.ground import Ground, open_ground
-from bench.mix import Mix
+from bench.mix import Caller, Mix
 from bench.population import Population, Size, imagine
 from bench.report import ROOT, Machine, changed, commit, machine, write
 from bench.seeding import hashed, seed
 
 LATEST = ROOT / "bench/results/scale.json"
-WHOLE = Size(organisations=1000, members=100_000, keys=1_000_000, busy=50)
+WHOLE = Size(organisations=1000, members=100_000, keys=1_000_000, busy=50, events=10_000_000)
 QUICK = Size(organisations=50, members=1000, keys=10_000, busy=5)
+ANALYTICS_RPS = 20
+"""What two cores answer of analytics alone, so that times are those of answers and not of a queue."""
 
 
 class Seeded(msgspec.Struct):
-    """What there was, and how long it took to copy it in."""
+    """What there was, and how long it took to copy it in; of that, events and all sums of them."""
 
     organisations: int
     members: int
     keys: int
+    events: int
     seconds: float
+    events_s: float
+    rollups_s: float
+
+
+class Analytics(msgspec.Struct):
+    """The routes of analytics alone, asked by people of all organisations, and by those of the largest one.
+
+    `load` is the load average of a minute when it began, `largest_events` how many events the largest one has.
+    """
+
+    load: float
+    rps: float
+    largest_events: int
+    anybody: list[Row]
+    largest: list[Row]
+    failures: dict[str, int]
 
 
 class Report(msgspec.Struct):
@@ -41,6 +62,7 @@ class Report(msgspec.Struct):
     tries: list[Try]
     costs: Costs
     rows: list[Row]
+    analytics: Analytics
 
 
 @click.command()
@@ -54,12 +76,13 @@ def main(*, rate: float, seconds: float, quick: bool, out: Path | None) -> None:
     place, people = machine(), imagine(size)
     with open_ground(queue=False) as ground:
         began = time.monotonic()
-        asyncio.run(seed(ground.postgres.url, people, size, hashed()))
-        seeded = Seeded(size.organisations, size.members, size.keys, round(time.monotonic() - began, 1))
+        loaded = asyncio.run(seed(ground.postgres.url, people, size, hashed()))
+        sizes = size.organisations, size.members, size.keys, size.events
+        seeded = Seeded(*sizes, round(time.monotonic() - began, 1), loaded.events_s, loaded.rollups_s)
         click.echo(f"seeded in {seeded.seconds} s")
-        tries, costs, rows = _drive(ground, people, rate, seconds)
+        driven = _drive(ground, people, rate, seconds)
     moment = datetime.now(UTC).isoformat(timespec="seconds")
-    whole = Report(commit(), changed(), moment, place, ground.world, seeded, tries, costs, rows)
+    whole = Report(commit(), changed(), moment, place, ground.world, seeded, *driven)
     _say(whole)
     path = out if out or quick else LATEST
     if path is not None:
@@ -67,19 +90,40 @@ def main(*, rate: float, seconds: float, quick: bool, out: Path | None) -> None:
         click.echo(f"\nwritten: {path}", err=True)
 
 
-def _drive(ground: Ground, people: Population, rate: float, seconds: float) -> tuple[list[Try], Costs, list[Row]]:
+def _drive(
+    ground: Ground, people: Population, rate: float, seconds: float
+) -> tuple[list[Try], Costs, list[Row], Analytics]:
     drive = Drive(ground)
     covered(drive.port)
     everybody = callers(people)
-    mix = Mix(people, everybody, 1)
-    tries, costs, rows = drive.highest(mix, rate, seconds)
-    return tries, costs, [*rows, logins(drive.port, everybody)]
+    analytics = _analytics(drive, people, everybody, seconds)
+    tries, costs, rows = drive.highest(Mix(people, everybody, 1), rate, seconds)
+    return tries, costs, [*rows, logins(drive.port, everybody)], analytics
+
+
+def _analytics(drive: Drive, people: Population, everybody: list[Caller], seconds: float) -> Analytics:
+    events = drive.events_of(people.tenants[0])
+    load, failures, rows = round(os.getloadavg()[0], 2), dict[str, int](), list[list[Row]]()
+    largest = [each for each in everybody if each.tenant is people.tenants[0]]
+    admins = [replace(each, tenant=people.tenants[0]) for each in everybody if each.role == "system"]
+    for who in (everybody, [*largest, *admins]):
+        tried, told = drive.analytics(Mix(people, who, 1), ANALYTICS_RPS, seconds)
+        rows.append(told)
+        failures |= tried.failures
+    return Analytics(load, ANALYTICS_RPS, events, *rows, failures)
 
 
 def _say(whole: Report) -> None:
-    for row in whole.rows:
-        bar = "" if row.bar_ms is None or row.p99_ms < row.bar_ms else "  missed"
-        click.echo(f"{row.route:60}{row.rps:>7.0f}/s{row.p50_ms:>9.1f} ms{row.p99_ms:>9.1f} ms{row.count:>7}{bar}")
+    told = whole.analytics
+    for heading, rows in (
+        (f"analytics alone, load average {told.load}", told.anybody),
+        (f"… of the largest organisation, with {told.largest_events} events", told.largest),
+        ("all routes together", whole.rows),
+    ):
+        click.echo(heading)
+        for row in rows:
+            bar = "" if row.bar_ms is None or row.p99_ms < row.bar_ms else "  missed"
+            click.echo(f"{row.route:60}{row.rps:>7.0f}/s{row.p50_ms:>9.1f} ms{row.p99_ms:>9.1f} ms{row.count:>7}{bar}")
     click.echo(msgspec.json.encode([whole.tries, whole.costs, whole.seeded]).decode())
 
 

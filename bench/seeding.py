@@ -10,7 +10,9 @@ import bcrypt
 
 from bench.accounts import booked, counted
 from bench.copying import Row, copy
+from bench.managed import managed
 from bench.population import Member, Population, Size, address
+from bench.scale_events import Loaded
 from ias.db import uuid7
 
 PASSWORD = "Correct-horse-7-battery!"
@@ -30,18 +32,20 @@ def hashed(cost: int = 12) -> str:
     return bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(cost)).decode()
 
 
-async def seed(url: str, people: Population, size: Size, password_hash: str) -> None:
+async def seed(url: str, people: Population, size: Size, password_hash: str) -> Loaded:
     """Copy them into a migrated database, as its owner, a superuser; all have the same password."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(_UNCHECKED)
         await _identity(connection, people, size, password_hash)
+        loaded = await counted(connection, url, people, size)
         await booked(connection, people, size)
-        await counted(connection, people, size)
+        await managed(connection, people)
         await connection.execute(_CHECKED)  # the audit log's chain is made by a trigger
         await copy(connection, "identity.audit_log", _AUDIT, _entries(people, size.entries))
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
+        return loaded
     finally:
         await connection.close()
 

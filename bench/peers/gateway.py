@@ -4,8 +4,10 @@ No worker runs, so a janitor of ours empties the outbox as the product's does on
 """
 
 import asyncio
+import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from bench.exchange import MODEL
 from bench.load import Target
-from bench.peers.peer import Launch, Peer, Running, answering, launched
+from bench.peers.peer import PATH, Launch, Peer, Running, answering, launched
 from bench.rig import Rig
 from ias.contract import admission, catalogue, keys
 from ias.edge import Edge, KeyRecord
@@ -22,6 +24,7 @@ from tests.services import free_port
 NAME = "ias-gateway"
 ROOT = Path(__file__).parents[2]
 COMPILED = ROOT / ".cache" / "compiled"
+PACKAGES = sysconfig.get_paths()["platlib"]
 JANITOR_EVERY_S = 0.25
 MAX_STREAMS = 5000
 _UUID = "00000000-0000-7000-8000-{:012d}"
@@ -43,23 +46,40 @@ def ours() -> Peer:
     argv = (sys.executable, str(ROOT / "hatch_build.py"), str(COMPILED))
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        return Peer(f"as written, since {(done.stderr.splitlines() or ['mypyc failed'])[0]}", partial(_start, ""))
-    return Peer("compiled by mypyc", partial(_start, str(COMPILED / "src")))
+        return _peer(f"as written, since {(done.stderr.splitlines() or ['mypyc failed'])[0]}", ROOT / "src")
+    return _peer("compiled by mypyc", COMPILED / "src")
 
 
 def as_written() -> Peer:
     """The same, not compiled."""
-    return Peer("as written", partial(_start, ""))
+    return _peer("as written", ROOT / "src")
+
+
+def _peer(how: str, sources: Path) -> Peer:
+    python = _python()
+    return Peer(f"{how}, on {python.name} of {python.parent}", partial(_start, python, sources))
+
+
+def _python() -> Path:
+    """What a server would run it on: the distribution's Python, where that is of our version, as nginx is its nginx.
+
+    Distributions build theirs with profiles of what it runs; one built by hand takes a tenth more (decision 0009).
+    """
+    python = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+    argv = (str(python), "-c", "import httptools, hiredis, msgspec, pydantic_core, uuid_utils, uvloop")
+    env = {"PATH": PATH, "PYTHONPATH": PACKAGES}
+    good = python.is_file() and not subprocess.run(argv, env=env, capture_output=True, check=False).returncode
+    return python if good else Path(sys.executable)
 
 
 @asynccontextmanager
-async def _start(python_path: str, rig: Rig, engine: int) -> AsyncIterator[Running]:
+async def _start(python: Path, sources: Path, rig: Rig, engine: int) -> AsyncIterator[Running]:
     launch = Launch(rig.folder / NAME, free_port(), engine)
     launch.home.mkdir(exist_ok=True)
     with rig.services.fresh("redis") as redis:
         async with _organisation(redis.url, launch) as token:
-            argv = (Path(sys.executable).with_name(NAME),)
-            env = {**_environment(redis.url, launch), "PYTHONPATH": python_path}
+            argv = (python, "-m", "ias_gateway")
+            env = {**_environment(redis.url, launch), "PYTHONPATH": f"{sources}{os.pathsep}{PACKAGES}"}
             async with launched(rig, NAME, launch, argv, env) as process:
                 target = Target(launch.port, token)
                 await answering(target, process)

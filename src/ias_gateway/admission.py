@@ -4,6 +4,7 @@ from calendar import timegm
 from hashlib import sha256
 from time import gmtime, strftime
 
+from ias.contract import admission as contract
 from ias.contract import keys
 from ias.contract.admission import (
     Admitted,
@@ -34,12 +35,13 @@ _BUDGETS = {
 
 
 class Caller:
-    """Who a token says that it is: the organisation's tag and the token's fingerprint."""
+    """Who a token says that it is: the organisation's tag, the key of its slot, and the token's fingerprint."""
 
-    __slots__ = ("fingerprint", "tag")
+    __slots__ = ("fingerprint", "slot", "tag")
 
     def __init__(self, tag: str, fingerprint: str) -> None:
         self.tag = tag
+        self.slot = contract.slot(tag).encode()
         self.fingerprint = fingerprint
 
 

@@ -19,6 +19,7 @@ from ias_gateway.exchange import Exchange
 from ias_gateway.health import OK, Probes, private_port
 from ias_gateway.limits import PATH as LIMITS
 from ias_gateway.limits import limits
+from ias_gateway.metering import meter
 from ias_gateway.models import PATH as MODELS
 from ias_gateway.models import models
 from ias_gateway.report import line_to
@@ -54,6 +55,7 @@ async def serve(settings: GatewaySettings, supervisor: socket.socket | None = No
         tasks = (
             asyncio.create_task(_clock(door)),
             asyncio.create_task(watch(door.routing, settings.watch_interval, door.metrics, log)),
+            asyncio.create_task(meter(settings.gateway_name, door.redis, door.routing.addresses, log)),
         )
         _say_so(settings, log)
         _calm_the_collector()

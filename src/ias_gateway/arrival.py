@@ -1,7 +1,7 @@
 """A client's requests as they arrive, without I/O: fed with bytes, strict about them, one request after the other."""
 
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 import httptools
 
@@ -10,7 +10,7 @@ from ias_gateway.exchange import Exchange, Wire
 from ias_gateway.head import MAX_FIELDS, MAX_HEAD_BYTES, SINGLE, Bounds, body_too_large, head_too_large, too_slow
 from ias_gateway.repetition import Repetition, repetition
 
-_MAY_DIFFER = 4
+_MAY_DIFFER: Final = 4
 """Heads that may follow that are not the last one again, before it is no longer asked whether they are."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from time import monotonic, time
+from typing import Final
 
 from uuid_utils import uuid7
 
@@ -23,8 +24,11 @@ from ias_gateway.work import Work
 ATTEMPTS = 2
 BYTES_PER_TOKEN = 4
 """For requests of which the engine reported nothing; such lines are marked as estimated."""
-_OK = 200
-_NOTHING = (False, False)
+# An enumeration's member costs as much as all else of a short function.
+_COMPLETED: Final = Outcome.COMPLETED
+_ABORTED: Final = Outcome.CLIENT_ABORTED
+_OK: Final = 200
+_NOTHING: Final = (False, False)
 _FAULT = 500
 _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
     Outcome.UPSTREAM_FAILED: errors.upstream_broke,
@@ -102,7 +106,7 @@ async def _serve(door: Door, work: Work) -> tuple[Outcome, Reply]:
     except BaseException:
         _settle(door, work, None, (Outcome.UPSTREAM_FAILED, ""))
         raise
-    if outcome is Outcome.COMPLETED and reply.status != _OK:
+    if outcome is _COMPLETED and reply.status != _OK:
         outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else Outcome.UPSTREAM_FAILED
     _settle(door, work, reply, (outcome, replica.url))
     return outcome, reply
@@ -125,7 +129,7 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
         scanner = work.endpoint.scanner(wanted, work.ask.n, work.ask.prompts) if work.ask.streamed else None
         reply = Reply(work.exchange, work.head, scanner, door.limits)
         outcome = await _attempt(replica, reply, work)
-        if outcome is Outcome.COMPLETED and reply.status == _OK:
+        if outcome is _COMPLETED and reply.status == _OK:
             replica.succeeded()
             return reply, outcome, replica
         if reply.stale and _unanswered(reply, outcome):
@@ -164,7 +168,7 @@ def _judge(replica: Replica, reply: Reply, outcome: Outcome) -> None:
     fault = reply.status in errors.ENGINE_OVERLOADED or reply.status >= _FAULT
     if silent or fault or outcome is Outcome.UPSTREAM_FAILED:
         replica.failed()
-    elif outcome is Outcome.COMPLETED:
+    elif outcome is _COMPLETED:
         replica.succeeded()
 
 
@@ -173,19 +177,19 @@ def _unanswered(reply: Reply, outcome: Outcome) -> bool:
 
 
 def _may_retry(reply: Reply, outcome: Outcome) -> bool:
-    return _unanswered(reply, outcome) or (outcome is Outcome.COMPLETED and reply.status in errors.ENGINE_OVERLOADED)
+    return _unanswered(reply, outcome) or (outcome is _COMPLETED and reply.status in errors.ENGINE_OVERLOADED)
 
 
 def _answer(work: Work, reply: Reply, outcome: Outcome) -> None:
     """The end of the answer, now that the request is settled."""
     exchange = work.exchange
     exchange.watcher = None
-    if outcome is Outcome.CLIENT_ABORTED:
+    if outcome is _ABORTED:
         exchange.close()
     elif reply.begun or reply.tail:
         failure = _FAILURES.get(outcome)
         reply.finish_stream(work.endpoint.failure(failure(), reply.scanner) if failure else b"")
-    elif outcome is Outcome.COMPLETED:
+    elif outcome is _COMPLETED:
         exchange.answer(_OK, reply.body, work.head)
     else:
         exchange.refuse(_failure(work, reply, outcome), work.head)
@@ -218,6 +222,7 @@ def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, 
         replica=replica,
         status=reply.status if reply else 0,
         duration_ms=milliseconds(now - started),
+        queue_ms=milliseconds(reply.started_at - started) if reply and reply.sent else None,
         first_token_ms=milliseconds(reply.first_at - started) if reply and reply.first_at is not None else None,
     )
     if not estimated:
@@ -235,7 +240,7 @@ def _tokens(work: Work, reply: Reply | None, outcome: Outcome) -> tuple[tuple[in
         if scanner.tokens is not None or scanner.error is not None or scanner.events == 0:
             return scanner.tokens or (0, 0, 0), False
         return (work.ask.prompt // BYTES_PER_TOKEN, scanner.events - int(scanner.done), 0), True
-    if outcome is not Outcome.COMPLETED:
+    if outcome is not _COMPLETED:
         return (0, 0, 0), False
     tokens = work.endpoint.reported(reply.body)
     if tokens is None:

@@ -12,10 +12,11 @@ from ias_gateway.ledger import Ledger
 from ias_gateway.ratios import Ratios
 from ias_gateway.reply import Limits
 from ias_gateway.routing import Routing
+from ias_gateway.series import Series
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.shards import Here
 from ias_gateway.store import open_store
-from ias_gateway.telemetry import Log, Metrics, Series
+from ias_gateway.telemetry import Log, Metrics
 from ias_gateway.waiting import Waiting
 
 _REMEMBERED_SALTS = 65_536

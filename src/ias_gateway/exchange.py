@@ -1,13 +1,13 @@
 """One request of a client, and the writer of its answer."""
 
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 from ias_gateway.admission import Caller
 from ias_gateway.errors import REASONS, ApiError
 
-LAST_CHUNK = b"0\r\n\r\n"
-STREAM_HEAD = (
+LAST_CHUNK: Final = b"0\r\n\r\n"
+STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n"
 )

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic, time
-from typing import cast
+from typing import Final, cast
 
 from ias.contract import admission
 from ias.contract.admission import Admitted, Ask, Refused
 from ias.contract.catalogue import decode_route
+from ias.contract.told import settlement
 from ias.contract.usage import Facts, Outcome, encode_facts
+from ias_gateway import calls
 from ias_gateway.admission import Caller
 from ias_gateway.asked import RedisDown, Reply
 from ias_gateway.epochs import Epochs
@@ -26,7 +28,7 @@ from ias_gateway.shards import Here
 from ias_gateway.store import Store, everywhere
 from ias_gateway.telemetry import Log, Metrics
 
-MAX_KEPT = 200_000
+MAX_KEPT: Final = 200_000
 """Settlements kept at most; with more, the newest live in Redis alone."""
 MAX_SKEW_S = 30
 _SWEPT = "swept"
@@ -58,8 +60,8 @@ class Ledger:
         Raises:
             RedisDown: there is no answer.
         """
-        command = admission.reserve(caller.tag, caller.fingerprint, request_id, ask, (self._gateway, self._lease))
-        reply = await self._redis.ask(caller.tag, command, partial(self._release, caller, request_id, ask))
+        call = calls.reserve(caller, request_id, ask, (self._gateway, self._lease))
+        reply = await self._redis.ask(caller.tag, call, partial(self._release, caller, request_id, ask))
         answer = admission.read_reserve(cast("admission.Reply", reply))
         if isinstance(answer, Admitted):
             self.open[request_id] = Open(caller, request_id, ask, answer)
@@ -78,8 +80,7 @@ class Ledger:
         `ending` is the outcome and whether the tokens are estimated.
         """
         self.open.pop(request.request_id, None)
-        holder = admission.holder_of(request.admitted, self._gateway)
-        command = admission.settle(request.tag, request.request_id, tokens, ending, encode_facts(facts)) + holder
+        told = settlement(request.request_id, tokens, ending)
         self._metrics.outcomes.values[(ending[0],)] += 1
         self._metrics.tokens.values[(facts.model, "input")] += tokens[0]
         self._metrics.tokens.values[(facts.model, "output")] += tokens[1]
@@ -87,7 +88,8 @@ class Ledger:
         if passed > 0:
             self._metrics.overshot.values[()] += passed
         # As bytes: that is what is kept, and the collector has no look at it.
-        self.send(request.tag, request.request_id, pack(command))
+        call = calls.settle(request.caller, told, encode_facts(facts), request.admitted, self._gateway.encode())
+        self.send(request.tag, request.request_id, call)
 
     def _release(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> None:
         """Close a request that was admitted when its caller had been told that it could not be decided."""

@@ -12,6 +12,7 @@ from ias_gateway.asked import RedisDown
 from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
+from ias_gateway.redis import pack
 
 PATH = b"/v1/usage/limits"
 _UNITS = {
@@ -69,7 +70,7 @@ async def limits(door: Door, exchange: Exchange) -> None:
 
 async def _limits(door: Door, exchange: Exchange) -> list[Limit]:
     caller = admission.identify(exchange.authorization)
-    reply = await door.redis.ask(caller.tag, contract.limits(caller.tag, caller.fingerprint))
+    reply = await door.redis.ask(caller.tag, pack(contract.limits(caller.tag, caller.fingerprint)))
     answer = contract.read_limits(cast("contract.Reply", reply))
     if isinstance(answer, tuple):
         period, now_ms, standings = answer

@@ -13,6 +13,7 @@ from ias_gateway.asked import RedisDown
 from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
+from ias_gateway.redis import pack
 
 PATH = b"/v1/models"
 
@@ -51,7 +52,8 @@ async def models(door: Door, exchange: Exchange) -> None:
 
 async def _routes(door: Door, exchange: Exchange) -> dict[str, ModelRoute]:
     caller = admission.identify(exchange.authorization)
-    reply = cast("contract.Reply", await door.redis.ask(caller.tag, contract.models(caller.tag, caller.fingerprint)))
+    asked = pack(contract.models(caller.tag, caller.fingerprint))
+    reply = cast("contract.Reply", await door.redis.ask(caller.tag, asked))
     if reply[0] != b"ok":
         refused = contract.read_refusal(reply)
         if isinstance(refused, contract.NotReady) and refused.unknown_org:

@@ -4,13 +4,16 @@ The ratio of a model is that of its last prompts, all bytes to all tokens, each 
 Bytes are those of the prompt's upper bound: text, and what a template may put around it.
 """
 
+from typing import Final
+
 from ias.contract.admission import Ask
 
-FIRST = 2.0
+FIRST: Final = 2.0
 """Bytes a token, before a model has reported anything: less than any common tokenizer makes of prose in any script."""
-LEAST, MOST = 1.0, 8.0
+LEAST: Final = 1.0
+MOST: Final = 8.0
 """What a ratio may be: a byte-level tokenizer makes no more tokens than bytes, and a long prompt of blanks few."""
-KEEP = 0.99
+KEEP: Final = 0.99
 
 
 class Ratios:

@@ -37,13 +37,14 @@ class Redis(asyncio.Protocol):
         timeout_s: how long `ask` waits. The connection stays: another one to a server that is slow helps nobody.
         on_open: called when there is a new connection, with whether it leads to the server of the one before, which
             then has what it had.
-    """
 
-    mark = PROJECTION_KEY
-    """The key that says that all is projected."""
+    Attributes:
+        mark: the key that says that all is projected.
+    """
 
     def __init__(self, url: RedisUrl, timeout_s: float, on_open: Callable[[bool], None]) -> None:
         self.connected = False
+        self.mark = PROJECTION_KEY
         self.address: Address = url.nodes[0]
         self._url = url
         self._timeout_s = timeout_s
@@ -83,14 +84,14 @@ class Redis(asyncio.Protocol):
 
     async def whole(self, tag: str) -> bool:
         """Whether every organisation that would be where this one is has been projected. Raises as `ask`."""
-        return self.vouches(await self.ask(tag, ("GET", self.mark)), tag)
+        return self.vouches(await self.ask(tag, pack(("GET", self.mark))), tag)
 
     def vouches(self, told: Reply, tag: str = "") -> bool:  # noqa: ARG002 - one mark speaks for all
         """Whether the mark says so: of the place of one organisation, or of all."""
         return told == b"1"
 
-    def ask(self, tag: str, command: tuple[Argument, ...], late: Callback | None = None) -> Asked:
-        """The answer to a command, for a fiber; one that comes after it was given up goes to `late`.
+    def ask(self, tag: str, packed: bytes, late: Callback | None = None) -> Asked:
+        """The answer to a packed command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:
             RedisDown: there is no connection; when awaited, no answer in time, or a refusal.
@@ -99,10 +100,10 @@ class Redis(asyncio.Protocol):
             raise RedisDown(_NO_CONNECTION)
         waiting = self._asked
         while waiting and waiting[0].done:
-            del waiting[0]
+            _ = waiting.popleft()
         asked = Asked(late)
         waiting.append(asked)
-        self.write(tag, asked.answered, pack(command))
+        self.write(tag, asked.answered, packed)
         return asked
 
     def write(self, tag: str, callback: Callback, packed: bytes) -> None:  # noqa: ARG002 - there is one server

@@ -3,14 +3,15 @@
 Clients repeat themselves. What is kept of a head is a digest, so that no key stays in memory.
 """
 
-from hashlib import sha256
+from hashlib import blake2b
+from typing import Final
 
 from ias_gateway.admission import Caller, identify
 from ias_gateway.errors import ApiError
 
 _FIELD = b"\r\ncontent-length:"
 _END = b"\r\n\r\n"
-_DIGITS = 15
+_DIGITS: Final = 15
 
 
 class Repetition:
@@ -30,7 +31,7 @@ class Repetition:
         self._before = start
         self._after = len(head) - end
         self._longest = longest
-        self._digest = sha256(head[:start] + head[end:]).digest()
+        self._digest = blake2b(head[:start] + head[end:]).digest()
 
     def body_at(self, read: bytes) -> int:
         """Where the body begins if this read is the head again and all of its body; else 0."""
@@ -41,7 +42,7 @@ class Repetition:
         body, length = end + self._after, read[start:end]
         if not length.isdigit() or not int(length) == len(read) - body <= self._longest:
             return 0
-        return body if sha256(read[:start] + read[end:body]).digest() == self._digest else 0
+        return body if blake2b(read[:start] + read[end:body]).digest() == self._digest else 0
 
 
 def repetition(read: bytes, body: bytes, path: bytes, authorization: bytes, longest: int) -> Repetition | None:

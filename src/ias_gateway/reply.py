@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from time import monotonic
+from typing import Final
 
 from ias.contract.usage import Outcome
 from ias_gateway.exchange import Exchange
@@ -10,9 +11,10 @@ from ias_gateway.scanner import Scanner
 from ias_gateway.sse import EventTooLong
 from ias_gateway.upstream import Connection
 
-MAX_COLLECTED_BYTES = 64 * 1024 * 1024
+MAX_COLLECTED_BYTES: Final = 64 * 1024 * 1024
 PING_S = 15.0
-_OK = 200
+_COMPLETED: Final = Outcome.COMPLETED
+_OK: Final = 200
 
 
 class Limits:
@@ -50,7 +52,7 @@ class Reply:
             "_pinged",
             "_size",
         ),
-        *("_started", "begun", "done", "first_at", "scanner", "sent", "stale", "status", "tail"),
+        *("begun", "done", "first_at", "scanner", "sent", "stale", "started_at", "status", "tail"),
     )
 
     def __init__(self, exchange: Exchange, head: bytes, scanner: Scanner | None, limits: Limits) -> None:
@@ -69,7 +71,7 @@ class Reply:
         self._connection: Connection | None = None
         self._parts: list[bytes] = []
         self._size = 0
-        self._started = self._last = self._pinged = monotonic()
+        self.started_at = self._last = self._pinged = monotonic()
         self._paused_at: float | None = None
 
     def through(self, connection: Connection, message: bytes, answered: Callable[[], None]) -> Pause[Outcome]:
@@ -132,13 +134,13 @@ class Reply:
         self._connection = None
         scanner = self.scanner
         whole = scanner is None or (scanner.done and scanner.error is None)
-        self._finish(Outcome.COMPLETED if whole else Outcome.UPSTREAM_FAILED)
+        self._finish(_COMPLETED if whole else Outcome.UPSTREAM_FAILED)
 
     def failed(self, reason: str) -> None:  # noqa: ARG002 - what went wrong shows in the outcome
         self._connection = None
         # A stream that has told its end is whole, however its connection ends.
         whole = self.scanner is not None and self.scanner.done
-        self._finish(Outcome.COMPLETED if whole else Outcome.UPSTREAM_FAILED)
+        self._finish(_COMPLETED if whole else Outcome.UPSTREAM_FAILED)
 
     # -- the client --------------------------------------------------------------------------------------------------
 
@@ -173,7 +175,7 @@ class Reply:
             return
         waited = now - self._last
         first = limits.total if self.scanner is None else limits.first
-        if now - self._started > limits.total or waited > (first if self.first_at is None else limits.idle):
+        if now - self.started_at > limits.total or waited > (first if self.first_at is None else limits.idle):
             self.cut(Outcome.UPSTREAM_TIMEOUT)
         elif self.begun and waited > limits.ping and now - self._pinged > limits.ping:
             self._pinged = now

@@ -170,7 +170,7 @@ class Routing:
 
     def __init__(self, policy: Policy = affine, addresses: Addresses = STRICT) -> None:
         self._policy = policy
-        self._addresses = addresses
+        self.addresses = addresses
         self._routes: dict[bytes, ModelRoute] = {}
         self._groups: dict[tuple[str, ...], Group] = {}
         self._replicas: dict[str, Replica] = {}
@@ -238,7 +238,7 @@ class Routing:
     def _replica(self, url: str) -> Replica:
         replica = self._replicas.get(url)
         if replica is None:
-            replica = self._replicas[url] = Replica(url, self._addresses)
+            replica = self._replicas[url] = Replica(url, self.addresses)
         return replica
 
     def _drop(self, replica: Replica, metrics: Metrics) -> None:

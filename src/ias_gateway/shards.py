@@ -20,7 +20,7 @@ from ias_gateway.asked import Asked, Callback, RedisDown, Reply
 from ias_gateway.cluster_map import Found, look
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
-from ias_gateway.redis import Argument, Redis, pack
+from ias_gateway.redis import Redis, pack
 from ias_gateway.shard import Pending, Shard
 
 Here = Callable[[str], bool]
@@ -81,13 +81,13 @@ class Shards:
         self._homes = [None] * SLOTS
         await asyncio.gather(*(shard.close() for shard in self._shards.values()), *self._closing)
 
-    def ask(self, tag: str, command: tuple[Argument, ...], late: Callback | None = None) -> Asked:
-        """The answer to a command about an organisation, for a fiber; see `Redis.ask`.
+    def ask(self, tag: str, packed: bytes, late: Callback | None = None) -> Asked:
+        """The answer to a packed command about an organisation, for a fiber; see `Redis.ask`.
 
         Raises:
             RedisDown: its shard does not answer now.
         """
-        return self._home(tag).ask(tag, command, late)
+        return self._home(tag).ask(tag, packed, late)
 
     async def whole(self, tag: str) -> bool:
         """Whether every organisation in this one's slot has been projected. Raises as `ask`."""

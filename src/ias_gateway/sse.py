@@ -5,6 +5,7 @@ on whole reads with one compiled pattern; JSON is decoded only where the pattern
 """
 
 import re
+from typing import Final
 
 import msgspec
 
@@ -15,19 +16,19 @@ from ias_gateway.usage import Details, Event, Usage, decode_event, decode_usage
 _decode_any = msgspec.json.Decoder(dict[str, object]).decode
 
 _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
-_MARK = b'"usage":{'
-_BEHIND_CHOICES = b"]," + _MARK
-_OPENING = ord("[")
-_ENDS = b"}}\n\n"
-_REPORT = re.compile(_USAGE)
-_RUNNING = re.compile(rb"\]," + _USAGE)
-_FINAL = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
-_DONE = re.compile(rb"data: ?\[DONE\]\r?\n\r?\n")
-_ERROR = re.compile(rb'data: ?(\{"error":[^\r\n]*\})\r?\n\r?\n')
-_EVENT = re.compile(rb"data: ?(\{[^\r\n]*\})\r?\n\r?\n")
+_MARK: Final = b'"usage":{'
+_BEHIND_CHOICES: Final = b"]," + _MARK
+_OPENING: Final = ord("[")
+_ENDS: Final = b"}}\n\n"
+_REPORT: Final = re.compile(_USAGE)
+_RUNNING: Final = re.compile(rb"\]," + _USAGE)
+_FINAL: Final = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
+_DONE: Final = re.compile(rb"data: ?\[DONE\]\r?\n\r?\n")
+_ERROR: Final = re.compile(rb'data: ?(\{"error":[^\r\n]*\})\r?\n\r?\n')
+_EVENT: Final = re.compile(rb"data: ?(\{[^\r\n]*\})\r?\n\r?\n")
 
-_REPORTS = 2
-MAX_EVENT_BYTES = 4 * 1024 * 1024
+_REPORTS: Final = 2
+MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 """An event that is longer than this is refused: nothing an engine sends is."""
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from ias.contract.redis_url import Kind, RedisUrl, read_redis_url
 from ias_gateway.asked import Asked, Callback
 from ias_gateway.fiber import Pause
-from ias_gateway.redis import Argument, Redis
+from ias_gateway.redis import Redis
 from ias_gateway.sentinel import Master
 from ias_gateway.shards import Here, OnOpen, Shards
 
@@ -29,8 +29,8 @@ class Store(Protocol):
     async def close(self) -> None:
         """Close for good; what still waits fails."""
 
-    def ask(self, tag: str, command: tuple[Argument, ...], late: Callback | None = None) -> Asked:
-        """The answer to a command, for a fiber; one that comes after it was given up goes to `late`.
+    def ask(self, tag: str, packed: bytes, late: Callback | None = None) -> Asked:
+        """The answer to a packed command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:
             RedisDown: there is no connection, no answer in time, or a refusal.

@@ -1,16 +1,16 @@
 """What the gateway tells about itself: JSON log lines, and metrics that cost a dictionary look-up each."""
 
 import sys
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from time import time
 
 import msgspec
 
+from ias_gateway.series import LATENCY_BUCKETS_S, Series
+
 Labels = tuple[str, ...]
 
-LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
 _LEVELS = ("debug", "info", "warning", "error")
 _INFO = 1
 _FLUSH_AT = 200
@@ -97,21 +97,6 @@ class Gauge(Counter):
     """A Prometheus gauge."""
 
     kind = "gauge"
-
-
-class Series:
-    """The observations under one set of labels."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(LATENCY_BUCKETS_S) + 1)
-        self.total = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Note one observation."""
-        self.counts[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
-        self.total += seconds
 
 
 class Histogram:

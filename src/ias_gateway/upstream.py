@@ -5,7 +5,7 @@ A connection tells its sink what comes, read by read: all chunks of one read are
 
 import asyncio
 import ssl
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -14,7 +14,7 @@ from ias_gateway.addresses import STRICT, Addresses
 
 READ_BUFFER = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
-_FINAL = 200
+_FINAL: Final = 200
 """Statuses below this announce an answer, and are none."""
 
 

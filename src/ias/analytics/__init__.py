@@ -1,1 +1,15 @@
-"""The face of analytics: nothing that others use yet."""
+"""The face of analytics: who and what makes up usage, and which engines are not seen any more."""
+
+from typing import TYPE_CHECKING
+
+from ias.faces import opened
+
+if TYPE_CHECKING:
+    from ias.analytics.engines.silence import silent_replicas
+    from ias.analytics.shares.domain import Owner
+    from ias.analytics.shares.queries import this_month
+    from ias.analytics.usage.domain import Filter
+else:
+    __getattr__ = opened(__name__, __file__)
+
+__all__ = ["Filter", "Owner", "silent_replicas", "this_month"]

@@ -8,8 +8,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
-import msgspec
-
 from ias.contract.answers import (
     Admitted,
     BadKey,
@@ -30,10 +28,11 @@ from ias.contract.answers import (
     entry_of,
     read_limits,
     read_refusal,
-    read_reserve,
     text,
 )
+from ias.contract.asks import NO_GUESS, NO_OUTPUT, NO_TOKENS, NOT_ASKED, Ask
 from ias.contract.ticked import Ticked, read_tick
+from ias.contract.told import read_reserve, reservation, settlement
 
 __all__ = (
     "LIBRARY",
@@ -77,10 +76,12 @@ __all__ = (
     "read_reserve",
     "read_tick",
     "reassert",
+    "reservation",
     "reserve",
     "restore",
     "revoke",
     "settle",
+    "settlement",
     "slot",
     "standing",
     "sweep",
@@ -97,29 +98,6 @@ LIBRARY = _SOURCE.replace("@VERSION@", LIBRARY_VERSION)
 
 PROJECTION_KEY = "ias:projection"
 """Set once every organisation has been projected; without it an unknown organisation is not proof of a bad key."""
-NO_OUTPUT = -1
-NO_TOKENS = -2
-NOT_ASKED = 0
-NO_GUESS = -1
-
-
-class Ask(msgspec.Struct, gc=False):
-    """What a request wants to hold: `prompt` tokens at most, `n` times `output` (a limit or one of NO_…, NOT_ASKED).
-
-    `images` are held beside the prompt, each as the tokens that the model's route says, and so is what its template
-    adds to each of the `prompts`. `guess` is what the prompt is held as where the organisation's policy says so; with
-    it, an upper bound that does not fit into the budget is answered with `Near`.
-    """
-
-    model: str
-    prompt: int
-    n: int
-    output: int
-    endpoint: str
-    streamed: bool
-    images: int = 0
-    prompts: int = 1
-    guess: int = NO_GUESS
 
 
 def slot(tag: str) -> str:
@@ -134,28 +112,7 @@ def outbox(tag: str) -> str:
 
 def reserve(tag: str, fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, int]) -> Command:
     """Hold tokens for a request. `holder` is the gateway's name and the lease in seconds."""
-    gateway, lease = holder
-    more: Command = ()
-    if ask.guess >= 0 or ask.prompts != 1:
-        more = ("" if ask.guess < 0 else ask.guess, ask.prompts) if ask.prompts != 1 else (ask.guess,)
-    return (
-        "FCALL",
-        "ias_reserve",
-        1,
-        slot(tag),
-        fingerprint,
-        request_id,
-        ask.model,
-        ask.prompt,
-        ask.n,
-        ask.output,
-        lease,
-        gateway,
-        ask.endpoint,
-        1 if ask.streamed else 0,
-        ask.images,
-        *more,
-    )
+    return ("FCALL", "ias_reserve", 1, slot(tag), reservation(fingerprint, request_id, ask, holder))
 
 
 def tick(tag: str, lease: int, checkpoints: Sequence[Argument]) -> Command:
@@ -179,8 +136,7 @@ def settle(tag: str, request_id: str, tokens: tuple[int, int, int], ending: tupl
 
     The caller appends `holder_of` so that a request which Redis lost is accounted all the same.
     """
-    outcome, estimated = ending
-    return ("FCALL", "ias_settle", 1, slot(tag), request_id, *tokens, outcome, 1 if estimated else 0, facts)
+    return ("FCALL", "ias_settle", 1, slot(tag), settlement(request_id, tokens, ending), facts)
 
 
 def holder_of(admitted: Admitted, gateway: str) -> Command:

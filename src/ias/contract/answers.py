@@ -1,16 +1,12 @@
 """What the Function library answers: admissions and refusals, read out of its replies."""
 
 from collections.abc import Sequence
-from typing import cast
 
 import msgspec
 
 Reply = Sequence[object]
 _ENTRY = 2
 _STANDING = 7
-_UNLIMITED = 8
-"""How long the answer to `reserve` is where no rate is limited, and the whole prompt is held."""
-_RISK = 14
 _RATES = 6
 
 
@@ -142,26 +138,6 @@ _PLAIN: dict[str, Refused] = {
     "duplicate": Duplicate(),
 }
 """Refusals that say no more than what they are."""
-
-
-def read_reserve(reply: Reply) -> Admitted | Refused:
-    """What `reserve` answered; `Near` only where there was a guess."""
-    if reply[0] != b"ok":
-        return read_refusal(reply)
-    texts, numbers = cast("Sequence[bytes]", reply), cast("Sequence[int]", reply)
-    limited = len(reply) > _UNLIMITED
-    return Admitted(
-        texts[1].decode(),
-        texts[2].decode(),
-        texts[3].decode(),
-        texts[4],
-        texts[5].decode(),
-        numbers[6],
-        numbers[7],
-        Rate(*numbers[8:11]) if limited else NO_RATE,
-        Rate(*numbers[11:14]) if limited else NO_RATE,
-        numbers[_RISK] if len(reply) > _RISK else 0,
-    )
 
 
 def read_limits(reply: Reply) -> tuple[str, int, tuple[Standing, ...]] | Refused:

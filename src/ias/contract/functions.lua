@@ -74,6 +74,7 @@ local function read_projection(P, stamp)
   end
   read.has_suspended = redis.call('HLEN', P .. ':org') > 2
   read.has_own_budgets = redis.call('HLEN', P .. ':pol') > there
+  read.rated = read.rps >= 0 or read.urps >= 0 or read.tpm >= 0 or read.utpm >= 0
   local routes = redis.call('HGETALL', P .. ':routes')
   for i = 1, #routes, 2 do
     local info = cjson.decode(routes[i + 1])
@@ -215,7 +216,7 @@ local UNLIMITED = { writes = {} }
 -- Takes a request and `est` tokens out of the buckets: what is to be written, what headers tell, and the tokens' slots
 -- (rate and end of each), which a refund goes by. Or nil and the refusal of the bucket that makes the caller wait longest.
 local function take(us, org, uid, est, g)
-  if org.rps < 0 and org.urps < 0 and org.tpm < 0 and org.utpm < 0 then return UNLIMITED end
+  if not org.rated then return UNLIMITED end
   local all = buckets(org, uid, g, us, est)
   local last, wait = 0, 0
   for i = 1, 4 do
@@ -264,8 +265,8 @@ end
 
 -- Notes, once for each amount, that a budget is used up: what is left is too little even with nothing else under way.
 -- `full` is that amount of the organisation's budget, f:<user> of a user's, and `ends` how often this was noted.
-local function note_end(bk, field, limit, left, least, noted)
-  if left >= least or tonumber(noted or -1) == limit then return end
+local function note_end(bk, field, limit, left, least)
+  if left >= least or tonumber(redis.call('HGET', bk, field) or -1) == limit then return end
   redis.call('HSET', bk, field, int(limit))
   redis.call('HINCRBY', bk, 'ends', 1)
 end
@@ -282,14 +283,23 @@ local function use_of_key(bk, kid, cap)
   return { kid = kid, cap = cap, used = tonumber(own[1] or 0), held = tonumber(own[2] or 0) }
 end
 
+-- What is written into a month that nobody has counted in yet.
+local OPENING, NONE = { 'base', 0 }, {}
+
 -- What a request may have: a reservation that fits, not yet written, and the rest of the answer; or nil and the refusal.
 -- `who` is the user, the key and the key's cap, false where it has none.
 local function fit(P, org, route, ask, who, sec, us)
   local uid = who.uid
   local prompt, n, asked = ask.prompt, ask.n, ask.output
   if org.estimate == 1 and ask.guess and ask.guess < prompt then prompt = ask.guess end
-  local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
-  local live = tonumber(g[5] or 0)
+  local g, live = {}
+  if org.rated then
+    g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
+    live = g[5]
+  else
+    live = redis.call('HGET', P .. ':g', 'l:' .. uid)
+  end
+  live = tonumber(live or 0)
   if org.conc >= 0 and redis.call('ZCARD', P .. ':resv') >= org.conc then return nil, crowded('organisation', org.conc) end
   if org.uconc >= 0 and live >= org.uconc then return nil, crowded('user', org.uconc) end
 
@@ -297,7 +307,7 @@ local function fit(P, org, route, ask, who, sec, us)
   if not out then return nil, refusal end
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
-  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, 'base', 'full', 'f:' .. uid)
+  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, 'base')
   for i = 1, 4 do bud[i] = tonumber(bud[i] or 0) end
   local scope, limit, used, held = 'organisation', org.tokens, bud[1], bud[2]
   local left, user_tokens = remainder(limit, used, held), user_budget(P, org, uid)
@@ -316,7 +326,7 @@ local function fit(P, org, route, ask, who, sec, us)
     if asked < 0 or clamped < least then
       local of_user = scope == 'user'
       if scope ~= 'key' then
-        note_end(bk, of_user and 'f:' .. uid or 'full', limit, limit - used, prompt + n * least, bud[of_user and 7 or 6])
+        note_end(bk, of_user and 'f:' .. uid or 'full', limit, limit - used, prompt + n * least)
       end
       return nil, { 'budget', scope, int(limit), int(used), int(held), per, int(sec) }
     end
@@ -327,12 +337,14 @@ local function fit(P, org, route, ask, who, sec, us)
   local taken, late = take(us, org, uid, est, g)
   if not taken then return nil, late end
   return { est = est, risk = ask.prompt - prompt, per = per, out = out, taken = taken, live = live, bk = bk,
-    resv = bud[2] + est, of_user = bud[4] + est, base = bud[5] or 0, key = key }
+    resv = bud[2] + est, of_user = bud[4] + est, opening = bud[5] and NONE or OPENING, key = key }
 end
 
+-- Told in one MessagePack array; a gateway of the release before gives its parts one by one.
 -- The prompt is an upper bound. With a guess at it (A[12]) the answer may be `near`: the bound does not fit in the
 -- budget, so that the prompt should be counted and asked for again, without a guess. A[13] is how many prompts it is.
 local function reserve(K, A)
+  if not A[2] then A = cmsgpack.unpack(A[1]) end
   local P, fp, rid, model, gateway = K[1], A[1], A[2], A[3], A[8]
   local sec, frac = now()
   local us = sec * 1000000 + frac
@@ -360,7 +372,7 @@ local function reserve(K, A)
     return before and again(org, route, uid, kid, gateway, before) or refusal
   end
   redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.taken.writes))
-  redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, 'base', fits.base)
+  redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.opening))
   if capped then redis.call('HSET', fits.bk, 'k:' .. kid, fits.key.used, 'h:' .. kid, fits.key.held + fits.est) end
   redis.call('ZADD', P .. ':resv', sec + tonumber(A[7]), rid)
   local answer, told = { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }, fits.taken.told
@@ -518,9 +530,14 @@ local function settle_one(P, s)
   return { 'ok', line, id }
 end
 
+-- Told in a MessagePack array, the facts, and the holder; a gateway of the release before, or its spool file, gives the
+-- array's parts one by one.
 local function settle(K, A)
-  return settle_one(K[1], { rid = A[1], pt = tonumber(A[2]), ct = tonumber(A[3]), ca = tonumber(A[4]), outcome = A[5],
-    estimated = A[6], lower_bound = '0', facts = A[7], uid = A[8], per = A[9], gw = A[10] })
+  local told, facts, holder = A, A[7], 8
+  if not A[7] then told, facts, holder = cmsgpack.unpack(A[1]), A[2], 3 end
+  return settle_one(K[1], { rid = told[1], pt = tonumber(told[2]), ct = tonumber(told[3]), ca = tonumber(told[4]),
+    outcome = told[5], estimated = told[6], lower_bound = '0', facts = facts, uid = A[holder], per = A[holder + 1],
+    gw = A[holder + 2] })
 end
 
 -- Settles requests whose lease has lapsed from their last checkpoint. Answers how many. Where the organisation is not

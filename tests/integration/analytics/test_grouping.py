@@ -22,6 +22,8 @@ from tests.integration.billing.test_ledger import events
 from tests.product.people import Org as Team
 from tests.product.people import Person
 
+pytestmark = pytest.mark.alike
+
 SUMS = ("requests", "failed", "prompt_tokens", "completion_tokens", "cached_tokens", "total_tokens")
 FAILED = {Outcome.UPSTREAM_FAILED, Outcome.UPSTREAM_TIMEOUT, Outcome.GATEWAY_LOST}
 GROUPINGS = (

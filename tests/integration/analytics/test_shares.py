@@ -22,6 +22,8 @@ from tests.integration.billing.test_ledger import events
 from tests.product.people import Org as Team
 from tests.product.people import Person
 
+pytestmark = pytest.mark.alike
+
 MARCH = {"from": "2026-03-25T00:00:00Z", "to": "2026-04-20T00:00:00Z"}
 START, END = datetime(2026, 3, 25, tzinfo=UTC), datetime(2026, 4, 20, tzinfo=UTC)
 FIELDS = {"models": ("model", "model"), "users": ("user_id", "user"), "keys": ("key_id", "key")}

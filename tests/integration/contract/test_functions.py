@@ -270,3 +270,31 @@ async def test_the_month_is_right_on_every_day_of_four_centuries(edge: Edge) -> 
         some = seconds[start : start + 5_000]
         told = await edge.redis.eval(script, 0, *some)
         assert [text.decode() for text in told] == [f"{datetime.fromtimestamp(second, UTC):%Y%m}" for second in some]
+
+
+async def test_a_gateway_of_the_release_before_is_served_while_others_are_of_this_one(org: Org) -> None:
+    asked = (org.record.fingerprint, "old", "llama", 100, 1, 50, 30, "gw", "/v1/chat/completions", 0, 0)
+    command = ("FCALL", "ias_reserve", 1, admission.slot(org.tag))
+    old = admission.read_reserve(await org.edge.call((*command, *asked)))
+    new = await org.reserve("new")
+    assert old == new
+    assert isinstance(old, Admitted)
+    assert await org.budget() == (0, 300)
+    settle = ("FCALL", "ias_settle", 1, admission.slot(org.tag), "old", 7, 3, 2, "completed", 0, b'{"old":1}')
+    holder = admission.holder_of(old, "gw")
+    assert (await org.edge.call((*settle, *holder)))[0] == b"ok"
+    assert (await org.edge.call((*settle, *holder)))[0] == b"already", "such as from its spool file"
+    assert await org.settle("new", old, 7, 3, 2) == b"ok"
+    assert await org.budget() == (20, 0)
+    first, second = await org.outbox()
+    told = ("l", "p", "pt", "ct", "ca", "o", "e", "b")
+    assert [first[name] for name in told] == [second[name] for name in told]
+    assert (first["r"], first["f"]) == ("old", '{"old":1}')
+
+
+async def test_what_the_release_before_settles_of_a_request_that_redis_lost_is_accounted(org: Org) -> None:
+    settle = ("FCALL", "ias_settle", 1, admission.slot(org.tag), "lost", 7, 3, 0, "completed", 1, b"{}")
+    period = f"{datetime.now(UTC):%Y%m}"
+    assert (await org.edge.call((*settle, USER, period, "gw")))[0] == b"ok"
+    assert await org.budget() == (10, 0)
+    assert [(entry["p"], entry["e"]) for entry in await org.outbox()] == [(period, "1")]

@@ -3,7 +3,7 @@
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ias.analytics.usage.sketch import (
@@ -64,6 +64,7 @@ def test_a_percentile_is_five_per_cent_off_the_value_at_its_rank_at_most(values:
     assert abs(told - exact) <= ACCURACY * exact * (1 + 1e-9)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(TIMES, max_size=20), max_size=10))
 def test_counts_that_are_put_together_are_those_of_all(batches: list[list[float]]) -> None:
     whole = counted(*(an_event(duration_ms=value) for batch in batches for value in batch))

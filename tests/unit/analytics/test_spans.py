@@ -1,10 +1,10 @@
 """Which spans can be asked for, in which time zones, and which rollups they are put together from."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ias.analytics.usage.spans import (
@@ -13,6 +13,7 @@ from ias.analytics.usage.spans import (
     Piece,
     Span,
     UnknownZone,
+    cuts,
     has_whole_hours,
     pieces,
     previous,
@@ -95,7 +96,8 @@ def test_whole_days_are_taken_from_daily_sums_and_the_rest_from_finer_ones() -> 
 def test_days_of_another_time_zone_are_put_together_from_hours_unless_days_do_not_matter() -> None:
     berlin = Span(utc(2025, 12, 31, 23), utc(2026, 1, 31, 23), "Europe/Berlin")
 
-    assert [piece.daily for piece in pieces(berlin, Grain.DAY)] == [False]
+    assert [piece.daily for piece in pieces(berlin, Grain.DAY)] == [False, True, False]
+    assert [piece.daily for piece in pieces(berlin, Grain.HOUR)] == [False]
     assert [piece.daily for piece in pieces(berlin, None)] == [False, True, False]
 
 
@@ -117,6 +119,25 @@ def test_the_pieces_are_the_span_and_daily_ones_are_of_days(
     assert parts[-1].end == asked.end
     assert all(part.start < part.end for part in parts)
     assert all(part.start.hour == part.end.hour == 0 for part in parts if part.daily)
+
+
+@settings(deadline=None)
+@given(
+    days=st.integers(0, 3650), zone=st.sampled_from(sorted(available_timezones())), grain=st.sampled_from(list(Grain))
+)
+def test_cuts_are_what_is_in_another_day_or_month_than_the_noon_of_its_day(days: int, zone: str, grain: Grain) -> None:
+    there, start = ZoneInfo(zone), utc(2026, 1, 1) + timedelta(days=days)
+    asked = Span(start - timedelta(hours=3), start + timedelta(days=3, hours=5), zone)
+
+    def place(moment: datetime) -> tuple[int, ...]:
+        local = moment.astimezone(there)
+        return (local.year, local.month, local.day)[: 2 if grain is Grain.MONTH else 3]
+
+    quarters = [start + number * timedelta(minutes=15) for number in range(3 * 96)]
+    noons = {quarter: quarter.replace(hour=12, minute=0) for quarter in quarters}
+    moved = {quarter: noon for quarter, noon in noons.items() if place(quarter) != place(noon)}
+    found = {q: cut.noon for cut in cuts(asked, grain) for q in quarters if cut.start <= q < cut.end}
+    assert found == ({} if grain is Grain.HOUR else moved)
 
 
 @given(hours=st.integers(0, 3000), length=st.integers(1, 3000), zone=st.sampled_from(ZONES))

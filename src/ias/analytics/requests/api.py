@@ -13,11 +13,11 @@ from ias.analytics.reading import TooMuch
 from ias.analytics.requests import queries
 from ias.analytics.requests.detail import RequestDetail
 from ias.analytics.requests.domain import Filters, RequestPage, filters
-from ias.analytics.sheet import provide_as_csv, sheet
 from ias.contract.usage import Outcome
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit
 from ias.problems import BadFilter, NotFound, raising
+from ias.sheet import provide_as_csv, sheet
 from ias.telemetry import now
 
 From = Annotated[
@@ -81,7 +81,7 @@ class RequestApi(Controller):
     )
     async def listed(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         asked: NamedDependency[Filters],
         as_csv: NamedDependency[bool],
         cursor: FromQuery[str | None] = None,
@@ -93,6 +93,6 @@ class RequestApi(Controller):
         return await queries.listed(principal, asked, cursor, limit)
 
     @get("/{request_id:uuid}", guards=[requires(Permission.USAGE_READ)], opt=raising(TooMuch))
-    async def one(self, principal: Principal, request_id: FromPath[UUID]) -> RequestDetail:
+    async def one(self, principal: NamedDependency[Principal], request_id: FromPath[UUID]) -> RequestDetail:
         """One request, by the id that the gateway gave it, with its timings and ledger lines."""
         return await queries.one(principal, request_id)

@@ -3,8 +3,11 @@
 import base64
 import binascii
 import struct
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+import msgspec
 
 from ias.analytics.requests.domain import Request
 from ias.paging import BadCursor
@@ -15,6 +18,12 @@ _POSITION = struct.Struct(">q16s")
 
 Position = tuple[datetime, UUID]
 """When a request started, and its id: what a list is ordered by, the newest first."""
+
+
+def position_of(row: Mapping[str, object]) -> Position:
+    """The position of a row of a list."""
+    found: Position = msgspec.convert((row["started_at"], row["request_id"]), Position)
+    return found
 
 
 def encode_position(last: Request) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from ias.analytics.reading import exported, reading
+from ias.analytics.reading import AT_ONCE, Row, paged, reading
 from ias.analytics.requests.detail import RequestDetail
 from ias.analytics.requests.domain import (
     Filters,
@@ -15,7 +15,7 @@ from ias.analytics.requests.domain import (
     columns,
     request,
 )
-from ias.analytics.requests.positions import Position, decode_position, encode_position
+from ias.analytics.requests.positions import Position, decode_position, encode_position, position_of
 from ias.analytics.usage.queries import fresh, scope_of
 from ias.analytics.usage.rollups import FAILED, day_of
 from ias.billing import lines_of
@@ -83,7 +83,13 @@ async def rows(principal: Principal, asked: Filters) -> AsyncIterator[Sequence[o
         Unavailable: too many exports are under way.
     """
     scope, whole = await _scope(principal, asked), _is_operator(principal)
-    async for row in exported(scope, *_query(scope, asked, None, None)):
+
+    async def page(connection: Connection, last: Row | None) -> Sequence[Row]:
+        sql, arguments = _query(scope, asked, None if last is None else position_of(last), AT_ONCE)
+        found: Sequence[Row] = await connection.fetch(sql, *arguments)
+        return found
+
+    async for row in paged(scope, page):
         found = request(row, whole=whole)
         yield [getattr(found, name) for name in columns(whole=whole)]
 
@@ -131,9 +137,7 @@ def _is_operator(principal: Principal) -> bool:
     return principal.may(Permission.USAGE_PLATFORM)
 
 
-def _query(
-    scope: Principal, asked: Filters, position: Position | None, limit: int | None
-) -> tuple[str, Sequence[object]]:
+def _query(scope: Principal, asked: Filters, position: Position | None, limit: int) -> tuple[str, Sequence[object]]:
     wanted: list[tuple[str, object]] = [("started_at >= {}", asked.since), ("started_at < {}", asked.until)]
     named = (
         ("org_id = {}", scope.org_id),
@@ -155,8 +159,6 @@ def _query(
         after = f"${len(arguments) + 1}", f"${len(arguments) + 2}"
         conditions += [f"started_at <= {after[0]}", f"(started_at, request_id) < ({after[0]}, {after[1]})"]
         arguments += position
-    if limit is None:
-        return _sql(" AND ".join(conditions), ""), arguments
     arguments.append(limit)
     return _sql(" AND ".join(conditions), f"LIMIT ${len(arguments)}"), arguments
 

@@ -13,12 +13,12 @@ from ias.analytics.reading import TooMuch
 from ias.analytics.shares import queries
 from ias.analytics.shares.domain import Owner, Shares, Sort
 from ias.analytics.shares.queries import COLUMNS, Question
-from ias.analytics.sheet import sheet
 from ias.analytics.usage.api import WITHIN
 from ias.analytics.usage.spans import BadRange, Span, UnknownZone
 from ias.identity import Permission, Principal, requires
 from ias.paging import DEFAULT_LIMIT, Limit
 from ias.problems import raising
+from ias.sheet import sheet
 
 SortBy = Annotated[
     Sort, QueryParameter(name="sort", description="What comes first; `change` is by how much tokens went up or down.")
@@ -59,18 +59,22 @@ class ShareApi(Controller):
 
     @get("/models", guards=[requires(Permission.USAGE_READ)], opt=RAISED)
     async def models(
-        self, principal: Principal, org_id: FromPath[UUID], view: NamedDependency[View]
+        self, principal: NamedDependency[Principal], org_id: FromPath[UUID], view: NamedDependency[View]
     ) -> Shares | Stream:
         """Usage by model, compared with the time before, and how requests went: percentiles, speeds, outcomes."""
         return await _answer(principal, org_id, Owner.MODEL, view)
 
     @get("/users", guards=[requires(Permission.USAGE_READ)], opt=RAISED)
-    async def users(self, principal: Principal, org_id: FromPath[UUID], view: NamedDependency[View]) -> Shares | Stream:
+    async def users(
+        self, principal: NamedDependency[Principal], org_id: FromPath[UUID], view: NamedDependency[View]
+    ) -> Shares | Stream:
         """Usage by member, compared with the time before."""
         return await _answer(principal, org_id, Owner.USER, view)
 
     @get("/keys", guards=[requires(Permission.USAGE_READ)], opt=RAISED)
-    async def keys(self, principal: Principal, org_id: FromPath[UUID], view: NamedDependency[View]) -> Shares | Stream:
+    async def keys(
+        self, principal: NamedDependency[Principal], org_id: FromPath[UUID], view: NamedDependency[View]
+    ) -> Shares | Stream:
         """Usage by API key, compared with the time before."""
         return await _answer(principal, org_id, Owner.KEY, view)
 
@@ -83,12 +87,14 @@ class PlatformShareApi(Controller):
     dependencies = VIEWED
 
     @get("/orgs", guards=[requires(Permission.USAGE_PLATFORM)], opt=RAISED)
-    async def organisations(self, principal: Principal, view: NamedDependency[View]) -> Shares | Stream:
+    async def organisations(
+        self, principal: NamedDependency[Principal], view: NamedDependency[View]
+    ) -> Shares | Stream:
         """Usage by organisation, in whole days (UTC), compared with the time before."""
         return await _answer(principal, None, Owner.ORGANISATION, view)
 
     @get("/models", guards=[requires(Permission.USAGE_PLATFORM)], opt=RAISED)
-    async def models(self, principal: Principal, view: NamedDependency[View]) -> Shares | Stream:
+    async def models(self, principal: NamedDependency[Principal], view: NamedDependency[View]) -> Shares | Stream:
         """Usage by model, compared with the time before, and how requests of all organisations went."""
         return await _answer(principal, None, Owner.MODEL, view)
 

@@ -1,6 +1,7 @@
 """Reading who and what makes up usage, and how it changed."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,23 +20,37 @@ from ias.analytics.shares.domain import (
     part,
     rest_of,
 )
-from ias.analytics.usage.domain import SUMS, Grouping
+from ias.analytics.usage.domain import SUMS, Filter, Grouping
 from ias.analytics.usage.queries import fresh, scope_of
 from ias.analytics.usage.sketch import Counts, performance
 from ias.analytics.usage.sketch import added as together
-from ias.analytics.usage.spans import Span, previous
+from ias.analytics.usage.spans import UTC_ZONE, Span, previous
+from ias.analytics.usage.spans import span as span_of
 from ias.analytics.usage.summing import STORED, Asked, Query, added
 from ias.db import Connection
 from ias.identity import Principal
 
+_ANYTHING: Final = Filter()
+_FEW: Final = 5
+
 
 class Question(msgspec.Struct, frozen=True):
-    """Whose shares of what: of an organisation's usage, or with None of the platform's."""
+    """Whose shares of what: of an organisation's usage, or with None of the platform's, of some of it or all.
+
+    `timed` is whether it is asked how requests went, which takes longer than all else.
+    """
 
     org_id: UUID | None
     span: Span
     owner: Owner
     sort: Sort = Sort.TOKENS
+    only: Filter = _ANYTHING
+    timed: bool = True
+
+    @property
+    def tells_performance(self) -> bool:
+        """Whether it is known how requests went: that is counted by model, not by who called it."""
+        return self.timed and self.owner is Owner.MODEL and self.only.user_id is None and self.only.key_id is None
 
 
 _GROUPINGS = {Owner.MODEL: Grouping.MODEL, Owner.USER: Grouping.USER, Owner.KEY: Grouping.KEY}
@@ -94,7 +109,7 @@ async def shares(principal: Principal, asked: Question, limit: int) -> Shares:
     sql = compared + _CHOSEN.format(kind=kind, whole=_WHOLE, each=_EACH, **numbers)
     async with reading(scope) as connection:
         rows = await connection.fetch(sql, *query.arguments)
-        counts = await _counts(connection, asked) if asked.owner is Owner.MODEL else None
+        counts = await _counts(connection, asked) if asked.tells_performance else None
         as_of = await fresh(connection)
     [whole] = [row for row in rows if row["is_whole"]]
     totals = part(_counted(whole), whole["total_tokens"])
@@ -115,6 +130,19 @@ async def shares(principal: Principal, asked: Question, limit: int) -> Shares:
         totals=totals,
         data_as_of=as_of,
     )
+
+
+async def this_month(
+    principal: Principal, org_id: UUID | None, owner: Owner, moment: datetime, only: Filter = _ANYTHING
+) -> Shares:
+    """The first few of this month (UTC) so far, against the same part of the month before; `moment` is now.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+        TooMuch: it takes too long.
+    """
+    asked = span_of(None, None, UTC_ZONE, moment)
+    return await shares(principal, Question(org_id, asked, owner, only=only, timed=False), _FEW)
 
 
 async def rows(principal: Principal, asked: Question) -> AsyncIterator[Sequence[object]]:
@@ -146,14 +174,16 @@ def _compared(asked: Question) -> tuple[str, Query]:
         if asked.owner is Owner.ORGANISATION:
             parts.append(query.whole_days(each, columns))
         else:
-            parts.append(query.rows(Asked(asked.org_id, each), [_GROUPINGS[asked.owner]], None, columns))
+            parts.append(query.rows(Asked(asked.org_id, each, asked.only), [_GROUPINGS[asked.owner]], None, columns))
     return _COMPARED.format(owner=asked.owner.value, now=added("is_now"), rows=" UNION ALL ".join(parts)), query
 
 
 async def _counts(connection: Connection, asked: Question) -> dict[str, Counts]:
     """How requests went, by model."""
     query, span = Query(), in_whole_hours(asked.span)
-    sql = _COUNTS.format(rows=query.rows(Asked(asked.org_id, span), [Grouping.MODEL], None, "model, counts"))
+    sql = _COUNTS.format(
+        rows=query.rows(Asked(asked.org_id, span, asked.only), [Grouping.MODEL], None, "model, counts")
+    )
     counts: dict[str, Counts] = {}
     for row in await connection.fetch(sql, *query.arguments):
         counts.setdefault(row["model"], Counts(int))[row["code"]] = row["count"]

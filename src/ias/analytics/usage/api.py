@@ -10,13 +10,13 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from ias.analytics.reading import TooMuch
-from ias.analytics.sheet import provide_as_csv, sheet
 from ias.analytics.usage import queries
 from ias.analytics.usage.domain import SUMS, BadGrouping, Filter, Grouping, Groups, Usage, groups
 from ias.analytics.usage.spans import UTC_ZONE, BadRange, Span, UnknownZone, span
 from ias.analytics.usage.summing import Asked
 from ias.identity import Permission, Principal, requires
 from ias.problems import raising
+from ias.sheet import provide_as_csv, sheet
 from ias.telemetry import now
 
 From = Annotated[
@@ -87,7 +87,7 @@ class UsageApi(Controller):
     )
     async def usage(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         asked: NamedDependency[Asked],
         by: NamedDependency[Groups],
         as_csv: NamedDependency[bool],
@@ -102,7 +102,7 @@ class UsageApi(Controller):
     )
     async def platform(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         within: NamedDependency[Span],
         by: NamedDependency[Groups],
         as_csv: NamedDependency[bool],

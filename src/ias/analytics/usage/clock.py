@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from ias.analytics.usage.rollups import day_of
 from ias.db import EVERYWHERE, transaction
 from ias.telemetry import now
 
@@ -24,5 +25,5 @@ async def forget(events: timedelta, rollups: timedelta) -> None:
         await connection.execute("SELECT analytics.forget_before($1)", moment - events)
     async with transaction(EVERYWHERE) as connection:
         await connection.execute("SET LOCAL statement_timeout = 0")
-        before = moment - rollups
+        before = day_of(moment - rollups)  # whole days: those of other time zones are made of both kinds of sums
         await connection.execute("SELECT analytics.forget_rollups_before($1)", before, timeout=PATIENCE_S)

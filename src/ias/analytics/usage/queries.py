@@ -48,6 +48,11 @@ FROM analytics.usage_daily
 WHERE org_id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND bucket >= $3 AND bucket < $4 GROUP BY 1
 """
 
+_CALLERS = """
+SELECT count(DISTINCT org_id) AS organisations, count(DISTINCT key_id) AS keys, count(*) AS requests
+FROM analytics.usage_events WHERE line = 1 AND model = $1 AND started_at >= $2
+"""
+
 _TOLD = """
 SELECT request_id, max(line) AS line, bool_or(line = 1 AND lower_bound) AS lower_bound,
     sum(prompt_tokens)::bigint AS prompt, sum(completion_tokens)::bigint AS completion,
@@ -141,6 +146,17 @@ async def daily(org_id: UUID, user_id: UUID | None, start: datetime, end: dateti
     async with transaction(Within(org_id)) as connection:
         rows = await connection.fetch(_DAYS, org_id, user_id, start, end)
     return {row["day"]: row["tokens"] for row in rows}
+
+
+async def callers(model: str, since: datetime) -> tuple[int, int, int]:
+    """How many organisations and keys called the model of this name since then, and with how many requests.
+
+    Raises:
+        TooMuch: it takes too long.
+    """
+    async with reading(EVERYWHERE) as connection:
+        row = await connection.fetchrow(_CALLERS, model, since)
+    return (row["organisations"], row["keys"], row["requests"])
 
 
 async def told_so_far(requests: Sequence[UUID]) -> dict[UUID, Known]:

@@ -59,6 +59,14 @@ class Piece(msgspec.Struct, frozen=True):
     end: datetime
 
 
+class Cut(msgspec.Struct, frozen=True):
+    """A part of a day (UTC) that is in another day, or month, of a time zone than its noon."""
+
+    start: datetime
+    end: datetime
+    noon: datetime
+
+
 def zone_of(name: str) -> ZoneInfo:
     """The time zone of this name.
 
@@ -122,14 +130,34 @@ def has_whole_hours(asked: Span) -> bool:
 
 
 def pieces(asked: Span, grain: Grain | None) -> tuple[Piece, ...]:
-    """The parts of a span: of whole days (UTC) as far as the grain lets them stay whole, and what is left."""
-    first, last = day_of(asked.start + _DAY - _TICK), day_of(asked.end)
-    splits = grain is Grain.HOUR or (grain is not None and any(_offsets(asked)))
-    if splits or first >= last:
+    """The parts of a span: of whole days (UTC), unless it is cut into hours, and what is left."""
+    first, last = _whole_days(asked)
+    if grain is Grain.HOUR or first >= last:
         return (Piece(daily=False, start=asked.start, end=asked.end),)
     cuts = ((False, asked.start, first), (True, first, last), (False, last, asked.end))
     parts = (Piece(*cut) for cut in cuts)
     return tuple(part for part in parts if part.start < part.end)
+
+
+def cuts(asked: Span, grain: Grain | None) -> tuple[Cut, ...]:
+    """What of the whole days (UTC) of a span is not in the day or month of the time zone that their noon is in."""
+    return tuple(_cuts(asked, grain)) if grain in {Grain.DAY, Grain.MONTH} else ()
+
+
+def _cuts(asked: Span, grain: Grain | None) -> Iterator[Cut]:
+    there, (day, last) = ZoneInfo(asked.zone), _whole_days(asked)
+    while day < last:
+        noon, following = day + _DAY / 2, day + _DAY
+        local = noon.astimezone(there).replace(hour=0, minute=0, fold=0)
+        begins = month_of(local) if grain is Grain.MONTH else local
+        ends = month_of(begins + 32 * _DAY) if grain is Grain.MONTH else begins + _DAY
+        parts = ((day, min(begins.astimezone(UTC), following)), (max(ends.astimezone(UTC), day), following))
+        yield from (Cut(start, end, noon) for start, end in parts if start < end)
+        day = following
+
+
+def _whole_days(asked: Span) -> tuple[datetime, datetime]:
+    return day_of(asked.start + _DAY - _TICK), day_of(asked.end)
 
 
 def _offsets(asked: Span) -> Iterator[timedelta]:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from ias.analytics.usage.domain import OWNERS, SUMS, BadGrouping, Filter, Grouping, Groups
-from ias.analytics.usage.spans import BadRange, Grain, Span, has_whole_hours, pieces
+from ias.analytics.usage.spans import BadRange, Grain, Span, cuts, has_whole_hours, pieces
 from ias.problems import FieldError
 
 _ANYTHING: Final = Filter()
@@ -16,8 +16,23 @@ _STORED = [name for name in SUMS if name != "total_tokens"]
 STORED: Final = ", ".join(_STORED)
 """The sums that rollups have."""
 
-_PART = "SELECT {columns} FROM analytics.{table} WHERE {conditions} bucket >= {start} AND bucket < {end}"
-_SUMS = "SELECT {columns} FROM ({rows}) AS part GROUP BY {groups} ORDER BY {groups}"
+# A day's sums stand for its noon, which is in the day and month of a time zone in which most of the day is.
+_PART = """
+SELECT {bucket} AS bucket, {columns} FROM analytics.{table} WHERE {conditions} bucket >= {start} AND bucket < {end}
+"""
+_NOON = "bucket + INTERVAL '12 hours'"
+# What of a day is in another day or month there is taken from where its noon is, and given to where it is itself. Each
+# cut is looked up by itself (`OFFSET 0`): the planner would rather read all of the organisation's rows once.
+_MOVED = """
+SELECT CASE WHEN sign > 0 THEN first ELSE noon END AS bucket, {columns}
+FROM unnest({starts}, {ends}, {noons}) AS cut (first, past, noon)
+CROSS JOIN LATERAL (
+    SELECT {owners} {added} FROM (
+        SELECT * FROM analytics.{table} WHERE {conditions} bucket >= cut.first AND bucket < cut.past OFFSET 0
+    ) AS fine {grouped}
+) AS moved CROSS JOIN (VALUES (1), (-1)) AS signs (sign)
+"""
+_SUMS = "SELECT {columns} FROM ({rows}) AS part GROUP BY {groups} HAVING {some} ORDER BY {groups}"
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -44,6 +59,7 @@ class Query:
         tables = _tables(asked, owners)
         parts = [
             _PART.format(
+                bucket=_NOON if piece.daily else "bucket",
                 columns=columns,
                 table=tables[piece.daily],
                 conditions=self._conditions(asked),
@@ -57,7 +73,29 @@ class Query:
     def whole_days(self, asked: Span, columns: str) -> str:
         """The same of all organisations together, for a span of whole days (UTC)."""
         start, end = self.put(asked.start, "timestamptz"), self.put(asked.end, "timestamptz")
-        return _PART.format(columns=columns, table="model_daily", conditions="", start=start, end=end)
+        places = {"bucket": "bucket", "table": "model_daily", "conditions": ""}
+        return _PART.format(columns=columns, start=start, end=end, **places)
+
+    def moved(self, asked: Asked, by: Groups) -> str:
+        """More such rows: what of whole days (UTC) is moved into the day or month of the time zone that it is in."""
+        found = cuts(asked.span, by.grain)
+        if not found:
+            return ""
+        owners = [OWNERS[owner] for owner in by.owners]
+        starts, ends, noons = (
+            self.put([getattr(cut, name) for cut in found], "timestamptz[]") for name in ("start", "end", "noon")
+        )
+        return " UNION ALL " + _MOVED.format(
+            columns=", ".join([*owners, *(f"sign * {name}" for name in _STORED)]),
+            owners="".join(f"{owner}, " for owner in owners),
+            grouped=f"GROUP BY {', '.join(owners)}" if owners else "",
+            added=", ".join(f"sum({name})::bigint AS {name}" for name in _STORED),
+            table=_tables(asked, by.owners)[False],
+            conditions=self._conditions(asked),
+            starts=starts,
+            ends=ends,
+            noons=noons,
+        )
 
     def _conditions(self, asked: Asked) -> str:
         wanted = (
@@ -74,12 +112,14 @@ def sums(asked: Asked, by: Groups) -> tuple[str, list[object]]:
     """The sums of each group, in the groups' order: a row has the groups' columns and `SUMS`."""
     query = Query()
     owners = [OWNERS[owner] for owner in by.owners]
-    columns = ", ".join(["bucket", *owners, *_STORED])
-    rows = query.rows(asked, by.owners, by.grain, columns)
+    columns = ", ".join([*owners, *_STORED])
+    rows = query.rows(asked, by.owners, by.grain, columns) + query.moved(asked, by)
     zone = query.put(asked.span.zone, "text") if by.grain is not None else ""
     start = [f"date_trunc('{by.grain}', bucket, {zone}) AS start"] if by.grain is not None else []
     order = ", ".join(str(number) for number in range(1, len(by.columns) + 1))
-    sql = _SUMS.format(columns=", ".join([*start, *owners, added()]), rows=rows, groups=order)
+    # All of a group may have been moved elsewhere.
+    some = " OR ".join(f"sum({name}) <> 0" for name in _STORED)
+    sql = _SUMS.format(columns=", ".join([*start, *owners, added()]), rows=rows, groups=order, some=some)
     return sql, query.arguments
 
 

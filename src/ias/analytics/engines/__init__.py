@@ -1,0 +1,1 @@
+"""What engines count themselves, held against what was charged."""

@@ -1,0 +1,1 @@
+"""Usage as a page shows it: columns over time, who makes them up, what changed."""

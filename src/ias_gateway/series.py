@@ -1,0 +1,41 @@
+"""Observations of a histogram, under one set of labels."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Final
+
+LATENCY_BUCKETS_S: Final[Sequence[float]] = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    120,
+    300,
+    900,
+)
+
+
+class Series:
+    """The observations under one set of labels."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Note one observation."""
+        self.counts[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+        self.total += seconds
