@@ -19,12 +19,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 SETTING = "IAS_COMPILE"
 PACKAGES = ("src/ias", "src/ias_gateway")
-MODULES = (
-    *("admission", "arrival", "asked", "choices", "completions", "connection", "door", "exchange", "fiber", "head"),
-    *("ledger", "live", "repetition", "reply", "routing", "server", "sse", "upstream", "work"),
+_OF_THE_GATEWAY = (
+    *("admission", "arrival", "asked", "calls", "choices", "completions", "connection", "door", "exchange", "fiber"),
+    *("head", "ledger", "live", "ratios", "redis", "repetition", "reply", "routing", "sentinel", "series", "server"),
+    *("shard", "shards", "shedding", "sse", "upstream", "work"),
 )
-"""What a request passes through, less what defines Structs (mypyc keeps no annotations that msgspec could read) and
-`redis`, which a shard's connection is made of: what is compiled calls its own methods, not those that replace them."""
+MODULES = ("ias/contract/told", *(f"ias_gateway/{name}" for name in _OF_THE_GATEWAY))
+"""What a request passes through, less what defines Structs: mypyc keeps no annotations that msgspec could read. Where a
+class is compiled, so are those made of it (a shard's connection of Redis's): its calls of its own methods would not
+find those that replace them."""
 _BUILD = """
 from mypyc.build import mypycify
 from setuptools import setup
@@ -70,7 +73,7 @@ def compiled(folder: Path) -> Path:
         leave = shutil.ignore_patterns("__pycache__", "*.so")
         shutil.copytree(ROOT / package, folder / package, ignore=leave)
     shutil.copy(ROOT / "pyproject.toml", folder)
-    sources = ", ".join(repr(f"ias_gateway/{module}.py") for module in MODULES)
+    sources = ", ".join(repr(f"{module}.py") for module in MODULES)
     argv = (sys.executable, "-c", _BUILD.format(sources=sources))
     done = subprocess.run(argv, cwd=folder / "src", capture_output=True, text=True, check=False)
     if done.returncode:

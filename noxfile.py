@@ -44,7 +44,9 @@ def tests(session: nox.Session) -> None:
         "3",
         "--dist=loadfile",
         "--durations=20",
+        "--once",
         *filter(lambda folder: Path(folder).is_dir(), folders),
+        "tests/browser/test_main_job.py",
         *session.posargs,
     )
 
@@ -162,6 +164,19 @@ def cluster(session: nox.Session) -> None:
     )
     run(session, "tests.services", "prepare")
     run(session, "pytest", "-n", "2", "--dist=loadfile", *folders, *session.posargs, IAS_TEST_REDIS_KIND="cluster")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    # Every page, as every role, in Debian's Chromium; `make test` goes one way through it.
+    run(session, "tests.services", "prepare")
+    run(session, "pytest", "-n", "2", "--dist=loadfile", "tests/browser", *session.posargs)
+
+
+@nox.session
+def screenshots(session: nox.Session) -> None:
+    run(session, "tests.services", "prepare")
+    run(session, "pytest", "tests/browser/screenshots.py", *session.posargs)
 
 
 @nox.session

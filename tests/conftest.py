@@ -11,8 +11,27 @@ from tests.services import Services, attend, join, new_folder
 from tests.services.cluster import Cluster, cluster
 from tests.services.ending import end
 from tests.services.locks import hold
+from tests.services.worlds import choose
 
 FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--once`: what is marked `alike` in the best world only. `nox -s worlds` leaves nothing out."""
+    parser.addoption("--once", action="store_true", help="leave tests that are alike out of the embedded world")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is run a second time, where there is a better world than the embedded one."""
+    again = [item for item in items if config.getoption("--once") and _is_again(item)]
+    if again and choose(config.stash[FOLDER], _teller(config)).name != "embedded":
+        items[:] = [item for item in items if item not in set(again)]
+        config.hook.pytest_deselected(items=again)
+
+
+def _is_again(item: pytest.Item) -> bool:
+    alike = item.get_closest_marker("alike") is not None and hasattr(item, "callspec")
+    return alike and item.callspec.params.get("world") == "embedded"
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""What every answer of the API has, whatever its handler says: faults in one form (RFC 9457), and ETags."""
+"""What every answer has, whatever its handler says: faults in one form (RFC 9457), or as a page; and ETags."""
 
 from http import HTTPStatus
 
@@ -13,6 +13,7 @@ from msgspec import UNSET
 
 from ias.bodies import in_json_terms
 from ias.conditions import etag
+from ias.console.faults import fault_page, wants_page
 from ias.db import DatabaseDown
 from ias.edge import EdgeDown
 from ias.paging import BadCursor, Page
@@ -46,6 +47,8 @@ async def tagged(response: Response[object]) -> Response[object]:
 
 
 def _answer(request: AnyRequest, problem: Problem) -> Response[bytes]:
+    if wants_page(request):
+        return fault_page(request, problem)
     request_id = str(request.scope["state"].get("request_id", ""))
     headers = {"Cache-Control": "no-store"}
     if problem.retry_after_s is not None:
@@ -61,7 +64,8 @@ def _http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _bug(request, error)
     errors = tuple(_fault(fault) for fault in error.extra or () if isinstance(fault, dict))
-    detail = "; ".join(fault.said() for fault in errors) or _DETAILS.get(error.status_code, error.detail)
+    known = _DETAILS_OF_PAGES if wants_page(request) else _DETAILS
+    detail = "; ".join(fault.said() for fault in errors) or known.get(error.status_code, error.detail)
     kind = _OF_STATUS.get(error.status_code)
     answer = _answer(request, _with_status(error.status_code, detail) if kind is None else kind(detail, errors))
     answer.headers.update(error.headers or {})
@@ -105,6 +109,12 @@ _DETAILS = {
     404: "there is nothing at this path; /api/v1/docs shows what there is",
     405: "this path does not take this method; the header Allow names those that it takes",
     413: "a body may have 1 MiB",
+}
+
+_DETAILS_OF_PAGES = {
+    404: "there is no page at this address",
+    405: "this address is a step of a form; open the page that has the form",
+    413: "a form may have 1 MiB",
 }
 
 FAULTS: ExceptionHandlersMap = {

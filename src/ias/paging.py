@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
@@ -57,3 +58,8 @@ def page(rows: Sequence[ItemT], limit: int, id_of: Callable[[ItemT], UUID]) -> P
     items = list(rows[:limit])
     more = len(rows) > limit
     return Page(items=items, next_cursor=encode_cursor(id_of(items[-1])) if more else None)
+
+
+def first_id(moment: datetime) -> UUID:
+    """Below every UUIDv7 of this moment on, and above all from before it: rows are found by time as they are paged."""
+    return UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)

@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """How long usage events are kept, one for each request; sums of them outlast them."""
     keep_rollups_days: int = Field(default=731, ge=62)
     """How long sums of usage are kept."""
+    keep_policy_changes_days: int = Field(default=365, ge=7)
+    """How long it is kept what Git changed, and what was changed beside it and put back."""
     vitals_every_s: float = Field(default=10.0, gt=0)
     """How often a worker looks at what `ias doctor` looks at, for its metrics."""
     amqp_management_url: str = ""
@@ -64,6 +66,12 @@ class Settings(BaseSettings):
     worker_port: int = Field(default=8082, ge=1, le=65535)
     public_url: str = ""
     """Where people reach the API, for invite links; its own address where empty."""
+    gateway_url: str = "http://127.0.0.1:8080"
+    """Where people reach the gateway; pages tell it to them."""
+    gateway_internal_url: str = ""
+    """Where the api process itself reaches the gateway, for the playground; as people do where empty."""
+    plain_cookies: bool = False
+    """Whether browsers may keep sessions of pages over plain http from other machines, and Safari from its own."""
     upstream_allow: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)] = Field(
         default=(), validate_default=False
     )
@@ -109,6 +117,11 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         """Where people reach the API."""
         return self.public_url or f"http://{self.api_host}:{self.api_port}"
+
+    @property
+    def gateway_from_here(self) -> str:
+        """Where this process reaches the gateway."""
+        return self.gateway_internal_url or self.gateway_url
 
 
 @cache

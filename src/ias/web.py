@@ -21,9 +21,11 @@ from ias.answers import FAULTS, tagged
 from ias.billing import doors as billing
 from ias.billing import prepare_organisation
 from ias.bodies import JsonRequest
+from ias.console import files
 from ias.db import EVERYWHERE, close_pool, open_pool, ping, transaction
 from ias.edge import Edge
 from ias.gitops import doors as gitops
+from ias.home import doors as home
 from ias.identity import doors as identity
 from ias.openapi import Pages, Told, document
 from ias.parameters import only_known
@@ -56,7 +58,13 @@ class Api:
 
     def _litestar(self) -> Litestar:
         return Litestar(
-            route_handlers=[doors(), Router(PREFIX, route_handlers=self._pages()), *self.probes.handlers()],
+            route_handlers=[
+                doors(),
+                pages(),
+                Router(PREFIX, route_handlers=self._document()),
+                *files.handlers(),
+                *self.probes.handlers(),
+            ],
             dependencies=provided(lambda: self.edge),
             exception_handlers=FAULTS,
             lifespan=[self._resources],
@@ -66,7 +74,7 @@ class Api:
             logging_config=None,
         )
 
-    def _pages(self) -> list[HTTPRouteHandler]:
+    def _document(self) -> list[HTTPRouteHandler]:
         return Pages(described, PREFIX).handlers()
 
     @asynccontextmanager
@@ -90,6 +98,22 @@ def doors() -> Router:
     )
 
 
+def pages() -> Router:
+    """What the contexts show, and what is put together from all of them."""
+    mounted = (home, identity, billing, analytics, gitops)
+    navigation = tuple(entry for each in mounted for entry in each.NAVIGATION)
+    return Router(
+        "/",
+        route_handlers=[*home.pages, *identity.pages, *billing.pages, *analytics.pages, *gitops.pages],
+        middleware=[identity.Browsers],
+        guards=[identity.sent_from_here],
+        dependencies={
+            **identity.page_dependencies,
+            "navigation": Provide(lambda: navigation, sync_to_thread=False),
+        },
+    )
+
+
 def provided(edge: Callable[[], Edge]) -> dict[str, Provide]:
     """What handlers may ask for."""
     return {
@@ -97,7 +121,10 @@ def provided(edge: Callable[[], Edge]) -> dict[str, Provide]:
         "edge": Provide(edge, sync_to_thread=False),
         "prepare": Provide(lambda: partial(prepare_organisation, edge()), sync_to_thread=False),
         "daily_use": Provide(lambda: analytics.daily, sync_to_thread=False),
+        "model_use": Provide(lambda: analytics.callers, sync_to_thread=False),
         "key_books": Provide(lambda: _key_books(edge()), sync_to_thread=False),
+        "member_books": Provide(lambda: billing.of_members, sync_to_thread=False),
+        "org_books": Provide(lambda: billing.of_orgs, sync_to_thread=False),
     }
 
 

@@ -39,6 +39,8 @@ BUSY_S = 0.2
 """Until the next try, where another worker is at it."""
 LEAST_POOL = 16
 """Connections to PostgreSQL: each clock that runs alone holds one while it works with others."""
+ENGINES_S = 10.0
+"""How often it is fetched what gateways read of engines, as often as they do."""
 INTAKES: dict[str, Intake] = {LEDGER_QUEUE: billing.INTAKE, ANALYTICS_QUEUE: analytics.INTAKE}
 CONSUMED: dict[str, tuple[str, ...]] = {
     "both": (LEDGER_QUEUE, ANALYTICS_QUEUE),
@@ -108,6 +110,8 @@ class Worker:
             "alerts": every(3.0, billing.Watch(self.edge).look),
             "gitops": every(1.0, gitops.Reconciler(self.edge).turn),
             "months": every(3600.0, self._open_months),
+            "engines": every(ENGINES_S, partial(alone, "ias.worker.engines", partial(analytics.collect, self.edge))),
+            "reconciliation": every(60.0, analytics.tell),
             "retention": every(3600.0, partial(alone, "ias.worker.retention", forget)),
         }
 
@@ -151,6 +155,7 @@ async def forget() -> None:
     await analytics.forget(timedelta(days=settings().keep_events_days), timedelta(days=settings().keep_rollups_days))
     await identity.forget_repeats()
     await identity.forget_sessions()
+    await gitops.forget(timedelta(days=settings().keep_policy_changes_days))
 
 
 async def take_straight_in(batch: Batch) -> None:

@@ -177,6 +177,7 @@ def _environment(database_url: str, redis_url: str, amqp_url: str | None) -> dic
     return {
         **passed,
         **ports,
+        "IAS_GATEWAY_URL": f"http://127.0.0.1:{ports['IAS_GATEWAY_PORT']}",
         "IAS_DATABASE_URL": database_url,
         "IAS_MIGRATION_DATABASE_URL": database_url,
         "IAS_REDIS_URL": redis_url,

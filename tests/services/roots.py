@@ -1,6 +1,6 @@
 """Distributions in private roots: real PostgreSQL, Redis or Valkey, RabbitMQ of several versions, without containers.
 
-Each is built once for its recipe and kept in the user's cache (about 700 MB); a run only reads it.
+Each is built once for its recipe and kept in the user's cache (700 to 1,100 MB); a run only reads it.
 """
 
 import functools
@@ -66,7 +66,11 @@ RECIPES = {
             "trixie",
             "trixie",
             17,
-            ("libfaketime", "postgresql-17", "postgresql-17-timescaledb", "rabbitmq-server", "redis-server"),
+            (
+                *("libfaketime", "postgresql-17", "postgresql-17-timescaledb", "rabbitmq-server", "redis-server"),
+                *("git", "openssh-server"),
+                *("chromium-headless-shell", "fonts-inter", "fonts-jetbrains-mono"),  # of tests/browser
+            ),
             timescale=True,
         ),
         Recipe(

@@ -1,5 +1,7 @@
 """The values of billing that others compute with: nothing here reads or writes anything."""
 
+from ias.billing.alerts.domain import Alert
+from ias.billing.budgets.domain import BudgetStanding, MemberStanding
 from ias.billing.policies.domain import (
     AboveCeiling,
     Budget,
@@ -16,8 +18,11 @@ from ias.billing.terms.domain import Ceiling, Request, Terms, Use
 
 __all__ = [
     "AboveCeiling",
+    "Alert",
     "Budget",
+    "BudgetStanding",
     "Ceiling",
+    "MemberStanding",
     "Mode",
     "Rate",
     "RateLimits",

@@ -89,6 +89,7 @@ def environment(state: State) -> dict[str, str]:
         "MIGRATION_DATABASE_URL": postgres.url(state, postgres.OWNER, state.owner_password),
         "REDIS_URL": valkey.url(state),
         "JWT_SECRET": state.jwt_secret,
+        "GATEWAY_URL": state.url("gateway"),
         "CACHE_SALT_SECRET": state.cache_salt_secret,
         "UPSTREAM_ALLOW": "127.0.0.0/8",
         **{f"{name.upper()}_HOST": HOST for name in ("api", "worker", "gateway", "gateway_metrics")},

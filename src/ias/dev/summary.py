@@ -14,7 +14,8 @@ def summary(folder: Folder, state: State, model: str) -> str:
     demo = state.demo
     return f"""
 Gateway      {state.url("gateway")}/v1   (health and metrics: {state.url("gateway_metrics")})
-API          {state.url("api")}   (OpenAPI: {state.url("api")}/api/v1/openapi.json)
+Console      {state.url("api")}
+API          {state.url("api")}/api/v1   (OpenAPI: {state.url("api")}/api/v1/openapi.json)
 Worker       {state.url("worker")}/ready
 Engine       {state.url("engine")}   (the mock model server){_real(folder, state)}
 Login        {demo.admin.email} / {demo.admin.password}   (system admin)

@@ -7,9 +7,14 @@ from ias.faces import opened
 if TYPE_CHECKING:
     from ias.identity.access.domain import Actor, Origin, Permission, Principal, Source
     from ias.identity.access.guards import PUBLIC, requires
-    from ias.identity.api_keys.queries import own_caps
+    from ias.identity.api_keys.actions import KeyBooks
+    from ias.identity.api_keys.domain import ApiKey
+    from ias.identity.api_keys.queries import key_labels, own_caps
     from ias.identity.audit.actions import record, record_all
+    from ias.identity.members.queries import addresses
     from ias.identity.orgs.domain import Prepare
+    from ias.identity.outline.queries import newest_keys, outline_of, platform_outline
+    from ias.identity.playground.holding import held_key
     from ias.identity.projection import (
         Caps,
         Debt,
@@ -37,14 +42,17 @@ else:
 __all__ = [
     "PUBLIC",
     "Actor",
+    "ApiKey",
     "Caps",
     "Debt",
+    "KeyBooks",
     "Origin",
     "Permission",
     "Prepare",
     "Principal",
     "Source",
     "Tenant",
+    "addresses",
     "capped",
     "debts",
     "deeds",
@@ -53,14 +61,19 @@ __all__ = [
     "everyone",
     "expect_person",
     "expected",
+    "held_key",
     "hold_organisation",
     "is_member",
+    "key_labels",
     "managed_by",
     "names",
+    "newest_keys",
     "next_version",
+    "outline_of",
     "owe",
     "own_caps",
     "paid",
+    "platform_outline",
     "project_keys",
     "project_organisation",
     "record",

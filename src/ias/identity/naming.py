@@ -14,6 +14,10 @@ _UNSEEN = re.compile(
 )
 """What Unicode lets nobody see (Default_Ignorable_Code_Point), but does not call a control or format character."""
 
+_PATTERN = re.compile(r"[%_\\]")
+_LITERAL = r"\\\g<0>"
+"""What means something in a pattern of SQL, and what takes that from it."""
+
 
 class BadName(Problem):
     """A name or address that cannot be taken."""
@@ -25,6 +29,11 @@ def folded(text: str) -> str:
     """What is compared: compatibility forms, case and what nobody sees taken away."""
     seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", text).casefold())
     return unicodedata.normalize("NFKC", seen)
+
+
+def containing(text: str) -> str:
+    """The pattern of `ILIKE` for what has this text in it, in which nothing stands for anything else."""
+    return f"%{_PATTERN.sub(_LITERAL, text)}%"
 
 
 def clean_name(text: str, pointer: str) -> str:

@@ -1,6 +1,6 @@
 """The tables of schema `identity`, as the migrations made them."""
 
-from piccolo.columns import JSONB, UUID, Array, BigInt, Bytea, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Bytea, Text, Timestamptz
 from piccolo.table import Table
 
 from ias.db import ENGINE, uuid7
@@ -64,6 +64,9 @@ class RefreshTokens(Table, tablename="refresh_tokens", schema="identity", db=ENG
     expires_at = Timestamptz()
     used_at = Timestamptz(null=True, default=None)
     revoked_at = Timestamptz(null=True, default=None)
+    browser = Boolean(default=False)
+    seen_at = Timestamptz(null=True, default=None)
+    agent = Text(default="")
 
 
 class ApiKeys(Table, tablename="api_keys", schema="identity", db=ENGINE):

@@ -15,6 +15,7 @@ SOME_ID: Final = "0190a3a0-7c2e-7d31-9c54-2f6b8a1d4e03"
 # The same name is the same thing everywhere.
 _IN_WORDS: Final[Mapping[str, tuple[str, object]]] = {
     "action": ("Only what was done like this, such as `key.issued`.", "key.issued"),
+    "actor": ("Only what was done by this address, or by what an entry calls who has none.", "ada@example.org"),
     "actor_id": ("Only what this user did.", SOME_ID),
     "alert_id": ("The alert.", SOME_ID),
     "cursor": ("Where to go on: `next_cursor` of the page before. Left out, the first page.", "AZCjoHwufTGcVC9rih1OAw"),
@@ -31,11 +32,15 @@ _IN_WORDS: Final[Mapping[str, tuple[str, object]]] = {
     "org_id": ("The organisation. Where it is a filter, one's own is what others than system admins get.", SOME_ID),
     "period": ("A month, YYYYMM (UTC).", "202601"),
     "rate_id": ("The rate.", SOME_ID),
+    "reason": ("Why; the audit log keeps it.", "unpaid since May"),
     "request_id": ("The request, as the gateway's `X-Request-Id` named it.", SOME_ID),
+    "search": ("Only what has this in its name, or of members in their address, whatever its case.", "ada"),
+    "session_id": ("The session.", SOME_ID),
     "since": ("From this moment on; it needs an offset from UTC.", "2026-01-01T00:00:00Z"),
     "slower_than_ms": ("Only what took so many milliseconds, or longer.", 10_000.0),
     "sort": ("What comes first.", "tokens"),
     "source": ("Only what came in by this door.", "cli"),
+    "state": ("Only in this state.", "active"),
     "status": ("Only of this status.", 200),
     "target_id": ("Only what was done to this.", SOME_ID),
     "timezone": ("The IANA time zone in which days begin.", "Europe/Berlin"),

@@ -13,6 +13,8 @@ from ias.intake import take_in
 from tests.integration.billing.ground import Ground, Org
 from tests.integration.billing.test_ledger import events
 
+pytestmark = pytest.mark.alike
+
 
 def three_truths(org: Org) -> list[UsageRecorded]:
     """Of one request: two sweepers', before and after Redis lost it, and the gateway's, which was away."""

@@ -19,6 +19,8 @@ from tests.integration.billing.ground import Ground
 from tests.integration.billing.test_ledger import events
 from tests.product.people import Org, Person, new_org
 
+pytestmark = pytest.mark.alike
+
 BACKENDS = [{"url": "http://engine.example:8000"}]
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
+import pytest
 
 from ias.billing.doors import INTAKE, Relay, clear, relay_again, settled, sweep
 from ias.billing.ledger.queries import Place
@@ -13,6 +14,8 @@ from ias.contract.usage import Outcome, UsageRecorded
 from ias.intake import take_in
 from tests.integration.billing.ground import Ground, Org
 from tests.integration.billing.test_relay import Sink, until_idle
+
+pytestmark = pytest.mark.alike
 
 
 async def nobody(places: Sequence[Place]) -> set[Place]:

@@ -32,6 +32,8 @@ from tests.integration.billing.ground import Ground, opened
 from tests.product.people import Org, Person
 from tests.services import Services
 
+pytestmark = pytest.mark.alike
+
 OTHER = Other(analytics.seen, analytics.totals)
 _HELD_UP = """
 SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'

@@ -26,6 +26,8 @@ from tests.integration.billing.test_relay import until_idle
 from tests.product import people
 from tests.product.people import Person, new_org
 
+pytestmark = pytest.mark.alike
+
 BACKENDS = [{"url": "http://engine.example:8000"}]
 TEN = Rates(Decimal(10), Decimal(10), Decimal(10))
 

@@ -21,6 +21,8 @@ from tests.services import Service, Services
 from tests.services.private import PrivateService
 from tests.services.redis import CLOCK, set_clock
 
+pytestmark = pytest.mark.alike
+
 EDGES = {"year": datetime(2027, 1, 1, tzinfo=UTC), "leap day": datetime(2028, 3, 1, tzinfo=UTC)}
 SECOND = timedelta(seconds=1)
 

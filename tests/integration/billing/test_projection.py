@@ -24,6 +24,8 @@ from tests.integration.gateway.place import eventually
 from tests.product.processes import BIN
 from tests.services import Service, Services
 
+pytestmark = pytest.mark.alike
+
 
 @pytest.fixture
 def redis(world: Services) -> Iterator[Service]:

@@ -13,6 +13,8 @@ from ias.contract.usage import UsageRecorded
 from ias.intake import take_in
 from tests.integration.billing.ground import Ground, Org
 
+pytestmark = pytest.mark.alike
+
 
 class Sink:
     """Keeps what it is given, and fails when told to."""

@@ -78,6 +78,7 @@ TABLE: dict[str, Row] = {
         missing=True,
         conflict="{rated_model} --input-rate 1 --output-rate 1 --from 2100-01-01",
     ),
+    "model callers": Row("{model}", "root", denied="admin", missing=True),
     "model create": Row(
         "{name} --backend http://llama.example.org:8000 --context-length 4096 --input-rate 0.1 --disabled",
         "root",
@@ -87,6 +88,7 @@ TABLE: dict[str, Row] = {
     "model delete": Row("{model} --yes", "root", denied="admin", missing=True),
     "model list": Row(""),
     "model rates": Row("{model}", missing=True),
+    "model replicas": Row("{model}", "root", denied="admin", missing=True),
     "model show": Row("{model}", missing=True),
     "model update": Row("{model} --max-output-tokens 100 --enabled", "root", denied="admin", missing=True),
     "model withdraw-rate": Row("{rated_model_and_rate}", "root", denied="admin", missing=True, conflict="{begun_rate}"),
@@ -123,6 +125,7 @@ TABLE: dict[str, Row] = {
     "usage orgs": Row("--sort failed", "root", denied="admin"),
     "usage platform": Row("--group-by model --group-by day --timezone Europe/Berlin", "root", denied="admin"),
     "usage platform-models": Row("", "root", denied="admin"),
+    "usage reconcile": Row("--from 2026-01-01 --to 2026-02-01", "root", denied="admin"),
     "usage requests": Row("--org {org} --errors --status 500 --slower-than-ms 100 --outcome cut", missing=True),
     "usage show": Row(
         "{org} --group-by model --group-by day --from 2026-01-01 --to 2026-02-01 --timezone Europe/Berlin --model m"

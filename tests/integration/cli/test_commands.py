@@ -42,6 +42,8 @@ ROUTES_WITHOUT = {
     ("POST", "/auth/login"): "`login`, which test_profiles.py shows",
     ("POST", "/models/{model_id}/test"): "`model test`, which test_trial.py shows",
     ("POST", "/auth/logout"): "`logout`, likewise",
+    ("GET", "/me/sessions"): "the page of one's account",
+    ("DELETE", "/me/sessions/{session_id}"): "likewise",
     ("POST", "/auth/refresh"): "every command whose session has expired, likewise",
     ("POST", "/users/accept-invite"): "whoever is invited has no login yet, and opens the link",
 }

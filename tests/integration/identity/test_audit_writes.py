@@ -83,6 +83,13 @@ def _acceptance(place: Place) -> object:
     return {"token": place.invite()["token"], "name": "Ada", "password": PASSWORD}
 
 
+def _session_begun_by(place: Place) -> str:
+    """A further session of the organisation's user."""
+    place.api.login(place.org.user.email)
+    sessions = good(place.user.get("/me/sessions"))["items"]
+    return next(session["id"] for session in sessions if not session["current"])
+
+
 def _new_rate() -> object:
     return {"input_rate": "1", "output_rate": "2", "valid_from": "2100-01-01T00:00:00Z"}
 
@@ -108,6 +115,10 @@ WRITES: dict[tuple[str, str], tuple[tuple[bool, bool], Callable[[Place], Write]]
     ),
     ("POST", "/auth/logout"): (CHANGED, lambda at: (at.api.login(at.org.other.email), "/auth/logout", None)),
     ("PATCH", "/me"): (CHANGED, lambda at: (at.user, "/me", {"name": "Ada"})),
+    ("DELETE", "/me/sessions/{session_id}"): (
+        CHANGED,
+        lambda at: (at.user, f"/me/sessions/{_session_begun_by(at)}", None),
+    ),
     ("PUT", "/me/password"): (
         CHANGED,
         lambda at: (

@@ -1,5 +1,6 @@
 """How the Function library is called, and how its answers are read."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from ias.contract.admission import (
     TooLarge,
     UnknownModel,
 )
+from ias.contract.usage import Outcome
 
 TAG = "abcdEFGH"
 ADMITTED = [
@@ -55,9 +57,17 @@ def test_the_outbox_lies_in_the_organisations_slot() -> None:
 
 def test_a_reservation_carries_what_is_asked_in_the_librarys_order() -> None:
     ask = Ask("m", 100, 2, 50, "/v1/chat/completions", streamed=True)
-    assert admission.reserve(TAG, "f", "r", ask, ("gw", 30))[4:] == (
-        *("f", "r", "m", 100, 2, 50, 30, "gw", "/v1/chat/completions", 1, 0),
-    )
+    (told,) = admission.reserve(TAG, "f", "r", ask, ("gw", 30))[4:]
+    assert isinstance(told, bytes)
+    assert msgspec.msgpack.decode(told) == [
+        *("f", "r", "m", 100, 2, 50, 30, "gw", "/v1/chat/completions", "1", 0, "", 1),
+    ]
+
+
+def test_a_settlement_carries_its_end_in_the_librarys_order_and_the_facts_beside_it() -> None:
+    told, facts = admission.settle(TAG, "r", (1, 2, 0), (Outcome.COMPLETED, True), b"{}")[4:]
+    assert isinstance(told, bytes)
+    assert (msgspec.msgpack.decode(told), facts) == (["r", 1, 2, 0, "completed", "1"], b"{}")
 
 
 def test_a_key_without_an_end_is_granted_with_an_empty_one() -> None:

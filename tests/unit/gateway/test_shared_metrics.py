@@ -1,7 +1,7 @@
 """The metrics of several workers as one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ias_gateway.shared_metrics import FOLDS, Families, expose, lasting, parse, total
@@ -75,6 +75,7 @@ def test_of_a_worker_that_ended_counters_and_histograms_stay() -> None:
     assert "gen_ai_server_time_to_first_token_seconds" in stays
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=4), min_size=1, max_size=4))
 def test_the_sum_never_falls_whatever_dies(lives: list[list[int]]) -> None:
     """Each inner list is what one worker's lives, one after another, counted; each is seen half way and at its end."""

@@ -8,7 +8,7 @@ from ias.identity.access.guards import PUBLIC
 from ias.identity.doors import controllers, dependencies
 
 OPEN = {"/auth/login", "/auth/refresh", "/users/accept-invite"}
-FOR_EVERYBODY_LOGGED_IN = {"/auth/logout", "/me", "/me/password"}
+FOR_EVERYBODY_LOGGED_IN = {"/auth/logout", "/me", "/me/password", "/me/sessions", "/me/sessions/{session_id:uuid}"}
 
 
 def handlers() -> list[tuple[str, bool, bool]]:

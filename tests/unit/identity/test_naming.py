@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ias.identity.naming import MAX_NAME, BadName, clean_address, clean_name, folded
+from ias.identity.naming import MAX_NAME, BadName, clean_address, clean_name, containing, folded
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,7 @@ def test_an_address_may_have_anything_around_its_one_at_sign(good: str) -> None:
 def test_what_is_not_an_address_is_refused(bad: str) -> None:
     with pytest.raises(BadName, match="email: must be an e-mail address"):
         clean_address(bad, "/email")
+
+
+def test_a_pattern_finds_the_text_as_it_is_written() -> None:
+    assert containing("a%b_c\\d") == "%a\\%b\\_c\\\\d%"

@@ -4,13 +4,13 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from ias.billing.alerts.domain import Alert, Passing, Plan, Scope, Thresholds, check_thresholds
+from ias.billing.alerts.domain import Alert, Passing, Plan, Scope, Thresholds, ThresholdsInForce, check_thresholds
 from ias.billing.alerts.queries import one, thresholds_of
 from ias.billing.policies.projection import project_policy
 from ias.billing.policies.queries import hold
 from ias.db import EVERYWHERE, Connection, transaction, uuid7
 from ias.edge import Edge
-from ias.identity import Principal, owe, paid, record, tenant
+from ias.identity import Principal, managed_by, owe, paid, record, tenant
 from ias.problems import NotFound
 from ias.telemetry import now
 
@@ -56,7 +56,7 @@ async def carry_out(period: str, plan: Plan) -> int:
     return len(raised)
 
 
-async def put_thresholds(principal: Principal, org_id: UUID, asked: Thresholds, edge: Edge) -> Thresholds:
+async def put_thresholds(principal: Principal, org_id: UUID, asked: Thresholds, edge: Edge) -> ThresholdsInForce:
     """Change at how many per cent alerts are raised. What is past a new one is told within seconds.
 
     Raises:
@@ -70,11 +70,11 @@ async def put_thresholds(principal: Principal, org_id: UUID, asked: Thresholds, 
     async with transaction(by) as connection:
         await hold(connection, org_id)
         await write_thresholds(connection, by, org_id, wanted)
-        debt = await owe(org_id)
+        managed, debt = await managed_by(connection, org_id), await owe(org_id)
     # Gateways need none of it, but a new version is what the watch looks for.
     await project_policy(org, edge)
     await paid(debt)
-    return Thresholds(thresholds=list(wanted))
+    return ThresholdsInForce(thresholds=list(wanted), managed_by=managed)
 
 
 async def write_thresholds(connection: Connection, by: Principal, org_id: UUID, wanted: tuple[int, ...]) -> None:

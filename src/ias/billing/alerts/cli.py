@@ -4,9 +4,10 @@ from uuid import UUID
 
 import rich_click as click
 
-from ias.billing.alerts.domain import Alert, Thresholds
+from ias.billing.alerts.domain import Alert, Thresholds, ThresholdsInForce
 from ias.terminal.arguments import body, month, org_argument
 from ias.terminal.commands import Terminal, command
+from ias.terminal.managed import say_managed
 
 COLUMNS = ("id", "raised_at", "period", "scope", "user_id", "threshold", "used_tokens", "limit_tokens", "cleared_at")
 
@@ -43,7 +44,7 @@ def thresholds() -> None:
 def show(terminal: Terminal, org_id: UUID | None) -> None:
     """The thresholds in force."""
     path = f"/organizations/{terminal.org(org_id)}/alert-thresholds"
-    terminal.show(terminal.client.get(path, Thresholds))
+    _show(terminal, terminal.client.get(path, ThresholdsInForce))
 
 
 @thresholds.command("set")
@@ -55,4 +56,9 @@ def set_(terminal: Terminal, org_id: UUID | None, at: tuple[int, ...]) -> None:
     asked = body({"thresholds": at}, Thresholds)
     path = f"/organizations/{terminal.org(org_id)}/alert-thresholds"
     if not terminal.would("PUT", path, asked):
-        terminal.show(terminal.client.send("PUT", path, asked, Thresholds))
+        _show(terminal, terminal.client.send("PUT", path, asked, ThresholdsInForce))
+
+
+def _show(terminal: Terminal, found: ThresholdsInForce) -> None:
+    terminal.show(found, "thresholds")
+    say_managed(found.managed_by, "alert_thresholds")

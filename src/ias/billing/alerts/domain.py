@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from ias.billing.policies.domain import Budget
+from ias.identity.values import ManagedBy
 from ias.problems import FieldError, Problem
 
 Threshold = Annotated[int, msgspec.Meta(ge=1, le=100)]
@@ -37,6 +38,20 @@ class Thresholds(msgspec.Struct, forbid_unknown_fields=True):
     """At how many per cent of a budget alerts are raised: 1 to 10 different whole numbers from 1 to 100."""
 
     thresholds: list[Threshold]
+
+
+class ThresholdsInForce(Thresholds, kw_only=True):
+    """At how many per cent of a budget alerts are raised.
+
+    `managed_by` is the file in Git that puts back what is changed elsewhere, as far as it has lines for it; it may be
+    sent back with the rest, and changes nothing.
+    """
+
+    managed_by: ManagedBy | None = None
+
+    def lasting(self) -> Thresholds:
+        """The thresholds themselves."""
+        return Thresholds(thresholds=self.thresholds)
 
 
 class Scope(StrEnum):

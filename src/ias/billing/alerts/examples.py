@@ -1,7 +1,7 @@
 """What the API's document shows of alerts."""
 
 from ias import acme
-from ias.billing.alerts.domain import Alert, Scope, Thresholds
+from ias.billing.alerts.domain import Alert, Scope, Thresholds, ThresholdsInForce
 
 EXAMPLES = (
     Alert(
@@ -19,4 +19,5 @@ EXAMPLES = (
         acknowledged_by=None,
     ),
     Thresholds(thresholds=[80, 90, 100]),
+    ThresholdsInForce(thresholds=[80, 90, 100]),
 )

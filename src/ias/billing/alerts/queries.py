@@ -7,10 +7,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from ias.billing.alerts.domain import DEFAULT_THRESHOLDS, Alert, Mark, Rules, Scope, Thresholds
+from ias.billing.alerts.domain import DEFAULT_THRESHOLDS, Alert, Mark, Rules, Scope, ThresholdsInForce
 from ias.billing.policies.domain import DEFAULT_BUDGET, Budget
 from ias.db import EVERYWHERE, Connection, transaction
-from ias.identity import Permission, Principal, tenant
+from ias.identity import Permission, Principal, managed_by, tenant
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
 
@@ -21,6 +21,8 @@ FROM billing.alerts WHERE org_id = $1
 """
 _PAGE = f"{_ALERTS} AND ($2::text IS NULL OR period = $2) AND ($3::uuid IS NULL OR id < $3)"
 _PAGE += " AND (user_id IS NULL OR $4 OR user_id = $5) ORDER BY id DESC LIMIT $6"
+_PRESSING = f"{_ALERTS} AND period = $2 AND cleared_at IS NULL AND acknowledged_at IS NULL"
+_PRESSING += " AND (user_id IS NULL OR $3 OR user_id = $4) ORDER BY id DESC LIMIT 5"
 _ONE = f"{_ALERTS} AND id = $2"
 _THRESHOLDS = "SELECT thresholds FROM billing.alert_thresholds WHERE org_id = $1"
 _IN_FORCE = """
@@ -56,6 +58,18 @@ async def listed(principal: Principal, org_id: UUID, period: str | None, cursor:
     return page([alert_of(row) for row in rows], limit, lambda alert: alert.id)
 
 
+async def pressing(principal: Principal, org_id: UUID, period: str) -> list[Alert]:
+    """The newest alerts of a month that hold and that nobody said they know of, as far as the caller may see them.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    everybody = principal.may(Permission.BUDGETS_WRITE)
+    async with transaction(principal.within(org_id)) as connection:
+        rows = await connection.fetch(_PRESSING, org_id, period, everybody, principal.user_id)
+    return [alert_of(row) for row in rows]
+
+
 async def one(connection: Connection, org_id: UUID, alert_id: UUID) -> Alert:
     """One alert, inside the caller's transaction.
 
@@ -68,7 +82,7 @@ async def one(connection: Connection, org_id: UUID, alert_id: UUID) -> Alert:
     return alert_of(row)
 
 
-async def thresholds(principal: Principal, org_id: UUID) -> Thresholds:
+async def thresholds(principal: Principal, org_id: UUID) -> ThresholdsInForce:
     """An organisation's thresholds, or the platform's default.
 
     Raises:
@@ -78,7 +92,8 @@ async def thresholds(principal: Principal, org_id: UUID) -> Thresholds:
     if await tenant(org_id) is None:
         raise NotFound("no such organisation")
     async with transaction(scope) as connection:
-        return Thresholds(thresholds=list(await thresholds_of(connection, org_id)))
+        found = list(await thresholds_of(connection, org_id))
+        return ThresholdsInForce(thresholds=found, managed_by=await managed_by(connection, org_id))
 
 
 async def thresholds_of(connection: Connection, org_id: UUID) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from ias.billing.tables import Budgets, UserBudgets
 from ias.db import Connection, transaction
 from ias.edge import Edge
 from ias.identity import Principal, is_member, owe, paid, record, record_all, tenant
-from ias.problems import NotFound
+from ias.problems import FieldError, NotFound
 from ias.telemetry import now
 
 _PUT_MEMBERS = """
@@ -121,5 +121,6 @@ async def _ceiling(by: Principal, org_id: UUID, changes: BudgetChanges) -> int |
     if by.everywhere:
         return changes.monthly_tokens
     if not within(ceiling, changes.monthly_tokens):
-        raise AboveCeiling(f"monthly_tokens: the platform gave {ceiling}; ask a system admin for more")
+        said = f"the platform gave {ceiling}; ask a system admin for more"
+        raise AboveCeiling(f"monthly_tokens: {said}", (FieldError("/monthly_tokens", said),))
     return ceiling

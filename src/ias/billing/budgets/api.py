@@ -29,7 +29,7 @@ class OwnLimitsApi(Controller):
     tags = ("auth",)
 
     @get(opt=raising(NotFound))
-    async def read(self, principal: Principal, edge: NamedDependency[Edge]) -> OwnLimits:
+    async def read(self, principal: NamedDependency[Principal], edge: NamedDependency[Edge]) -> OwnLimits:
         """Every limit that applies to the caller, and what is used of the month's tokens."""
         return await queries.own_limits(principal, edge)
 
@@ -43,7 +43,7 @@ class BudgetApi(Controller):
     @get("/budget", guards=[requires(Permission.BUDGETS_READ)])
     async def read(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         org_id: FromPath[UUID],
         edge: NamedDependency[Edge],
         daily_use: NamedDependency[DailyUse],
@@ -54,7 +54,7 @@ class BudgetApi(Controller):
     @patch("/budget", guards=[requires(Permission.BUDGETS_WRITE)], opt=raising(AboveCeiling, Changed))
     async def change(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         org_id: FromPath[UUID],
         data: JSONBody[BudgetChanges],
         edge: NamedDependency[Edge],
@@ -67,7 +67,7 @@ class BudgetApi(Controller):
     @get("/users/{user_id:uuid}/budget", guards=[requires(Permission.BUDGETS_READ)])
     async def read_member(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         org_id: FromPath[UUID],
         user_id: FromPath[UUID],
         edge: NamedDependency[Edge],
@@ -79,11 +79,11 @@ class BudgetApi(Controller):
     @put("/users/{user_id:uuid}/budget", guards=[requires(Permission.BUDGETS_WRITE)])
     async def change_member(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         org_id: FromPath[UUID],
         user_id: FromPath[UUID],
         data: JSONBody[MemberBudget],
-        edge: Edge,
+        edge: NamedDependency[Edge],
     ) -> MemberBudget:
         """Give a member a budget of their own; null is none."""
         await actions.change_member(principal, (org_id, user_id), data, edge)

@@ -1,6 +1,5 @@
 """`ias-admin org budget`, `user budget` and `me limits`: tokens a month."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 import rich_click as click
@@ -8,7 +7,7 @@ import rich_click as click
 from ias.billing.budgets.domain import BudgetChanges, BudgetStanding, MemberBudget, MemberStanding, OwnLimits
 from ias.terminal.arguments import Unlimited, amount, body, changes, org_argument
 from ias.terminal.commands import Terminal, command
-from ias.terminal.output import say
+from ias.terminal.managed import say_managed
 
 COLUMNS = ("period", "monthly_tokens", "used_tokens", "held_tokens", "user_monthly_tokens", "forecast")
 MEMBER_COLUMNS = ("user_id", "period", "monthly_tokens", "own", "used_tokens", "held_tokens", "forecast")
@@ -43,9 +42,7 @@ def set_(terminal: Terminal, /, org_id: UUID | None, **options: object) -> None:
 
 def _show(terminal: Terminal, standing: BudgetStanding) -> None:
     terminal.show(standing, *COLUMNS)
-    managed = "" if standing.managed_by is None else standing.managed_by.said(datetime.now(UTC), "budgets", "users")
-    if managed:
-        say(managed)
+    say_managed(standing.managed_by, "budgets", "users")
 
 
 @click.group("budget")
@@ -60,7 +57,9 @@ def member_budget() -> None:
 def show_member(terminal: Terminal, user_id: UUID, org_id: UUID | None) -> None:
     """The budget of a member, and what is used of it this month."""
     path = f"/organizations/{terminal.org(org_id)}/users/{user_id}/budget"
-    terminal.show(terminal.client.get(path, MemberStanding), *MEMBER_COLUMNS)
+    found = terminal.client.get(path, MemberStanding)
+    terminal.show(found, *MEMBER_COLUMNS)
+    say_managed(found.managed_by, "users", "budgets")
 
 
 @member_budget.command("set")

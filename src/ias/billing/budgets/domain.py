@@ -89,6 +89,7 @@ class MemberStanding(msgspec.Struct, kw_only=True):
     used_tokens: int
     held_tokens: int
     forecast: Forecast
+    managed_by: ManagedBy | None = None
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -121,6 +122,32 @@ class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
     user: Share
     keys: list[KeyShare] = []
     rates: RateLimits
+
+
+class Stops(msgspec.Struct, frozen=True):
+    """Whom a change of a budget stops at once: they have used as much already."""
+
+    organisation: bool = False
+    members: tuple[UUID, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.organisation or bool(self.members)
+
+
+def stopped(standing: BudgetStanding, used: Mapping[UUID, int], changes: BudgetChanges) -> Stops:
+    """Whom these changes stop who is not stopped yet; `used` are the tokens of each member this month."""
+    whole, each = changes.monthly_tokens, changes.user_monthly_tokens
+    every = standing.used_tokens
+    return Stops(
+        organisation=whole is not UNSET and _newly(every, standing.monthly_tokens, whole),
+        members=tuple(
+            user_id
+            for user_id, tokens in used.items()
+            if user_id not in standing.users
+            and each is not UNSET
+            and _newly(tokens, standing.user_monthly_tokens, each)
+        ),
+    )
 
 
 def month_of(moment: datetime) -> tuple[datetime, datetime]:
@@ -180,3 +207,8 @@ def _gone_on(daily: Mapping[date, int], limit: int, today: date) -> date:
 
 def _seconds(span: timedelta) -> Fraction:
     return Fraction(span // timedelta(microseconds=1), 1_000_000)
+
+
+def _newly(used: int, before: int | None, after: int | None) -> bool:
+    """Whether a budget is used up by what it was not used up by before."""
+    return after is not None and used >= after and (before is None or used < before)

@@ -79,8 +79,9 @@ async def member_standing(
     visible = principal.user_id == user_id or principal.may(Permission.BUDGETS_WRITE)
     if org is None or not visible or not await is_member(org_id, user_id):
         raise NotFound("no such member")
-    async with transaction(scope):
+    async with transaction(scope) as connection:
         budget, users = await budget_of(org_id), await member_budgets(org_id)
+        managed = await managed_by(connection, org_id)
     limit = users.get(user_id, budget.user_monthly_tokens)
     count = await _count(edge, org.tag, user_id)
     days = await daily_use(org_id, user_id, *_days(count.moment))
@@ -92,6 +93,7 @@ async def member_standing(
         used_tokens=count.user_used,
         held_tokens=count.user_held,
         forecast=forecast(days, count.user_used, limit, count.moment),
+        managed_by=managed,
     )
 
 

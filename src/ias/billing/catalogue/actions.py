@@ -8,6 +8,7 @@ from piccolo.columns import Column
 
 from ias.billing.catalogue.domain import (
     USUAL_OUTPUT,
+    AccessInForce,
     Backend,
     Model,
     ModelAccess,
@@ -24,7 +25,7 @@ from ias.billing.policies.queries import hold
 from ias.billing.tables import AllowedModels, ModelBackends, Models
 from ias.db import transaction, uuid7
 from ias.edge import Edge
-from ias.identity import Principal, owe, paid, record, tenant
+from ias.identity import Principal, managed_by, owe, paid, record, tenant
 from ias.problems import Conflict, NotFound, Problem
 from ias.settings import settings
 from ias.telemetry import now
@@ -108,7 +109,7 @@ async def remove(principal: Principal, model_id: UUID, edge: Edge) -> None:
     await pay_routes(edge, debt)
 
 
-async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: Edge) -> ModelAccess:
+async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: Edge) -> AccessInForce:
     """Say which models an organisation may call; null is every model.
 
     Raises:
@@ -124,10 +125,10 @@ async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: E
     async with transaction(by) as connection:
         await hold(connection, org_id)
         await write_access(by, org_id, access)
-        debt = await owe(org_id)
+        managed, debt = await managed_by(connection, org_id), await owe(org_id)
     await project_routes([org], edge)
     await paid(debt)
-    return access
+    return AccessInForce(models=access.models, managed_by=managed)
 
 
 async def write_access(by: Principal, org_id: UUID, access: ModelAccess) -> None:

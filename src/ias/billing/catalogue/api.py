@@ -3,14 +3,17 @@
 from uuid import UUID
 
 from litestar import Controller, delete, get, patch, post, put
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from ias.billing.catalogue import actions, queries, rates, trials
 from ias.billing.catalogue.actions import ModelNameTaken, UnknownModels
+from ias.billing.catalogue.callers import Callers, ModelUse, callers
 from ias.billing.catalogue.diagnosis import ModelTest
-from ias.billing.catalogue.domain import Model, ModelAccess, ModelChanges, NewModel
+from ias.billing.catalogue.domain import AccessInForce, Model, ModelChanges, NewModel
 from ias.billing.catalogue.prices import BadModel, ModelRate, NewRate
 from ias.billing.catalogue.rates import RateHasBegun, RateIsPast, RateOverlaps
+from ias.billing.catalogue.replicas import ReplicasSeen, replicas
 from ias.billing.catalogue.trials import NobodyToTry, TrialsAreBusy, TrialUnanswered
 from ias.billing.policies.domain import AboveCeiling
 from ias.conditions import Changed
@@ -27,31 +30,39 @@ class ModelApi(Controller):
     tags = ("models",)
 
     @post(guards=[requires(Permission.MODELS_WRITE)], opt=raising(BadModel, ModelNameTaken))
-    async def register(self, principal: Principal, data: JSONBody[NewModel], edge: Edge) -> Model:
+    async def register(
+        self, principal: NamedDependency[Principal], data: JSONBody[NewModel], edge: NamedDependency[Edge]
+    ) -> Model:
         """Register a model."""
         return await actions.register(principal, data, edge)
 
     @get(guards=[requires(Permission.MODELS_READ)])
     async def listed(
-        self, principal: Principal, cursor: FromQuery[str | None] = None, limit: Limit = DEFAULT_LIMIT
+        self, principal: NamedDependency[Principal], cursor: FromQuery[str | None] = None, limit: Limit = DEFAULT_LIMIT
     ) -> Page[Model]:
         """Models that the caller may see, newest first."""
         return await queries.listed(principal, cursor, limit)
 
     @get("/{model_id:uuid}", guards=[requires(Permission.MODELS_READ)])
-    async def one(self, principal: Principal, model_id: FromPath[UUID]) -> Model:
+    async def one(self, principal: NamedDependency[Principal], model_id: FromPath[UUID]) -> Model:
         """One model."""
         return await queries.one(principal, model_id)
 
     @patch("/{model_id:uuid}", guards=[requires(Permission.MODELS_WRITE)], opt=raising(BadModel, Changed))
     async def change(
-        self, principal: Principal, model_id: FromPath[UUID], data: JSONBody[ModelChanges], edge: Edge
+        self,
+        principal: NamedDependency[Principal],
+        model_id: FromPath[UUID],
+        data: JSONBody[ModelChanges],
+        edge: NamedDependency[Edge],
     ) -> Model:
         """Change a model; new rates hold for requests that start from now on."""
         return await actions.change(principal, model_id, data, edge)
 
     @delete("/{model_id:uuid}", guards=[requires(Permission.MODELS_WRITE)], opt=raising(Changed))
-    async def remove(self, principal: Principal, model_id: FromPath[UUID], edge: Edge) -> None:
+    async def remove(
+        self, principal: NamedDependency[Principal], model_id: FromPath[UUID], edge: NamedDependency[Edge]
+    ) -> None:
         """Remove a model; its ledger lines stay."""
         await actions.remove(principal, model_id, edge)
 
@@ -61,9 +72,28 @@ class ModelApi(Controller):
         status_code=200,
         opt=raising(NobodyToTry, TrialUnanswered, TrialsAreBusy),
     )
-    async def test(self, principal: Principal, model_id: FromPath[UUID], edge: Edge) -> ModelTest:
+    async def test(
+        self, principal: NamedDependency[Principal], model_id: FromPath[UUID], edge: NamedDependency[Edge]
+    ) -> ModelTest:
         """Have a gateway send every replica the smallest request that there is; it is in no ledger."""
         return await trials.test(principal, model_id, edge)
+
+    @get("/{model_id:uuid}/replicas", guards=[requires(Permission.MODELS_WRITE)])
+    async def replicas(
+        self, principal: NamedDependency[Principal], model_id: FromPath[UUID], edge: NamedDependency[Edge]
+    ) -> ReplicasSeen:
+        """The engines of a model as gateways last saw them, and what these have counted."""
+        return await replicas(principal, model_id, edge)
+
+    @get("/{model_id:uuid}/callers", guards=[requires(Permission.MODELS_WRITE)])
+    async def callers(
+        self,
+        principal: NamedDependency[Principal],
+        model_id: FromPath[UUID],
+        model_use: NamedDependency[ModelUse],
+    ) -> Callers:
+        """Who may call a model, and who did in the last day: what disabling it would stop."""
+        return await callers(principal, model_id, model_use)
 
 
 class RateApi(Controller):
@@ -75,7 +105,7 @@ class RateApi(Controller):
     @get(guards=[requires(Permission.MODELS_READ)])
     async def history(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         model_id: FromPath[UUID],
         cursor: FromQuery[str | None] = None,
         limit: Limit = DEFAULT_LIMIT,
@@ -84,12 +114,16 @@ class RateApi(Controller):
         return await rates.history(principal, model_id, cursor, limit)
 
     @post(guards=[requires(Permission.MODELS_WRITE)], opt=raising(BadModel, RateIsPast, RateOverlaps))
-    async def announce(self, principal: Principal, model_id: FromPath[UUID], data: JSONBody[NewRate]) -> ModelRate:
+    async def announce(
+        self, principal: NamedDependency[Principal], model_id: FromPath[UUID], data: JSONBody[NewRate]
+    ) -> ModelRate:
         """Add a rate that begins now, or at a moment to come."""
         return await rates.announce(principal, model_id, data)
 
     @delete("/{rate_id:uuid}", guards=[requires(Permission.MODELS_WRITE)], opt=raising(RateHasBegun))
-    async def withdraw(self, principal: Principal, model_id: FromPath[UUID], rate_id: FromPath[UUID]) -> None:
+    async def withdraw(
+        self, principal: NamedDependency[Principal], model_id: FromPath[UUID], rate_id: FromPath[UUID]
+    ) -> None:
         """Take back a rate that has not begun."""
         await rates.withdraw(principal, model_id, rate_id)
 
@@ -101,13 +135,17 @@ class ModelAccessApi(Controller):
     tags = ("organizations",)
 
     @get(guards=[requires(Permission.MODELS_READ)])
-    async def read(self, principal: Principal, org_id: FromPath[UUID]) -> ModelAccess:
+    async def read(self, principal: NamedDependency[Principal], org_id: FromPath[UUID]) -> AccessInForce:
         """The names of the models; null is every model."""
         return await queries.access(principal, org_id)
 
     @put(guards=[requires(Permission.BUDGETS_WRITE)], opt=raising(AboveCeiling, Changed, UnknownModels))
     async def allow(
-        self, principal: Principal, org_id: FromPath[UUID], data: JSONBody[ModelAccess], edge: Edge
-    ) -> ModelAccess:
+        self,
+        principal: NamedDependency[Principal],
+        org_id: FromPath[UUID],
+        data: JSONBody[AccessInForce],
+        edge: NamedDependency[Edge],
+    ) -> AccessInForce:
         """Say which models an organisation may call; null is every model."""
-        return await actions.allow(principal, org_id, data, edge)
+        return await actions.allow(principal, org_id, data.lasting(), edge)

@@ -6,12 +6,15 @@ from uuid import UUID
 
 import rich_click as click
 
+from ias.billing.catalogue.callers import Callers
 from ias.billing.catalogue.diagnosis import ModelTest
-from ias.billing.catalogue.domain import Model, ModelAccess, ModelChanges, NewModel
+from ias.billing.catalogue.domain import AccessInForce, Model, ModelAccess, ModelChanges, NewModel
 from ias.billing.catalogue.prices import ModelRate, NewRate
+from ias.billing.catalogue.replicas import ReplicaSeen, ReplicasSeen
 from ias.terminal.arguments import body, changes, given, moment, org_argument
 from ias.terminal.commands import Terminal, command
 from ias.terminal.exits import Exit, end
+from ias.terminal.managed import say_managed
 from ias.terminal.output import say
 from ias.terminal.progress import waiting
 
@@ -131,6 +134,26 @@ def test(terminal: Terminal, model_id: UUID) -> None:
 @model.command()
 @click.argument("model_id", type=click.UUID)
 @command
+def replicas(terminal: Terminal, model_id: UUID) -> None:
+    """The engines of a model as gateways last saw them, and what these have counted."""
+    found = terminal.client.get(f"/models/{model_id}/replicas", ReplicasSeen)
+    terminal.show_items(found, found.items, *ReplicaSeen.__struct_fields__)
+
+
+@model.command()
+@click.argument("model_id", type=click.UUID)
+@command
+def callers(terminal: Terminal, model_id: UUID) -> None:
+    """Who may call a model, and who did in the last day: what disabling it would stop."""
+    found = terminal.client.get(f"/models/{model_id}/callers", Callers)
+    terminal.show_items(found, found.listed, "id", "name")
+    say(f"besides these, {found.unlisted} organisations may call every model")
+    say(f"in the last day {found.organisations} organisations called it {found.requests} times with {found.keys} keys")
+
+
+@model.command()
+@click.argument("model_id", type=click.UUID)
+@command
 def rates(terminal: Terminal, model_id: UUID) -> None:
     """What a model costs, cost and will cost."""
     terminal.show_listed(f"/models/{model_id}/rates", ModelRate, None, *RATE_COLUMNS)
@@ -171,7 +194,7 @@ def models() -> None:
 def show_access(terminal: Terminal, org_id: UUID | None) -> None:
     """The names of the models."""
     path = f"/organizations/{terminal.org(org_id)}/allowed-models"
-    _show_access(terminal, terminal.client.get(path, ModelAccess))
+    _show_access(terminal, terminal.client.get(path, AccessInForce))
 
 
 @models.command("set")
@@ -187,13 +210,14 @@ def set_access(terminal: Terminal, org_id: UUID | None, names: tuple[str, ...], 
     path = f"/organizations/{terminal.org(org_id)}/allowed-models"
     asked = ModelAccess(models=None if every else list(names))
     if not terminal.would("PUT", path, asked):
-        _show_access(terminal, terminal.client.send("PUT", path, asked, ModelAccess))
+        _show_access(terminal, terminal.client.send("PUT", path, asked, AccessInForce))
 
 
-def _show_access(terminal: Terminal, access: ModelAccess) -> None:
-    terminal.show(access)
+def _show_access(terminal: Terminal, access: AccessInForce) -> None:
+    terminal.show(access, "models")
     if not access.models:
         say("it may call every model, also those to come" if access.models is None else "it may call no model")
+    say_managed(access.managed_by, "allowed_models")
 
 
 def _tested(tried: ModelTest) -> dict[str, list[object]]:

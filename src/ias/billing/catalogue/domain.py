@@ -15,6 +15,7 @@ from msgspec import UNSET, UnsetType
 from ias.billing.catalogue.prices import Money, bad_model, faults_in
 from ias.contract.addresses import Network, allows, unwrapped, why_not
 from ias.contract.catalogue import ModelRoute
+from ias.identity.values import ManagedBy
 from ias.problems import FieldError
 
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
@@ -119,6 +120,20 @@ class ModelAccess(msgspec.Struct, forbid_unknown_fields=True):
     """The names of the models that an organisation may call; null is every model."""
 
     models: list[str] | None
+
+
+class AccessInForce(ModelAccess, kw_only=True):
+    """The names of the models that an organisation may call; null is every model.
+
+    `managed_by` is the file in Git that puts back what is changed elsewhere, as far as it has lines for it; it may be
+    sent back with the rest, and changes nothing.
+    """
+
+    managed_by: ManagedBy | None = None
+
+    def lasting(self) -> ModelAccess:
+        """The models themselves."""
+        return ModelAccess(models=self.models)
 
 
 def check(model: Model, *, allowed: Sequence[Network]) -> Model:

@@ -1,15 +1,41 @@
 """What the API's document shows of the catalogue."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 from ias import acme
+from ias.billing.catalogue.callers import Caller, Callers
 from ias.billing.catalogue.diagnosis import Check, ModelTest, ReplicaTest, State
-from ias.billing.catalogue.domain import Backend, Model, ModelAccess, ModelChanges, NewModel
+from ias.billing.catalogue.domain import AccessInForce, Backend, Model, ModelAccess, ModelChanges, NewModel
 from ias.billing.catalogue.prices import ModelRate, NewRate
+from ias.billing.catalogue.replicas import ReplicaSeen, ReplicasSeen, Seen
 
 _BACKENDS = (Backend("http://llama-1.inference.example:8000"), Backend("http://llama-2.inference.example:8000"))
 
 EXAMPLES = (
+    Callers(
+        model_id=acme.MODEL,
+        name=acme.MODELS_NAME,
+        unlisted=12,
+        listed=[Caller(acme.ORGANISATION, "Acme Research")],
+        since=acme.LATER - timedelta(days=1),
+        organisations=5,
+        keys=31,
+        requests=18_204,
+    ),
+    ReplicasSeen(
+        [
+            ReplicaSeen(
+                url=_BACKENDS[0].url,
+                seen=Seen.ANSWERS,
+                read_at=acme.LATER,
+                started_at=acme.CREATED,
+                requests=5_310,
+                prompt_tokens=6_400_000,
+                generation_tokens=1_612_870,
+            )
+        ]
+    ),
     Model(
         id=acme.MODEL,
         name=acme.MODELS_NAME,
@@ -26,6 +52,7 @@ EXAMPLES = (
         backends=_BACKENDS,
     ),
     ModelAccess(models=[acme.MODELS_NAME]),
+    AccessInForce(models=[acme.MODELS_NAME]),
     ModelChanges(max_output_tokens=8_192, enabled=True),
     ModelRate(
         id=acme.RATE,

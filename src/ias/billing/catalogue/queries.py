@@ -7,11 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from ias.billing.catalogue.domain import Model, ModelAccess
+from ias.billing.catalogue.domain import AccessInForce, Model, ModelAccess
 from ias.billing.catalogue.prices import written
 from ias.billing.tables import AllowedModels, Models
 from ias.db import Connection, Within, transaction
-from ias.identity import Permission, Principal, tenant
+from ias.identity import Permission, Principal, managed_by, tenant
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
 
@@ -27,6 +27,11 @@ CROSS JOIN LATERAL (
 ) r
 WHERE m.removed_at IS NULL
 """
+_REPLICAS = """
+SELECT m.name, array_agg(b.url ORDER BY b.id) AS urls
+FROM billing.models m JOIN billing.model_backends b ON b.model_id = m.id WHERE m.removed_at IS NULL GROUP BY m.name
+"""
+_CEILING = "SELECT ceiling_ids FROM billing.allowed_models WHERE org_id = $1"
 _ALLOWED = "SELECT org_id, model_ids FROM billing.allowed_models WHERE org_id = ANY($1)"
 _PAGE = (
     f"{_MODELS} AND ($1::uuid IS NULL OR m.id < $1) AND ($3::uuid[] IS NULL OR m.id = ANY($3)) AND (m.enabled OR $4)"
@@ -75,6 +80,11 @@ async def enabled(connection: Connection) -> list[Model]:
     return [_model(row) for row in await connection.fetch(f"{_MODELS} AND m.enabled ORDER BY m.id")]
 
 
+async def replicas_of_models(connection: Connection) -> dict[str, list[str]]:
+    """The replicas of each model, by its name, disabled ones too; inside the caller's transaction."""
+    return {row["name"]: row["urls"] for row in await connection.fetch(_REPLICAS)}
+
+
 async def allowed(org_id: UUID) -> list[UUID] | None:
     """The models that an organisation may call, inside the caller's transaction; None is every model."""
     row = await AllowedModels.select(AllowedModels.model_ids).where(AllowedModels.org_id == org_id).first()
@@ -98,7 +108,7 @@ async def allowed_to_each(connection: Connection, orgs: Sequence[UUID]) -> dict[
     return {row["org_id"]: row["model_ids"] for row in rows}
 
 
-async def access(principal: Principal, org_id: UUID) -> ModelAccess:
+async def access(principal: Principal, org_id: UUID) -> AccessInForce:
     """The names of the models that an organisation may call.
 
     Raises:
@@ -107,8 +117,9 @@ async def access(principal: Principal, org_id: UUID) -> ModelAccess:
     scope = principal.within(org_id)
     if await tenant(org_id) is None:
         raise NotFound("no such organisation")
-    async with transaction(scope):
-        return await named(await allowed(org_id))
+    async with transaction(scope) as connection:
+        models = (await named(await allowed(org_id))).models
+        return AccessInForce(models=models, managed_by=await managed_by(connection, org_id))
 
 
 async def names(org_id: UUID) -> list[str]:
@@ -117,6 +128,18 @@ async def names(org_id: UUID) -> list[str]:
         ids = await allowed(org_id)
         rows = await Models.select(Models.id, Models.name).where(Models.removed_at.is_null()).order_by(Models.name)
     return [row["name"] for row in rows if ids is None or row["id"] in ids]
+
+
+async def offered(principal: Principal, org_id: UUID) -> list[str]:
+    """The names of the models that the caller may let an organisation call, in order.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    async with transaction(principal.within(org_id)) as connection:
+        most = None if principal.everywhere else await connection.fetchval(_CEILING, org_id)
+        rows = await Models.select(Models.id, Models.name).where(Models.removed_at.is_null()).order_by(Models.name)
+    return [row["name"] for row in rows if most is None or row["id"] in most]
 
 
 async def named(ids: list[UUID] | None) -> ModelAccess:

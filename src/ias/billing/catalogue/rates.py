@@ -17,7 +17,7 @@ from ias.billing.catalogue.queries import one
 from ias.db import Connection, transaction, uuid7
 from ias.identity import Principal, record
 from ias.paging import Page, decode_cursor, page
-from ias.problems import Conflict, NotFound, Problem
+from ias.problems import Conflict, FieldError, NotFound, Problem
 
 HOLD_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtext('billing.rates'))"
 HOLD_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtext('billing.rates'))"
@@ -121,9 +121,11 @@ async def add(connection: Connection, model_id: UUID, rates: Rates, valid_from: 
     try:
         rate_id: UUID | None = await connection.fetchval(_ADD, uuid7(), model_id, valid_from, *amounts)
     except UniqueViolationError:
-        raise RateOverlaps(f"a rate of this model begins at {valid_from} already; choose another moment") from None
+        said = f"a rate of this model begins at {valid_from} already; choose another moment"
+        raise RateOverlaps(said, (FieldError("/valid_from", said),)) from None
     if rate_id is None:
-        raise RateIsPast("valid_from has passed; leave it out for a rate that begins now")
+        said = "has passed; leave it out for a rate that begins now"
+        raise RateIsPast(f"valid_from {said}", (FieldError("/valid_from", said),))
     return rate_id
 
 

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from litestar import Controller, get
+from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from ias.billing.ledger import queries
@@ -21,7 +22,7 @@ class LedgerApi(Controller):
     @get("/lines", guards=[requires(Permission.USAGE_READ)], opt=raising(NotFound))
     async def lines(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         request_id: FromQuery[UUID | None] = None,
         org_id: FromQuery[UUID | None] = None,
         limit: Limit = DEFAULT_LIMIT,

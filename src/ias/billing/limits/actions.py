@@ -4,18 +4,19 @@ from uuid import UUID
 
 import msgspec
 
+from ias.billing.limits.domain import LimitsInForce, answered
 from ias.billing.policies.domain import RateLimits, check_ceiling, check_limits
 from ias.billing.policies.projection import project_policy
 from ias.billing.policies.queries import hold, limits_ceiling, limits_of
 from ias.billing.tables import Limits
 from ias.db import transaction
 from ias.edge import Edge
-from ias.identity import Principal, owe, paid, record, tenant
+from ias.identity import Principal, managed_by, owe, paid, record, tenant
 from ias.problems import NotFound
 from ias.telemetry import now
 
 
-async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge) -> RateLimits:
+async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge) -> LimitsInForce:
     """Replace an organisation's limits; what is left out is the platform's default, null is none.
 
     Raises:
@@ -31,10 +32,10 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
     async with transaction(by) as connection:
         await hold(connection, org_id)
         await write_limits(by, org_id, limits)
-        debt = await owe(org_id)
+        managed, debt = await managed_by(connection, org_id), await owe(org_id)
     await project_policy(org, edge)
     await paid(debt)
-    return limits
+    return answered(limits, managed)
 
 
 async def write_limits(by: Principal, org_id: UUID, limits: RateLimits) -> None:

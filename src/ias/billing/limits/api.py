@@ -3,10 +3,12 @@
 from uuid import UUID
 
 from litestar import Controller, get, put
+from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from ias.billing.limits import actions, queries
-from ias.billing.policies.domain import AboveCeiling, BadLimits, RateLimits
+from ias.billing.limits.domain import LimitsInForce
+from ias.billing.policies.domain import AboveCeiling, BadLimits
 from ias.conditions import Changed
 from ias.edge import Edge
 from ias.identity import Permission, Principal, requires
@@ -20,13 +22,17 @@ class LimitsApi(Controller):
     tags = ("organizations",)
 
     @get(guards=[requires(Permission.BUDGETS_READ)])
-    async def read(self, principal: Principal, org_id: FromPath[UUID]) -> RateLimits:
+    async def read(self, principal: NamedDependency[Principal], org_id: FromPath[UUID]) -> LimitsInForce:
         """The limits in force; null is none."""
         return await queries.one(principal, org_id)
 
     @put(guards=[requires(Permission.BUDGETS_WRITE)], opt=raising(AboveCeiling, BadLimits, Changed))
     async def put(
-        self, principal: Principal, org_id: FromPath[UUID], data: JSONBody[RateLimits], edge: Edge
-    ) -> RateLimits:
+        self,
+        principal: NamedDependency[Principal],
+        org_id: FromPath[UUID],
+        data: JSONBody[LimitsInForce],
+        edge: NamedDependency[Edge],
+    ) -> LimitsInForce:
         """Replace the limits; what is left out is the platform's default, null is none."""
-        return await actions.put(principal, org_id, data, edge)
+        return await actions.put(principal, org_id, data.lasting(), edge)

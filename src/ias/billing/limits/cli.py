@@ -7,9 +7,11 @@ from uuid import UUID
 import msgspec
 import rich_click as click
 
+from ias.billing.limits.domain import LimitsInForce
 from ias.billing.policies.domain import RateLimits
 from ias.terminal.arguments import amount, changes, given, org_argument
 from ias.terminal.commands import Terminal, command
+from ias.terminal.managed import say_managed
 
 OptionsP = ParamSpec("OptionsP")
 
@@ -38,7 +40,7 @@ def limits() -> None:
 def show(terminal: Terminal, org_id: UUID | None) -> None:
     """The limits in force."""
     path = f"/organizations/{terminal.org(org_id)}/limits"
-    terminal.show(terminal.client.get(path, RateLimits))
+    _show(terminal, terminal.client.get(path, LimitsInForce))
 
 
 def _each_limit(work: Callable[OptionsP, None]) -> Callable[OptionsP, None]:
@@ -56,7 +58,12 @@ def set_(terminal: Terminal, /, org_id: UUID | None, **options: object) -> None:
     """Change some limits; the others stay. Refused where somebody changed them meanwhile."""
     changes(options, RateLimits)
     path = f"/organizations/{terminal.org(org_id)}/limits"
-    in_force, etag = terminal.client.seen(path, RateLimits)
-    asked = msgspec.convert({**msgspec.structs.asdict(in_force), **given(options)}, RateLimits)
+    in_force, etag = terminal.client.seen(path, LimitsInForce)
+    asked = msgspec.convert({**msgspec.structs.asdict(in_force.lasting()), **given(options)}, RateLimits)
     if not terminal.would("PUT", path, asked):
-        terminal.show(terminal.client.put(path, asked, RateLimits, etag))
+        _show(terminal, terminal.client.put(path, asked, LimitsInForce, etag))
+
+
+def _show(terminal: Terminal, found: LimitsInForce) -> None:
+    terminal.show(found, *RateLimits.__struct_fields__)
+    say_managed(found.managed_by, "rate_limits")

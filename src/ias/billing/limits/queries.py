@@ -2,14 +2,14 @@
 
 from uuid import UUID
 
-from ias.billing.policies.domain import RateLimits
+from ias.billing.limits.domain import LimitsInForce, answered
 from ias.billing.policies.queries import limits_of
 from ias.db import transaction
-from ias.identity import Principal, tenant
+from ias.identity import Principal, managed_by, tenant
 from ias.problems import NotFound
 
 
-async def one(principal: Principal, org_id: UUID) -> RateLimits:
+async def one(principal: Principal, org_id: UUID) -> LimitsInForce:
     """An organisation's limits, or the platform's defaults.
 
     Raises:
@@ -18,5 +18,5 @@ async def one(principal: Principal, org_id: UUID) -> RateLimits:
     scope = principal.within(org_id)
     if await tenant(org_id) is None:
         raise NotFound("no such organisation")
-    async with transaction(scope):
-        return await limits_of(org_id)
+    async with transaction(scope) as connection:
+        return answered(await limits_of(org_id), await managed_by(connection, org_id))

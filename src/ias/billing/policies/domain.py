@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from ias.contract.admission import Argument
-from ias.problems import Problem
+from ias.problems import FieldError, Problem
 
 MOST_TOKENS: Final = 2**53 - 1
 """Redis counts in doubles: integers are exact up to here."""
@@ -107,9 +107,11 @@ def check_limits(limits: RateLimits) -> RateLimits:
     )
     for name, burst, rate in pairs:
         if rate is not None and burst < rate:
-            raise BadLimits(f"{name} must be at least {name.replace('burst', 'requests_per_second')} ({rate})")
+            said = f"must be at least {name.replace('burst', 'requests_per_second')} ({rate})"
+            raise BadLimits(f"{name} {said}", (FieldError(f"/{name}", said),))
     if limits.max_output_tokens is not None and limits.max_output_tokens < limits.min_output_tokens:
-        raise BadLimits("max_output_tokens must be at least min_output_tokens")
+        said = "must be at least min_output_tokens"
+        raise BadLimits(f"max_output_tokens {said}", (FieldError("/max_output_tokens", said),))
     return limits
 
 
@@ -129,7 +131,8 @@ def check_ceiling(ceiling: RateLimits, asked: RateLimits) -> None:
     if asked.mode == "estimate" and ceiling.mode == "strict":
         above.append("mode")
     if above:
-        raise AboveCeiling("; ".join(f"{name} may be {most[name]} at most" for name in above))
+        faults = tuple(FieldError(f"/{name}", f"may be {most[name]} at most") for name in above)
+        raise AboveCeiling("; ".join(f"{name} may be {most[name]} at most" for name in above), faults)
 
 
 def _told(limit: int | None) -> int:

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, get
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ias.billing.spend import queries
@@ -25,7 +26,7 @@ class SpendApi(Controller):
     @get(guards=[requires(Permission.USAGE_READ)])
     async def spend(
         self,
-        principal: Principal,
+        principal: NamedDependency[Principal],
         org_id: FromPath[UUID],
         period: Month = None,
         group_by: FromQuery[SpendBy] = SpendBy.MODEL,

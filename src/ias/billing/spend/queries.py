@@ -24,6 +24,8 @@ SELECT {column} AS "group", grouping({column}) = 1 AS whole, coalesce(sum(reques
 FROM billing.spend WHERE org_id = $1 AND period = $2 GROUP BY GROUPING SETS (({column}), ()) ORDER BY whole, 1
 """
 
+_COST = "SELECT coalesce(sum(cost), 0) FROM billing.spend WHERE org_id = $1 AND period = $2"
+
 # Of each key the newest month alone is read: its index begins with the key, and a key may be years old.
 _KEYS = """
 SELECT asked.id, max(coalesce(s.last_used_at, s.updated_at)) AS last_used_at,
@@ -49,6 +51,16 @@ async def spend(principal: Principal, org_id: UUID, period: str | None, group_by
         *groups, whole = await connection.fetch(_SPEND.format(column=column), org_id, month)
     items = [msgspec.convert({**_sums(row), column: row["group"]}, SpendItem) for row in groups]
     return Spend(period=month, group_by=group_by, items=items, totals=msgspec.convert(_sums(whole), Totals))
+
+
+async def costs(principal: Principal, org_id: UUID, periods: Collection[str]) -> dict[str, str]:
+    """What an organisation spent in each of these months, YYYYMM: money, exact; 0 where nothing was.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    async with transaction(principal.within(org_id)) as connection:
+        return {period: written(await connection.fetchval(_COST, org_id, period)) for period in periods}
 
 
 async def key_use(keys: Collection[UUID]) -> dict[UUID, tuple[datetime, int]]:

@@ -119,6 +119,10 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             raise NotFound("no such organisation")
         return msgspec.structs.replace(self, org_id=org_id)
 
+    def confined(self) -> "Principal":
+        """The same person, who sees no organisation but the one that they act in: for pages, which are of one."""
+        return msgspec.structs.replace(self, permissions=self.permissions - {Permission.ORGANISATIONS_ANY})
+
     def expects(self, thing: object) -> None:
         """Nothing, where the thing still is what they believe it to be; to be asked with its row locked.
 

@@ -1,20 +1,22 @@
 """Reading API keys: one's own, or with the permission all of the organisation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import msgspec
 from piccolo.columns.combination import Where
+from piccolo.query import Select
 
 from ias.db import transaction
 from ias.identity.access.domain import Permission, Principal
 from ias.identity.api_keys.domain import ApiKey, KeyUse
-from ias.identity.tables import ApiKeys
+from ias.identity.tables import ApiKeys, Users
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
 from ias.telemetry import now
 
 MOST_CAPS = 100
+_NEWEST = 100
 
 _COLUMNS = (
     *(ApiKeys.id, ApiKeys.org_id, ApiKeys.user_id, ApiKeys.label, ApiKeys.prefix),
@@ -63,6 +65,24 @@ async def own_caps(principal: Principal) -> list[tuple[UUID, str, int]]:
     return [(row["id"], row["label"], row["monthly_tokens"]) for row in rows]
 
 
+async def owners(principal: Principal, keys: Sequence[ApiKey]) -> dict[UUID, str]:
+    """The addresses of those whose keys these are."""
+    async with transaction(principal):
+        rows = await Users.select(Users.id, Users.email).where(Users.id.is_in([key.user_id for key in keys] or [None]))
+    return {row["id"]: row["email"] for row in rows}
+
+
+async def key_labels(principal: Principal, asked: Collection[UUID]) -> dict[UUID, str]:
+    """What keys of the caller's organisation that they may see are called: those asked for, and the newest hundred."""
+    by = principal.confined()
+    async with transaction(by):
+        rows = await _labels(by).order_by(ApiKeys.id, ascending=False).limit(_NEWEST)
+        further = set(asked) - {row["id"] for row in rows}
+        if further:
+            rows += await _labels(by).where(ApiKeys.id.is_in(list(further)))
+    return {row["id"]: row["label"] for row in rows}
+
+
 async def with_use(keys: Sequence[ApiKey], use: KeyUse) -> Sequence[ApiKey]:
     """The same keys with their use, asked for at once."""
     known = await use([key.id for key in keys]) if keys else {}
@@ -78,3 +98,10 @@ def _visible(principal: Principal) -> list[Where]:
     if not principal.may(Permission.KEYS_ANY):
         conditions.append(ApiKeys.user_id == principal.user_id)
     return conditions
+
+
+def _labels(principal: Principal) -> Select[ApiKeys]:
+    query = ApiKeys.select(ApiKeys.id, ApiKeys.label)
+    for condition in _visible(principal):
+        query = query.where(condition)
+    return query

@@ -21,11 +21,12 @@ from ias.problems import BadFilter, FieldError, NotFound, raising
 def who_and_what(
     org_id: FromQuery[UUID | None] = None,
     actor_id: FromQuery[UUID | None] = None,
+    actor: FromQuery[str] = "",
     action: FromQuery[str | None] = None,
     target_id: FromQuery[UUID | None] = None,
 ) -> Filters:
     """The filters that are about who did what."""
-    return Filters(org_id=org_id, actor_id=actor_id, action=action, target_id=target_id)
+    return Filters(org_id=org_id, actor_id=actor_id, actor=actor, action=action, target_id=target_id)
 
 
 def chosen(

@@ -1,15 +1,16 @@
 """Reading the audit log: one's own organisation's, or with the permission all of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
-from piccolo.columns.combination import Where
+from piccolo.custom_types import Combinable
 
-from ias.db import transaction
+from ias.db import lookup, transaction
 from ias.identity.access.domain import Principal
 from ias.identity.audit.domain import Entry, Fault, Filters, Verification
+from ias.identity.naming import folded
 from ias.identity.tables import AuditLog
 from ias.paging import Page, decode_cursor, page
 from ias.problems import NotFound
@@ -23,6 +24,7 @@ _APART_MS = 60_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS = AuditLog.all_columns()
+_THEIR_IDS = "SELECT id FROM identity.users WHERE email_folded = $1"
 
 _BROKEN = """
 WITH followed AS (
@@ -53,7 +55,7 @@ async def listed(principal: Principal, filters: Filters, cursor: str | None, lim
     """
     scope = principal if filters.org_id is None else principal.within(filters.org_id)
     query = AuditLog.select(*_COLUMNS).order_by(AuditLog.id, ascending=False).limit(limit + 1).output(load_json=True)
-    for condition in _conditions(scope, filters):
+    for condition in await _conditions(scope, filters):
         query = query.where(condition)
     after = decode_cursor(cursor)
     if after is not None:
@@ -86,7 +88,8 @@ async def exported(principal: Principal, filters: Filters) -> AsyncIterator[Entr
         NotFound: `filters.org_id` is not the caller's organisation.
     """
     scope = principal if filters.org_id is None else principal.within(filters.org_id)
-    return _and_on(scope, filters, await _after(scope, filters, None))
+    conditions = await _conditions(scope, filters)
+    return _and_on(scope, conditions, await _after(scope, conditions, None))
 
 
 async def verified(principal: Principal, org_id: UUID | None) -> Verification:
@@ -109,16 +112,16 @@ async def verified(principal: Principal, org_id: UUID | None) -> Verification:
     return Verification(chains=len(heads), entries=sum(row["entries"] for row in heads), faults=faults)
 
 
-async def _and_on(scope: Principal, filters: Filters, entries: list[Entry]) -> AsyncIterator[Entry]:
+async def _and_on(scope: Principal, conditions: Sequence[Combinable], entries: list[Entry]) -> AsyncIterator[Entry]:
     while entries:
         for entry in entries:
             yield entry
-        entries = await _after(scope, filters, entries[-1].id) if len(entries) == EXPORTED_AT_ONCE else []
+        entries = await _after(scope, conditions, entries[-1].id) if len(entries) == EXPORTED_AT_ONCE else []
 
 
-async def _after(scope: Principal, filters: Filters, last: UUID | None) -> list[Entry]:
+async def _after(scope: Principal, conditions: Sequence[Combinable], last: UUID | None) -> list[Entry]:
     query = AuditLog.select(*_COLUMNS).order_by(AuditLog.id).limit(EXPORTED_AT_ONCE).output(load_json=True)
-    for condition in _conditions(scope, filters):
+    for condition in conditions:
         query = query.where(condition)
     if last is not None:
         query = query.where(AuditLog.id > last)
@@ -131,7 +134,7 @@ def _entry(row: dict[str, object]) -> Entry:
     return msgspec.convert({**row, "hash": digest.hex() if isinstance(digest, bytes) else ""}, Entry)
 
 
-def _conditions(scope: Principal, filters: Filters) -> list[Where]:
+async def _conditions(scope: Principal, filters: Filters) -> list[Combinable]:
     wanted = {
         AuditLog.org_id: scope.org_id,
         AuditLog.actor_id: filters.actor_id,
@@ -139,12 +142,23 @@ def _conditions(scope: Principal, filters: Filters) -> list[Where]:
         AuditLog.target_id: filters.target_id,
         AuditLog.source: filters.source,
     }
-    conditions = [column == value for column, value in wanted.items() if value is not None]
+    conditions: list[Combinable] = [column == value for column, value in wanted.items() if value is not None]
+    if filters.actor:
+        conditions.append(await _done_by(filters.actor))
     if filters.since is not None:
         conditions += [AuditLog.created_at >= filters.since, AuditLog.id >= _id_at(filters.since, -_APART_MS)]
     if filters.until is not None:
         conditions += [AuditLog.created_at < filters.until, AuditLog.id < _id_at(filters.until, _APART_MS)]
     return conditions
+
+
+async def _done_by(actor: str) -> Combinable:
+    """The entries of whoever has or had this address; an index finds them by their ids. Others have no address."""
+    if "@" not in actor:
+        return AuditLog.actor == actor
+    async with lookup() as connection:
+        rows = await connection.fetch(_THEIR_IDS, folded(actor))
+    return AuditLog.actor_id.is_in([row["id"] for row in rows] or [PLATFORM])
 
 
 def _id_at(moment: datetime, later_ms: int) -> UUID:

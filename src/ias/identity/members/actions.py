@@ -11,6 +11,7 @@ from ias.edge import Edge
 from ias.identity.access.domain import Actor, Origin, Principal, Source
 from ias.identity.audit.actions import record
 from ias.identity.members.domain import LastAdmin, Member, MemberChange, Role, changed, loses_admin
+from ias.identity.members.queries import file_of
 from ias.identity.naming import clean_address, clean_name, folded
 from ias.identity.projection import Tenant, owe, paid, project_organisation, revoke_keys, tenant
 from ias.identity.sessions.actions import end_sessions
@@ -50,10 +51,11 @@ async def change(principal: Principal, user_id: UUID, asked: MemberChange, edge:
         if new.get("status") == "suspended":
             await end_sessions(user_id)
         debt = await owe(before.org_id) if "status" in new and before.org_id else None
+        managed = await file_of(before.org_id) if before.org_id else None
     if debt is not None and before.org_id is not None:
         await project_organisation(before.org_id, edge)
         await paid(debt)
-    return msgspec.convert({**msgspec.structs.asdict(before), **new}, Member)
+    return msgspec.convert({**msgspec.structs.asdict(before), **new, "managed_by": managed}, Member)
 
 
 async def remove(principal: Principal, user_id: UUID, edge: Edge) -> None:

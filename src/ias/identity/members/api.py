@@ -78,11 +78,12 @@ class MemberApi(Controller):
         self,
         principal: NamedDependency[Principal],
         org_id: FromQuery[UUID | None] = None,
+        search: FromQuery[str] = "",
         cursor: FromQuery[str | None] = None,
         limit: Limit = DEFAULT_LIMIT,
     ) -> Page[Member]:
         """Members that the caller may see, newest first."""
-        return await queries.listed(principal, org_id, cursor, limit)
+        return await queries.listed(principal, org_id, cursor, limit, search)
 
     @get("/{user_id:uuid}", guards=[requires(Permission.MEMBERS_READ)])
     async def one(self, principal: NamedDependency[Principal], user_id: FromPath[UUID]) -> Member:

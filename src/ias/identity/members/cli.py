@@ -9,6 +9,7 @@ from ias.identity.sessions.domain import PasswordReset
 from ias.terminal.arguments import changes
 from ias.terminal.commands import Terminal, command
 from ias.terminal.installed import installed
+from ias.terminal.managed import say_managed
 from ias.terminal.output import say
 
 COLUMNS = ("id", "email", "name", "role", "status", "org_id")
@@ -28,10 +29,11 @@ def user() -> None:
 
 @user.command("list")
 @click.option("--org", "org_id", type=click.UUID, help="Only of this organisation.")
+@click.option("--search", help="Only whose name or address has this in it.")
 @command
-def listed(terminal: Terminal, org_id: UUID | None) -> None:
+def listed(terminal: Terminal, org_id: UUID | None, search: str | None) -> None:
     """Members that you may see."""
-    terminal.show_listed("/users", Member, {"org_id": org_id}, *COLUMNS)
+    terminal.show_listed("/users", Member, {"org_id": org_id, "search": search}, *COLUMNS)
 
 
 @user.command()
@@ -39,7 +41,7 @@ def listed(terminal: Terminal, org_id: UUID | None) -> None:
 @command
 def show(terminal: Terminal, user_id: UUID) -> None:
     """One member."""
-    terminal.show(terminal.client.get(f"/users/{user_id}", Member), *COLUMNS)
+    _show(terminal, terminal.client.get(f"/users/{user_id}", Member))
 
 
 @user.command()
@@ -51,7 +53,9 @@ def invite(terminal: Terminal, email: str, role: str, org_id: UUID | None) -> No
     """Invite an address. Hand the link over yourself: it is shown once."""
     body = NewInvite(email, Role(role), org_id)
     if not terminal.would("POST", "/users/invite", body):
-        terminal.show(terminal.client.send("POST", "/users/invite", body, Invite), "email", "role", "invite_url")
+        found = terminal.client.send("POST", "/users/invite", body, Invite)
+        terminal.show(found, "email", "role", "invite_url")
+        say_managed(found.managed_by, "users")
 
 
 @user.command()
@@ -121,7 +125,12 @@ def reset_password(terminal: Terminal, user_id: UUID) -> None:
 def _change(terminal: Terminal, user_id: UUID, asked: MemberChange) -> None:
     path = f"/users/{user_id}"
     if not terminal.would("PATCH", path, asked):
-        terminal.show(terminal.client.send("PATCH", path, asked, Member), *COLUMNS)
+        _show(terminal, terminal.client.send("PATCH", path, asked, Member))
+
+
+def _show(terminal: Terminal, found: Member) -> None:
+    terminal.show(found, *COLUMNS)
+    say_managed(found.managed_by, "users")
 
 
 def _do(terminal: Terminal, method: str, path: str, done: str) -> None:

@@ -1,11 +1,13 @@
 """A member and an invite as people see them, and what may not be done to the last admin."""
 
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 import msgspec
 
+from ias.identity.orgs.domain import ManagedBy
 from ias.problems import Conflict, Problem
 
 INVITE_LIFETIME = timedelta(days=7)
@@ -54,7 +56,10 @@ class InviteForSomebodyElse(Problem):
 
 
 class Member(msgspec.Struct, kw_only=True):
-    """A user. `org_id` is null for system admins."""
+    """A user. `org_id` is null for system admins.
+
+    `managed_by` is the file in Git that lists the organisation's members, and puts back what is changed elsewhere.
+    """
 
     id: UUID
     org_id: UUID | None
@@ -63,6 +68,30 @@ class Member(msgspec.Struct, kw_only=True):
     role: Role
     status: str
     created_at: datetime
+    managed_by: ManagedBy | None = None
+
+    def lasting(self) -> object:
+        """What only a change of the member changes."""
+        return msgspec.structs.replace(self, managed_by=None)
+
+
+class MemberFigures(msgspec.Struct, frozen=True):
+    """What a member may use a month, in tokens, and used this month (UTC) by the ledger, as other contexts know it.
+
+    Attributes:
+        monthly_tokens: null is no budget.
+        own: whether the budget is the member's, and not that of every member.
+        cost: money, exact.
+    """
+
+    monthly_tokens: int | None
+    own: bool
+    used_tokens: int
+    cost: str
+
+
+MemberBooks = Callable[[UUID, Collection[UUID]], Awaitable[dict[UUID, MemberFigures]]]
+"""The figures of these members of an organisation; who asks may see them."""
 
 
 class MemberChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,10 +123,14 @@ class OpenInvite(msgspec.Struct, kw_only=True):
 
 
 class Invite(OpenInvite, kw_only=True):
-    """An invite, with the link to hand over; link and token are in this answer and nowhere else."""
+    """An invite, with the link to hand over; link and token are in this answer and nowhere else.
+
+    `managed_by` is the file in Git that lists the organisation's members: who is not in it is invited in vain.
+    """
 
     token: str
     invite_url: str
+    managed_by: ManagedBy | None = None
 
 
 class Acceptance(msgspec.Struct, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ from ias.identity.members.domain import (
     NewInvite,
     Role,
 )
+from ias.identity.members.queries import file_of
 from ias.identity.naming import clean_address, clean_name, folded
 from ias.identity.sessions.domain import digest, new_secret
 from ias.identity.sessions.passwords import hashed
@@ -72,8 +73,9 @@ async def invite(principal: Principal, new: NewInvite) -> Invite:
         )
         await row.save()
         await record(by, "user.invited", row.id, after={"email": address, "role": new.role})
+        managed = await file_of(row.org_id)
     link = f"{settings().api_url}/accept-invite?token={quote(token)}"
-    return msgspec.convert({**row.to_dict(), "token": token, "invite_url": link}, Invite)
+    return msgspec.convert({**row.to_dict(), "token": token, "invite_url": link, "managed_by": managed}, Invite)
 
 
 async def withdraw(principal: Principal, invite_id: UUID) -> None:

@@ -61,21 +61,23 @@ async def rename(principal: Principal, org_id: UUID, asked: NewOrganisation) -> 
     return msgspec.structs.replace(before, name=name)
 
 
-async def set_status(principal: Principal, org_id: UUID, status: Status, edge: Edge) -> Organisation:
-    """Suspend an organisation (nothing of it gets in), or resume it.
+async def set_status(principal: Principal, org_id: UUID, status: Status, edge: Edge, reason: str = "") -> Organisation:
+    """Suspend an organisation (nothing of it gets in), or resume it; the audit log keeps the reason.
 
     Raises:
         NotFound: there is none.
+        BadName: the reason is too long, or cannot be printed.
         EdgeDown: the change holds, but Redis did not confirm yet; the worker keeps trying.
     """
     by = principal.within(org_id)
+    why = {"reason": clean_name(reason, "/reason")} if reason.strip() else {}
     verb = "organisation.suspended" if status is Status.SUSPENDED else "organisation.resumed"
     async with transaction(by):
         before = await _locked(org_id)
         by.expects(before)
         if before.status is not status:
             await Organizations.update({Organizations.status: status.value}).where(Organizations.id == org_id)
-            await record(by, verb, org_id, {"status": before.status}, {"status": status})
+            await record(by, verb, org_id, {"status": before.status}, {"status": status, **why})
         debt = await owe(org_id)
     await project_organisation(org_id, edge)
     await paid(debt)

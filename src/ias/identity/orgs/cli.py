@@ -1,14 +1,15 @@
 """`ias-admin org`: organisations."""
 
-from datetime import UTC, datetime
+from urllib.parse import urlencode
 from uuid import UUID
 
 import rich_click as click
 
-from ias.identity.orgs.domain import NewOrganisation, Organisation
+from ias.identity.orgs.domain import NewOrganisation, Organisation, Status
 from ias.terminal.arguments import org_argument
 from ias.terminal.commands import Terminal, command
 from ias.terminal.installed import installed
+from ias.terminal.managed import say_managed
 from ias.terminal.output import say
 
 COLUMNS = ("id", "name", "status", "tag", "created_at")
@@ -20,10 +21,12 @@ def org() -> None:
 
 
 @org.command("list")
+@click.option("--search", help="Only whose name has this in it, or whose tag or id it is.")
+@click.option("--state", type=click.Choice([status.value for status in Status]), help="Only in this state.")
 @command
-def listed(terminal: Terminal) -> None:
+def listed(terminal: Terminal, search: str | None, state: str | None) -> None:
     """Organisations that you may see."""
-    terminal.show_listed("/organizations", Organisation, None, *COLUMNS)
+    terminal.show_listed("/organizations", Organisation, {"search": search, "state": state}, *COLUMNS)
 
 
 @org.command()
@@ -33,9 +36,7 @@ def show(terminal: Terminal, org_id: UUID | None) -> None:
     """One organisation."""
     found = terminal.client.get(f"/organizations/{terminal.org(org_id)}", Organisation)
     terminal.show(found, *COLUMNS)
-    managed = "" if found.managed_by is None else found.managed_by.said(datetime.now(UTC), *found.managed_by.lines)
-    if managed:
-        say(managed)
+    say_managed(found.managed_by, "metadata")
 
 
 @org.command()
@@ -61,19 +62,21 @@ def rename(terminal: Terminal, org_id: UUID, name: str) -> None:
 
 @org.command()
 @click.argument("org_id", type=click.UUID)
+@click.option("--reason", default="", help="Why; the audit log keeps it.")
 @command
-def suspend(terminal: Terminal, org_id: UUID) -> None:
+def suspend(terminal: Terminal, org_id: UUID, reason: str) -> None:
     """Let nothing of an organisation in."""
     terminal.sure(f"suspend organisation {org_id}, so that none of its requests is served")
-    _turn(terminal, f"/organizations/{org_id}/suspend")
+    _turn(terminal, f"/organizations/{org_id}/suspend", reason)
 
 
 @org.command()
 @click.argument("org_id", type=click.UUID)
+@click.option("--reason", default="", help="Why; the audit log keeps it.")
 @command
-def resume(terminal: Terminal, org_id: UUID) -> None:
+def resume(terminal: Terminal, org_id: UUID, reason: str) -> None:
     """Let a suspended organisation in again."""
-    _turn(terminal, f"/organizations/{org_id}/resume")
+    _turn(terminal, f"/organizations/{org_id}/resume", reason)
 
 
 @org.command()
@@ -88,6 +91,7 @@ def delete(terminal: Terminal, org_id: UUID) -> None:
         say("the organisation is removed")
 
 
-def _turn(terminal: Terminal, path: str) -> None:
+def _turn(terminal: Terminal, path: str, reason: str) -> None:
+    path += f"?{urlencode({'reason': reason})}" if reason else ""
     if not terminal.would("POST", path):
         terminal.show(terminal.client.send("POST", path, None, Organisation), *COLUMNS)

@@ -1,6 +1,6 @@
 """An organisation as people see it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -66,6 +66,40 @@ class Organisation(msgspec.Struct, kw_only=True):
     cost_center: str = ""
     tags: dict[str, str] = {}
     managed_by: ManagedBy | None = None
+
+
+class OrgFigures(msgspec.Struct, frozen=True):
+    """What an organisation may use a month, in tokens, and used this month (UTC) by the ledger.
+
+    Attributes:
+        monthly_tokens: null is no budget.
+        cost: money, exact.
+    """
+
+    monthly_tokens: int | None
+    used_tokens: int
+    requests: int
+    cost: str
+
+
+OrgBooks = Callable[[Collection[UUID]], Awaitable[dict[UUID, OrgFigures]]]
+"""The figures of these organisations; who asks may see them."""
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """Which organisations: `search` is a part of the name, whatever its case, or all of the tag or the id."""
+
+    search: str = ""
+    state: Status | None = None
+
+
+class Census(msgspec.Struct, frozen=True, kw_only=True):
+    """Who and what an organisation has: members by whether they get in, invites that are open, keys that work."""
+
+    active: int
+    suspended: int
+    invited: int
+    keys: int
 
 
 class NewOrganisation(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,5 +1,9 @@
 """Remembering which requests have been begun, and how they were answered."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
 from ias.db import EVERYWHERE, transaction
 from ias.identity.repeats.domain import (
     KEPT,
@@ -8,7 +12,10 @@ from ias.identity.repeats.domain import (
     KeyReused,
     OutcomeUnknown,
     Sent,
+    SentBefore,
     StillUnderWay,
+    checked,
+    digest,
     seal,
     unseal,
 )
@@ -23,6 +30,8 @@ _BEFORE = "SELECT asked, begun_at, answer FROM identity.repeats WHERE user_id = 
 _FINISH = "UPDATE identity.repeats SET answer = $3 WHERE user_id = $1 AND key_hash = $2"
 _DROP = "DELETE FROM identity.repeats WHERE user_id = $1 AND key_hash = $2"
 _FORGET = "DELETE FROM identity.repeats WHERE begun_at < $1"
+
+_DONE = Kept(204, (), b"")
 
 
 async def begin(sent: Sent) -> Kept | None:
@@ -58,6 +67,31 @@ async def finish(sent: Sent, answer: Kept | None) -> None:
             await connection.execute(_DROP, sent.user_id, sent.key_hash)
         else:
             await connection.execute(_FINISH, sent.user_id, sent.key_hash, seal(answer, sent.secret))
+
+
+@asynccontextmanager
+async def once(user_id: UUID, key: str) -> AsyncIterator[None]:
+    """Do what a page's form asks for, where the form with this key was not sent before; an empty key is of none.
+
+    Raises:
+        SentBefore: it was, and what it asks for was done or is being done.
+    """
+    if not key:
+        yield
+        return
+    sent = Sent(user_id, checked(key), digest("POST", "", b"", b""))
+    try:
+        before = await begin(sent)
+    except (StillUnderWay, OutcomeUnknown):
+        before = _DONE
+    if before is not None:
+        raise SentBefore("this form was sent before, and what it asks for was done; look at the list before you go on")
+    try:
+        yield
+    except BaseException:
+        await finish(sent, None)
+        raise
+    await finish(sent, _DONE)
 
 
 async def forget_repeats() -> None:

@@ -52,6 +52,12 @@ class OutcomeUnknown(Conflict):
     title = "Outcome unknown"
 
 
+class SentBefore(Conflict):
+    """A page's form was sent twice, by a second click or by loading its answer again."""
+
+    title = "Sent before"
+
+
 class Kept(msgspec.Struct, frozen=True):
     """An answer as it was given."""
 

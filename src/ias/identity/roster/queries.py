@@ -1,7 +1,7 @@
 """Reading rosters, many at once, and who changed what; inside the caller's transaction."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from ias.identity.members.domain import Role
 from ias.identity.orgs.domain import ManagedBy
 from ias.identity.roster.domain import About, Deed, Expected, Person, Roster, Standing
 from ias.identity.roster.links import link_of
+from ias.paging import first_id
 
 _ORGS = """
 SELECT id, name, tag, status, description, cost_center, tags FROM identity.organizations
@@ -27,8 +28,10 @@ WHERE org_id = ANY($1) AND closed_at IS NULL AND expires_at > now()
 """
 _DEEDS = """
 SELECT actor_id, actor, action, target_id, before, after, created_at, source FROM identity.audit_log
-WHERE org_id = $1 AND created_at >= $2 AND source <> 'git' ORDER BY created_at DESC, id DESC LIMIT 1000
+WHERE org_id = $1 AND id >= $3 AND created_at >= $2 AND source <> 'git' ORDER BY id DESC LIMIT 1000
 """
+_APART = timedelta(minutes=1)
+"""By so much the clocks of who makes ids and of PostgreSQL may differ."""
 _EXPECTED = """
 SELECT id, email, role, expires_at, token_hash FROM identity.invites
 WHERE org_id = $1 AND closed_at IS NULL AND expires_at > now() ORDER BY email
@@ -77,7 +80,7 @@ async def deeds(connection: Connection, org_id: UUID, since: datetime) -> list[D
             row["created_at"],
             row["source"],
         )
-        for row in await connection.fetch(_DEEDS, org_id, since)
+        for row in await connection.fetch(_DEEDS, org_id, since, first_id(since - _APART))
     ]
 
 

@@ -1,6 +1,5 @@
 """Logging in, going on, logging out, and setting passwords."""
 
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -42,7 +41,7 @@ SELECT t.id, t.family_id, t.user_id, t.org_id, t.expires_at, t.used_at, t.revoke
        u.status = 'active' AND coalesce(o.status, 'active') = 'active' AS welcome
 FROM identity.refresh_tokens t
 JOIN identity.users u ON u.id = t.user_id LEFT JOIN identity.organizations o ON o.id = t.org_id
-WHERE t.token_hash = $1
+WHERE t.token_hash = $1 AND NOT t.browser
 """
 # Whoever begins, continues or ends sessions of somebody has that person's row first: what one ends, no other continues.
 _OWNER = """
@@ -50,8 +49,7 @@ SELECT id FROM identity.users
 WHERE id = (SELECT user_id FROM identity.refresh_tokens WHERE token_hash = $1) FOR NO KEY UPDATE
 """
 _PERSON = "SELECT status, password_hash FROM identity.users WHERE id = $1 FOR NO KEY UPDATE"
-_LIVE, _ENDED = {"session": "live"}, {"session": "ended"}
-_PASSWORD = {"password": MASKED}
+_LIVE, _ENDED, _PASSWORD = {"session": "live"}, {"session": "ended"}, {"password": MASKED}
 
 
 class BadCredentials(Problem):
@@ -109,7 +107,7 @@ async def refresh(token: str, origin: Origin) -> Session:
         by = Actor(user_id=row["user_id"], email=row["email"], org_id=row["org_id"], origin=origin)
         family = row["family_id"]
         if row["used_at"] is not None:
-            await _end_family(family, moment)
+            await _end_family(row["user_id"], family)
             await record(by, "session.reuse_detected", family, _LIVE, _ENDED)
         else:
             await RefreshTokens.update({RefreshTokens.used_at: moment}).where(RefreshTokens.id == row["id"])
@@ -120,12 +118,17 @@ async def refresh(token: str, origin: Origin) -> Session:
     return _session(row["user_id"], family, refresh_token)
 
 
-async def logout(principal: Principal) -> None:
-    """End the caller's session; its access tokens stop working too."""
+async def end(principal: Principal, session_id: UUID) -> None:
+    """End a session of the caller's; its access tokens stop working too.
+
+    Raises:
+        NotFound: they have no such session, or it has ended.
+    """
     async with transaction(EVERYWHERE) as connection:
         await connection.execute(_PERSON, principal.user_id)
-        await _end_family(principal.session_id, now())
-        await record(principal, "session.ended", principal.session_id, _LIVE, _ENDED)
+        if not await _end_family(principal.user_id, session_id) and session_id != principal.session_id:
+            raise NotFound("no such session of yours")
+        await record(principal, "session.ended", session_id, _LIVE, _ENDED)
 
 
 async def rename(principal: Principal, name: str) -> Me:
@@ -188,8 +191,7 @@ async def reset_password(principal: Principal, user_id: UUID, password: str) -> 
 async def end_sessions(user_id: UUID, but: UUID | None = None) -> None:
     """End a user's sessions, to be called inside a transaction; the one called `but` goes on."""
     theirs = (RefreshTokens.user_id == user_id) & RefreshTokens.revoked_at.is_null()
-    if but is not None:
-        theirs &= RefreshTokens.family_id != but
+    theirs = theirs if but is None else theirs & (RefreshTokens.family_id != but)
     await RefreshTokens.update({RefreshTokens.revoked_at: now()}).where(theirs)
 
 
@@ -237,12 +239,12 @@ async def _next_token(by: Actor, family: UUID) -> str:
     return token
 
 
-async def _end_family(family: UUID, moment: datetime) -> None:
+async def _end_family(user_id: UUID, family: UUID) -> bool:
     alive = (RefreshTokens.family_id == family) & RefreshTokens.revoked_at.is_null()
-    await RefreshTokens.update({RefreshTokens.revoked_at: moment}).where(alive)
+    ended = RefreshTokens.update({RefreshTokens.revoked_at: now()}).where(alive & (RefreshTokens.user_id == user_id))
+    return bool(await ended.returning(RefreshTokens.id))
 
 
 def _session(user_id: UUID, family: UUID, refresh_token: str) -> Session:
-    secret = settings().jwt_secret.get_secret_value()
-    access = tokens.issue(tokens.Access(user_id, family), secret, now())
+    access = tokens.issue(tokens.Access(user_id, family), settings().jwt_secret.get_secret_value(), now())
     return Session(access, refresh_token, int(tokens.LIFETIME.total_seconds()))

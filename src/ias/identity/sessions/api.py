@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from litestar import Controller, get, patch, post, put
+from litestar import Controller, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
@@ -15,6 +15,7 @@ from ias.identity.sessions import actions, queries
 from ias.identity.sessions.actions import AccountSuspended, BadCredentials, BadRefreshToken
 from ias.identity.sessions.domain import (
     Credentials,
+    LiveSession,
     Me,
     PasswordChange,
     PasswordReset,
@@ -24,7 +25,8 @@ from ias.identity.sessions.domain import (
 )
 from ias.identity.sessions.passwords import TooManyLogins, WeakPassword
 from ias.identity.sessions.throttle import TooManyAttempts
-from ias.problems import raising
+from ias.paging import Page
+from ias.problems import NotFound, raising
 
 
 class AuthApi(Controller):
@@ -52,7 +54,7 @@ class AuthApi(Controller):
     @post("/logout", status_code=204)
     async def logout(self, principal: NamedDependency[Principal]) -> None:
         """End this session."""
-        await actions.logout(principal)
+        await actions.end(principal, principal.session_id)
 
 
 class MeApi(Controller):
@@ -75,6 +77,16 @@ class MeApi(Controller):
     async def change_password(self, principal: NamedDependency[Principal], data: JSONBody[PasswordChange]) -> None:
         """Change one's own password; every other session ends."""
         await actions.change_password(principal, data)
+
+    @get("/sessions")
+    async def sessions(self, principal: NamedDependency[Principal]) -> Page[LiveSession]:
+        """Where one is logged in, the last seen first; 200 at most."""
+        return await queries.live(principal)
+
+    @delete("/sessions/{session_id:uuid}", opt=raising(NotFound))
+    async def end_session(self, principal: NamedDependency[Principal], session_id: FromPath[UUID]) -> None:
+        """Log out somewhere else, or here."""
+        await actions.end(principal, session_id)
 
 
 class PasswordApi(Controller):

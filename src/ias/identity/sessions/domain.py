@@ -3,12 +3,14 @@
 import hashlib
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
 REFRESH_LIFETIME = timedelta(days=7)
+IDLE = timedelta(hours=12)
+"""How long a browser may stay away. Its session ends as every one does, seven days after it began."""
 FORGOTTEN_AFTER = timedelta(days=30)
 """How long after it has expired a refresh token that is used again is still told from an unknown one."""
 MIN_PASSWORD = 12
@@ -67,6 +69,26 @@ class Me(msgspec.Struct, frozen=True):
     org_id: UUID | None
     org_name: str | None
     permissions: list[str]
+
+
+class LiveSession(msgspec.Struct, frozen=True):
+    """Where somebody is logged in.
+
+    Attributes:
+        id: of the session; whoever ends it is logged out there.
+        begun_at: when they logged in.
+        seen_at: when it was last gone on with: a browser's visit, to five minutes, or the exchange of a refresh token.
+        browser: whether it is of the console's pages.
+        agent: what the browser says that it is; empty for others.
+        current: whether it is the one that asks.
+    """
+
+    id: UUID
+    begun_at: datetime
+    seen_at: datetime
+    browser: bool
+    agent: str
+    current: bool
 
 
 def new_secret() -> str:

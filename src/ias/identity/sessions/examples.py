@@ -5,6 +5,7 @@
 from ias import acme
 from ias.identity.sessions.domain import (
     Credentials,
+    LiveSession,
     Me,
     PasswordChange,
     PasswordReset,
@@ -17,6 +18,14 @@ _REFRESH = "pT6mVb0Qx3nZr8KfLw1YcJd9SgHu5eAi2RoXtN7kUvE"
 
 EXAMPLES = (
     Credentials(email=acme.ADAS_ADDRESS, password="Correct-horse-7-battery!"),
+    LiveSession(
+        id=acme.SESSION,
+        begun_at=acme.CREATED,
+        seen_at=acme.LATER,
+        browser=True,
+        agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        current=True,
+    ),
     Me(
         id=acme.ADA,
         email=acme.ADAS_ADDRESS,

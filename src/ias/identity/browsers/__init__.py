@@ -1,0 +1,1 @@
+"""Browsers that show pages: their sessions, and who looks."""

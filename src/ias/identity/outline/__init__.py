@@ -1,0 +1,1 @@
+"""What stands out of an organisation's people and keys: what its first page tells."""

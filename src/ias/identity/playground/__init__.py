@@ -1,0 +1,1 @@
+"""The key that the playground calls models with."""
