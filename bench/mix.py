@@ -74,6 +74,8 @@ ROUTES = (
     Route("GET", "/models", 4, EVERYBODY),
     Route("GET", "/models/{model_id}", 2, EVERYBODY),
     Route("GET", "/models/{model_id}/rates", 1, EVERYBODY),
+    Route("GET", "/models/{model_id}/replicas", 1, SYSTEM),
+    Route("GET", "/models/{model_id}/callers", 1, SYSTEM),
     Route(
         *("GET", "/audit-logs", 4, ADMINS),
         (*PAGES, _OF_ORG, "?actor_id={user_id}", "?action=key.issued", "?action=key.lost", "?since={moment}"),

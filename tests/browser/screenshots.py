@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser.conftest import NewWindow
 from tests.browser.demo import Demo, Team
+from tests.browser.pictures import small
 from tests.browser.tour import tour
 from tests.browser.watching import Window
 
@@ -30,8 +31,10 @@ def called(kind: str) -> str:
 
 async def picture(window: Window, role: str, name: str, form: str) -> None:
     """Take one."""
-    file = FOLDER / f"{role}-{name}{form}.png"
-    await window.page.screenshot(path=file, animations="disabled", caret="hide")
+    if len(window.context.pages) == 1:
+        await window.context.new_page()
+    taken = await window.page.screenshot(animations="disabled", caret="hide")
+    (FOLDER / f"{role}-{name}{form}.png").write_bytes(await small(window.context.pages[1], taken))
 
 
 async def pictures(window: Window, role: str, name: str) -> None:

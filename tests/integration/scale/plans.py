@@ -27,8 +27,8 @@ TINY = {
 }
 """Tables that stay small whatever the platform grows to; reading them whole is the best plan."""
 TOLD_TO_ALL = {"organizations", "allowed_models"}
-"""Read whole by the routes of `CATALOGUE`: a change of it is told to every organisation."""
-CATALOGUE = ("POST /models", "PATCH /models", "DELETE /models")
+"""Read whole by the routes of `CATALOGUE`: a change of it is told to every organisation, and one asks before whom."""
+CATALOGUE = ("POST /models", "PATCH /models", "DELETE /models", "GET /models/{model_id}/callers")
 MOST_SORTED = 10_000
 """Rows that a statement may sort: the members of a large organisation, not the platform's."""
 LEAST_KEPT = 0.01

@@ -62,8 +62,15 @@ OTHERS = (
     Route("POST", "/auth/logout", 0, EVERYBODY),
 )
 """Routes that the mix leaves out; in this order, since some end what others need."""
-APART = {"POST /auth/login", "POST /auth/refresh", "POST /users/accept-invite", "POST /gitops/webhook"}
-"""Asked without an access token, one after the other."""
+APART = {
+    "POST /auth/login",
+    "POST /auth/refresh",
+    "GET /me/sessions",
+    "DELETE /me/sessions/{}",
+    "POST /users/accept-invite",
+    "POST /gitops/webhook",
+}
+"""Asked one after the other, as somebody who logs in or comes from outside."""
 UNASKED = {"POST /models/{}/test", "DELETE /models/{}/rates/{}"}
 """They read no more than a model and its rates."""
 
@@ -141,11 +148,17 @@ async def ask_without_a_token(client: httpx.AsyncClient, recorder: Recorder, peo
     """What is open to everybody."""
     recorder.route = "POST /auth/login"
     email = address(people.tenants[0].members[0])
-    session = (await client.post("/auth/login", json={"email": email, "password": PASSWORD})).json()
+    session = await logged_in(client, email)
     recorder.route = "POST /auth/refresh"
     answer = await client.post("/auth/refresh", json={"refresh_token": session["refresh_token"]})
     assert answer.is_success, answer.text
     headers = {"authorization": f"Bearer {answer.json()['access_token']}"}
+    recorder.route = "GET /me/sessions"
+    sessions = (await client.get("/me/sessions", headers=headers)).json()["items"]
+    recorder.route = "DELETE /me/sessions/{}"
+    ended = await client.delete(f"/me/sessions/{sessions[0]['id']}", headers=headers)
+    assert ended.is_success, ended.text
+    headers = {"authorization": f"Bearer {(await logged_in(client, email))['access_token']}"}
     invite = await client.post("/users/invite", json={"email": "new@example.net"}, headers=headers)
     recorder.route = "POST /users/accept-invite"
     sent = {"token": invite.json()["token"], "name": "Grace", "password": PASSWORD}
@@ -156,3 +169,10 @@ async def ask_without_a_token(client: httpx.AsyncClient, recorder: Recorder, peo
     signed = {"x-hub-signature-256": hmac.new(SECRET.encode(), pushed, "sha256").hexdigest()}
     answer = await client.post("/gitops/webhook", content=pushed, headers=signed)
     assert answer.json() == {"repositories": 1}
+
+
+async def logged_in(client: httpx.AsyncClient, email: str) -> dict[str, str]:
+    """Tokens of a new session."""
+    answer = await client.post("/auth/login", json={"email": email, "password": PASSWORD})
+    assert answer.is_success, answer.text
+    return answer.json()
