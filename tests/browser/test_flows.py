@@ -223,3 +223,23 @@ async def test_the_playground_answers_and_says_what_it_cost(window: Window, oper
     assert len((await answer.inner_text()).split()) > 10
     counted(org, 1)
     await expect(page.get_by_text("curl").first).to_be_visible()
+
+
+async def test_an_answer_comes_word_by_word_and_is_stopped(new_window: NewWindow, operator: Person) -> None:
+    org = new_org(operator)
+    window = await new_window()
+    page = window.page
+    await window.login(org.user.email)
+    await window.go("Playground")
+    await page.get_by_role("button", name="Make a key for an hour").click()
+    await page.get_by_label("Model", exact=True).select_option("mock-gpt")
+    await page.get_by_label("Message", exact=True).fill("[[mock tokens=500 delay_ms=200]] Count to a thousand.")
+    await page.get_by_role("button", name="Send").click()
+    answer = page.get_by_role("article").nth(1).locator(".turn-text").last
+    await expect(answer).to_have_text(re.compile(r"\w+ \w+ \w+"))
+    early = await answer.inner_text()
+    await expect(answer).not_to_have_text(early)
+    await page.get_by_role("button", name="Stop").click()
+    await expect(page.get_by_role("button", name="Stop")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    assert len((await answer.inner_text()).split()) < 400

@@ -32,4 +32,4 @@ def guarded() -> dict[str, str]:
 
 def unkept() -> dict[str, str]:
     """The headers of a page: neither browsers nor proxies keep it, so that going back after logout shows nothing."""
-    return {**guarded(), "Cache-Control": "no-store", "Vary": "Cookie, HX-Request"}
+    return {**guarded(), "Cache-Control": "no-store", "Vary": "Cookie, HX-Request, Accept-Encoding"}

@@ -2,7 +2,8 @@
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from secrets import token_bytes
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from ias.settings import settings
 FIELD: Final = "csrf"
 HEADER: Final = "x-csrf-token"
 _PURPOSE: Final = b"ias console form"
+_DIGEST_BYTES: Final = 32
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -43,9 +45,12 @@ def cookie(name: str, value: str, max_age: int | None = None) -> Cookie:
 
 
 def proof(secret: str) -> str:
-    """The token that a form carries, for the cookie with this secret."""
-    digest = hmac.digest(secret.encode(), _PURPOSE, hashlib.sha256)
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+    """The token that a form carries, for the cookie with this secret.
+
+    It is another one each time, so that the size of a compressed page tells nothing of it (BREACH).
+    """
+    mask = token_bytes(_DIGEST_BYTES)
+    return urlsafe_b64encode(mask + _masked(_digest(secret), mask)).decode()
 
 
 def check(secret: str, sent: str) -> None:
@@ -54,8 +59,22 @@ def check(secret: str, sent: str) -> None:
     Raises:
         ForeignForm: it is not.
     """
-    if not secret or not hmac.compare_digest(proof(secret).encode(), sent.encode()):
+    try:
+        told = urlsafe_b64decode(sent.encode())
+    except ValueError:
+        told = b""
+    mask, masked = told[:_DIGEST_BYTES], told[_DIGEST_BYTES:]
+    own = len(masked) == _DIGEST_BYTES and hmac.compare_digest(_digest(secret), _masked(masked, mask))
+    if not secret or not own:
         raise ForeignForm("this form has expired; open the page again, and send it from there")
+
+
+def _digest(secret: str) -> bytes:
+    return hmac.digest(secret.encode(), _PURPOSE, hashlib.sha256)
+
+
+def _masked(of: bytes, mask: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(of, mask, strict=True))
 
 
 def check_sender(host: str, origin: str, fetch_site: str) -> None:

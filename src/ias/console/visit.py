@@ -1,5 +1,6 @@
 """One request of a page: who looks, in which organisation, and how it is answered: by a page or by going elsewhere."""
 
+import gzip
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,6 +24,8 @@ THEMES: Final = ("auto", "light", "dark")
 SAID: Final = "said"
 _SAID_S: Final = 60
 _MOST_SAID: Final = 500
+_LEVEL: Final = 4
+"""Of gzip: two thirds of level 9's time, and two of a hundred bytes more."""
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 HTML: Final = "text/html; charset=utf-8"
 
@@ -86,6 +89,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         block: the id that htmx wants to exchange; empty where a whole page is asked for.
         org: the organisation that the page is of, or one's own; None for a system admin outside of all.
         cookies: what the answer sets.
+        packs: whether the browser takes pages that are compressed.
     """
 
     path: str
@@ -101,6 +105,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     permissions: frozenset[str] = frozenset()
     entries: tuple[Entry, ...] = ()
     cookies: tuple[Cookie, ...] = ()
+    packs: bool = False
 
     def may(self, permission: str) -> bool:
         """Whether the one who looks holds a permission, such as `keys:create`."""
@@ -154,10 +159,14 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
     def _answer(self, body: str) -> Response[bytes]:
         heard = [] if self.said is None else [tickets.cookie(SAID, "", 0)]
+        headers = unkept()
+        sent = body.encode()
+        if self.packs:
+            sent, headers["Content-Encoding"] = gzip.compress(sent, _LEVEL, mtime=0), "gzip"
         return Response(
-            body.encode(),
+            sent,
             status_code=self.form.status,
-            headers=unkept(),
+            headers=headers,
             cookies=[*self.cookies, *heard],
             media_type=HTML,
         )

@@ -79,8 +79,18 @@ def test_cookies_are_secure_but_where_somebody_says_that_the_network_is_theirs(
     assert "HttpOnly" in said
 
 
+def test_pages_go_compressed_to_whoever_takes_that(client: TestClient[Litestar]) -> None:
+    packed_page = client.get("/login", headers={"accept-encoding": "gzip"})
+    plain_page = client.get("/login", headers={"accept-encoding": "identity"})
+    assert packed_page.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain_page.headers
+    assert int(packed_page.headers["content-length"]) < int(plain_page.headers["content-length"])
+    assert "Log in" in packed_page.text
+
+
 def test_a_proof_is_of_one_secret_alone() -> None:
     tickets.check("secret", tickets.proof("secret"))
+    assert tickets.proof("secret") != tickets.proof("secret")
     for secret, sent in (("secret", tickets.proof("other")), ("secret", ""), ("", tickets.proof(""))):
         with pytest.raises(tickets.ForeignForm):
             tickets.check(secret, sent)

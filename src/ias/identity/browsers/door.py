@@ -126,6 +126,7 @@ def _visit(request: PageRequest, form: Form) -> Visit:
         request_id=str(request.scope["state"].get("request_id", "")),
         block=request.headers.get("hx-target", ""),
         said=unpacked(said) if said else None,
+        packs="gzip" in request.headers.get("accept-encoding", ""),
     )
 
 
