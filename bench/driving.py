@@ -16,6 +16,7 @@ import msgspec
 from bench.arrivals import Plan, Told
 from bench.ground import BIN, ROOT, SECRET, Ground, cpu_s, rss_mb
 from bench.mix import ALONE, BAR_MS, PREFIX, ROUTES, Caller, Mix, Route
+from bench.pages import PAGE_MS, look
 from bench.population import Member, Population, Tenant, address
 from bench.seeding import PASSWORD
 from ias.identity.access.tokens import Access, issue
@@ -40,6 +41,18 @@ class Row(msgspec.Struct):
     p50_ms: float
     p99_ms: float
     bar_ms: float | None
+
+
+class Page(msgspec.Struct):
+    """A page of the console, looked at so many times one after the other; as many KiB came, compressed, at most."""
+
+    route: str
+    count: int
+    p50_ms: float
+    p99_ms: float
+    kilobytes: float
+    bar_ms: float
+    failures: dict[str, int]
 
 
 class Costs(msgspec.Struct):
@@ -181,6 +194,14 @@ def logins(port: int, people: Sequence[Caller]) -> Row:
     return _row("POST /auth/login (one after the other)", 1000 * len(took) / sum(took), took, None)
 
 
+def visited(port: int, people: Population, everybody: Sequence[Caller]) -> list[Page]:
+    """The console's pages, each looked at by people of every role that may, one after the other."""
+    return [
+        Page(*_timed(name, seen.took_ms), seen.kilobytes, PAGE_MS, seen.failures)
+        for name, seen in look(port, people, everybody).items()
+    ]
+
+
 def generic(path: str) -> str:
     """A path whatever its names are called."""
     return "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
@@ -205,6 +226,11 @@ def _rows(rate: float, names: list[str], told: Told) -> list[Row]:
 
 
 def _row(name: str, rate: float, took: list[float], bar: float | None = BAR_MS) -> Row:
-    ordered = sorted(took)
+    _, count, p50, p99 = _timed(name, took)
+    return Row(name, round(rate, 1), count, p50, p99, bar)
+
+
+def _timed(name: str, took: list[float]) -> tuple[str, int, float, float]:
+    ordered = sorted(took) or [0.0]
     p50, p99 = (round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1) for share in (0.5, 0.99))
-    return Row(name, round(rate, 1), len(took), p50, p99, bar)
+    return name, len(took), p50, p99

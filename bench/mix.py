@@ -57,6 +57,7 @@ _ORG = "/organizations/{org_id}"
 ROUTES = (
     Route("GET", "/me", 8, EVERYBODY),
     Route("GET", "/me/limits", 4, MEMBERS),
+    Route("GET", "/me/sessions", 1, EVERYBODY),
     Route("GET", "/organizations", 4, EVERYBODY, PAGES),
     Route("GET", _ORG, 5, EVERYBODY),
     Route("GET", f"{_ORG}/budget", 5, EVERYBODY),

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from bench.driving import Costs, Drive, Row, Try, callers, covered, logins
+from bench.driving import Costs, Drive, Page, Row, Try, callers, covered, logins, visited
 from bench.ground import Ground, open_ground
 from bench.mix import Caller, Mix
 from bench.population import Population, Size, imagine
@@ -63,6 +63,7 @@ class Report(msgspec.Struct):
     costs: Costs
     rows: list[Row]
     analytics: Analytics
+    pages: list[Page]
 
 
 @click.command()
@@ -92,13 +93,14 @@ def main(*, rate: float, seconds: float, quick: bool, out: Path | None) -> None:
 
 def _drive(
     ground: Ground, people: Population, rate: float, seconds: float
-) -> tuple[list[Try], Costs, list[Row], Analytics]:
+) -> tuple[list[Try], Costs, list[Row], Analytics, list[Page]]:
     drive = Drive(ground)
     covered(drive.port)
     everybody = callers(people)
     analytics = _analytics(drive, people, everybody, seconds)
+    pages = visited(drive.port, people, everybody)
     tries, costs, rows = drive.highest(Mix(people, everybody, 1), rate, seconds)
-    return tries, costs, [*rows, logins(drive.port, everybody)], analytics
+    return tries, costs, [*rows, logins(drive.port, everybody)], analytics, pages
 
 
 def _analytics(drive: Drive, people: Population, everybody: list[Caller], seconds: float) -> Analytics:
@@ -124,6 +126,10 @@ def _say(whole: Report) -> None:
         for row in rows:
             bar = "" if row.bar_ms is None or row.p99_ms < row.bar_ms else "  missed"
             click.echo(f"{row.route:60}{row.rps:>7.0f}/s{row.p50_ms:>9.1f} ms{row.p99_ms:>9.1f} ms{row.count:>7}{bar}")
+    click.echo("pages of the console, one after the other")
+    for page in whole.pages:
+        bar = "" if page.p99_ms < page.bar_ms and not page.failures else f"  missed {page.failures or ''}"
+        click.echo(f"{page.route:60}{page.p50_ms:>9.1f} ms{page.p99_ms:>9.1f} ms{page.kilobytes:>7} KiB{bar}")
     click.echo(msgspec.json.encode([whole.tries, whole.costs, whole.seeded]).decode())
 
 

@@ -76,7 +76,7 @@ def demo(operator: Person, repositories: Path, folder: Path) -> Demo:
     for team in (lab, support, managed):
         for token in team.tokens.values():
             team.user.openai(token).chat.completions.create(model="mock-gpt", messages=HELLO, max_tokens=60)
-    lab.admin.post("/users/invite", {"email": "katherine@research-lab.example.com", "role": "org-user"})
+    lab.admin.post("/users/invite", {"email": "katherine@example.com", "role": "org-user"})
     _bind(operator, managed, repositories)
     operator.post(f"/organizations/{closed.id}/suspend")
     return Demo(operator, lab, support, closed, managed, fresh)
@@ -99,7 +99,7 @@ def _team(operator: Person, name: str, people: Mapping[str, tuple[str, ...]]) ->
     made = operator.post("/organizations", {"name": name})
     there, tokens = {}, {}
     for number, (whole, labels) in enumerate(people.items()):
-        email = f"{whole.split()[0].lower()}@{name}.example.com"
+        email = f"{whole.split()[0].lower()}@example.com"
         role = "org-user" if number else "org-admin"
         invite = operator.post("/users/invite", {"email": email, "role": role, "org_id": made["id"]})
         operator.post("/users/accept-invite", {"token": invite["token"], "name": whole, "password": PASSWORD})

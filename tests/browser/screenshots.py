@@ -26,7 +26,8 @@ MAIN = {"home", "usage", "keys", "playground", "budget", "requests", "members", 
 TIDY = """() => {
     scrollTo(0, 0);
     const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    while (walk.nextNode()) walk.currentNode.data = walk.currentNode.data.replace(/[/][^ ;:]*[/](?=policies)/, "/srv/git/");
+    while (walk.nextNode())
+        walk.currentNode.data = walk.currentNode.data.replace(/[/][^ ;:]*[/](?=policies)/, "/srv/git/");
 }"""
 """The folder that a run has its repositories in says nothing to anybody."""
 MOST_BYTES = 6_000_000

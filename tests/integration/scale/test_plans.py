@@ -65,7 +65,6 @@ OTHERS = (
 APART = {
     "POST /auth/login",
     "POST /auth/refresh",
-    "GET /me/sessions",
     "DELETE /me/sessions/{}",
     "POST /users/accept-invite",
     "POST /gitops/webhook",
