@@ -194,11 +194,11 @@ def logins(port: int, people: Sequence[Caller]) -> Row:
     return _row("POST /auth/login (one after the other)", 1000 * len(took) / sum(took), took, None)
 
 
-def visited(port: int, people: Population, everybody: Sequence[Caller]) -> list[Page]:
+def visited(port: int, people: Population, everybody: Sequence[Caller], times: int) -> list[Page]:
     """The console's pages, each looked at by people of every role that may, one after the other."""
     return [
         Page(*_timed(name, seen.took_ms), seen.kilobytes, PAGE_MS, seen.failures)
-        for name, seen in look(port, people, everybody).items()
+        for name, seen in look(port, people, everybody, times).items()
     ]
 
 

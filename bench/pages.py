@@ -16,7 +16,7 @@ PAGE_MS = 100.0
 """What p99 of a page has to be below; the time on the wire of this machine, and this client's, is in it."""
 VISITORS = 4
 """Of each role."""
-TIMES, WARM = 100, 5
+TIMES, FEW, WARM = 100, 3, 5
 DAYS = ("?period=30d", "?period=7d")
 FINER = (*DAYS, "?period=month&by=user", "?period=30d&by=key&timezone=Asia/Kolkata")
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
@@ -61,8 +61,8 @@ class Seen:
     failures: dict[str, int]
 
 
-def look(port: int, people: Population, everybody: Sequence[Caller]) -> dict[str, Seen]:
-    """Look at each page a hundred times, as people of every role that may.
+def look(port: int, people: Population, everybody: Sequence[Caller], times: int) -> dict[str, Seen]:
+    """Look at each page so many times, as people of every role that may.
 
     Raises:
         RuntimeError: somebody cannot log in.
@@ -76,7 +76,7 @@ def look(port: int, people: Population, everybody: Sequence[Caller]) -> dict[str
                 visitors[who.token] = who, _logged_in(stack.enter_context(client), who)
         mix = Mix(people, [who for who, _ in visitors.values()], 1)
         for page in PAGES:
-            for number in range(WARM + TIMES):
+            for number in range(WARM + times):
                 asked = mix.asked(page, page.asked_by[number % len(page.asked_by)])
                 told = seen.setdefault(page.name, Seen([], 0.0, {}))
                 _visit(visitors[asked.token][1], asked.path, told, counts=number >= WARM)

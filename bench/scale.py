@@ -13,6 +13,7 @@ import msgspec
 from bench.driving import Costs, Drive, Page, Row, Try, callers, covered, logins, visited
 from bench.ground import Ground, open_ground
 from bench.mix import Caller, Mix
+from bench.pages import FEW, TIMES
 from bench.population import Population, Size, imagine
 from bench.report import ROOT, Machine, changed, commit, machine, write
 from bench.seeding import hashed, seed
@@ -98,7 +99,7 @@ def _drive(
     covered(drive.port)
     everybody = callers(people)
     analytics = _analytics(drive, people, everybody, seconds)
-    pages = visited(drive.port, people, everybody)
+    pages = visited(drive.port, people, everybody, FEW if len(people.tenants) <= QUICK.organisations else TIMES)
     tries, costs, rows = drive.highest(Mix(people, everybody, 1), rate, seconds)
     return tries, costs, [*rows, logins(drive.port, everybody)], analytics, pages
 

@@ -137,14 +137,14 @@ class Bus:
         self._broker = broker
 
     async def _consumed(self, probe: AbstractRobustChannel) -> bool:
-        """Whether every queue has a consumer; a queue or binding that has gone is made again by asking."""
-        for name in self._handlers:
+        """Whether every queue of ours has a consumer; a queue or binding that has gone is made again by asking."""
+        for name in (*self._others, *self._handlers):
             queue = _queue(name)
             answer = await probe.declare_queue(
                 name, durable=True, arguments=queue.arguments, robust=False, timeout=CONFIRM_S
             )
             await answer.bind(EXCHANGE, ROUTING_KEY, timeout=CONFIRM_S)
-            if not answer.declaration_result.consumer_count:
+            if name in self._handlers and not answer.declaration_result.consumer_count:
                 return False
         return True
 

@@ -22,6 +22,7 @@ from ias.billing import doors as billing
 from ias.billing import prepare_organisation
 from ias.bodies import JsonRequest
 from ias.console import files
+from ias.console.policy import kept_by_nobody
 from ias.db import EVERYWHERE, close_pool, open_pool, ping, transaction
 from ias.edge import Edge
 from ias.gitops import doors as gitops
@@ -111,6 +112,7 @@ def pages() -> Router:
             **identity.page_dependencies,
             "navigation": Provide(lambda: navigation, sync_to_thread=False),
         },
+        after_request=kept_by_nobody,
     )
 
 

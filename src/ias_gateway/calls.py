@@ -10,9 +10,9 @@ from ias.contract.asks import Ask
 from ias.contract.told import reservation
 from ias_gateway.admission import Caller
 
-_RESERVE: Final = b"*5\r\n$5\r\nFCALL\r\n$11\r\nias_reserve\r\n$1\r\n1\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
+_RESERVE: Final = b"*5\r\n$5\r\nFCALL\r\n$18\r\nias_reserve_packed\r\n$1\r\n1\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 _SETTLE: Final = (
-    b"*9\r\n$5\r\nFCALL\r\n$10\r\nias_settle\r\n$1\r\n1\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
+    b"*9\r\n$5\r\nFCALL\r\n$17\r\nias_settle_packed\r\n$1\r\n1\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
     b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 )
 

@@ -12,6 +12,7 @@ import httptools
 import msgspec
 
 from ias_gateway.addresses import Addresses
+from ias_gateway.tls import client_context
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _PIECE = 64 * 1024
@@ -52,7 +53,7 @@ async def knock(base_url: str, addresses: Addresses, message: bytes) -> Heard:
 async def _open(base_url: str, addresses: Addresses) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection to the first address that takes one, each as it was looked up and checked."""
     at = urlsplit(base_url)
-    tls = ssl.create_default_context() if at.scheme == "https" else None
+    tls = client_context() if at.scheme == "https" else None
     host, port = at.hostname or "", at.port or (443 if tls else 80)
     failure = OSError("there is no address")
     for address in await addresses.lookup(host, port):

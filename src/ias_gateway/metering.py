@@ -9,18 +9,20 @@ from time import time
 from ias.contract import readings
 from ias.contract.admission import Command
 from ias.contract.beats import TAG
-from ias.contract.readings import EVERY_S, Reading
+from ias.contract.readings import EVERY_S, MOST, Reading
 from ias_gateway.addresses import Addresses
 from ias_gateway.asked import Reply
 from ias_gateway.knock import NoAnswer, knock
 from ias_gateway.redis import pack
 from ias_gateway.store import Store
 from ias_gateway.telemetry import Log
-from ias_gateway.upstream import Pool
+from ias_gateway.upstream import question
 
 ANSWER_WITHIN_S = 4.0
 REDIS_WITHIN_S = 2.0
 AT_ONCE = 16
+_DAY_S = 86_400.0
+"""An engine's clock may be that far ahead of ours."""
 _OK = 200
 _JITTER = 0.8, 1.2
 """Gateways that started together do not ask for their turn together."""
@@ -50,7 +52,7 @@ async def meter(name: str, store: Store, addresses: Addresses, log: Log) -> None
 
 
 def counted(url: str, exposition: bytes, at: float) -> Reading | None:
-    """The counters that an engine shows; None where it shows none of vLLM's."""
+    """The counters that an engine shows; None where it shows none of vLLM's, or what cannot be."""
     found = {name: pattern.findall(exposition) for name, pattern in _COUNTERS.items()}
     if not found["prompt_tokens"]:
         return None
@@ -58,6 +60,8 @@ def counted(url: str, exposition: bytes, at: float) -> Reading | None:
         sums = {name: int(sum(map(float, numbers))) for name, numbers in found.items()}
         started_at = max(map(float, _STARTED.findall(exposition)), default=0.0)
     except (ValueError, OverflowError):
+        return None
+    if max(sums.values()) > MOST or started_at > at + _DAY_S:
         return None
     return Reading(url=url, at=at, started_at=started_at, **sums)
 
@@ -86,7 +90,7 @@ async def _one(url: str, addresses: Addresses) -> Reading | None:
     """What one replica counts; None where it does not tell."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            heard = await knock(url, addresses, Pool(url, addresses).question(b"/metrics"))
+            heard = await knock(url, addresses, question(url, b"/metrics"))
     except (TimeoutError, NoAnswer, ValueError):
         return None
     return counted(url, heard.body, time()) if heard.status == _OK else None

@@ -10,7 +10,7 @@ from ias.contract.trials import WITHIN_S, Call, Replica, Trial, Tried
 from ias_gateway.addresses import Addresses
 from ias_gateway.bodies.endpoints import JSON
 from ias_gateway.knock import Heard, NoAnswer, knock
-from ias_gateway.upstream import Pool
+from ias_gateway.upstream import Pool, question
 
 MOST_NAMES = 20
 """Of the models that an engine lists."""
@@ -83,7 +83,7 @@ class _Asking:
 
 async def _replica(asking: _Asking, trial: Trial) -> Replica:
     health, (models, served), call = await asyncio.gather(
-        _only_how(asking.ask(asking.pool.question(b"/health"))), _served(asking, trial), _call(asking, trial)
+        _only_how(asking.ask(question(asking.url, b"/health"))), _served(asking, trial), _call(asking, trial)
     )
     return Replica(asking.url, health, models, served, call)
 
@@ -95,7 +95,7 @@ async def _only_how(asked: Awaitable[tuple[Tried, Heard | None]]) -> Tried:
 
 async def _served(asking: _Asking, trial: Trial) -> tuple[Tried, dict[str, int]]:
     """The names that it lists, some of many, and the context length of each."""
-    how, heard = await asking.ask(asking.pool.question(b"/v1/models"))
+    how, heard = await asking.ask(question(asking.url, b"/v1/models"))
     if heard is None or not how.well:
         return how, {}
     try:

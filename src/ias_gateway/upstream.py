@@ -4,13 +4,13 @@ A connection tells its sink what comes, read by read: all chunks of one read are
 """
 
 import asyncio
-import ssl
 from typing import Final, Protocol, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
 from ias_gateway.addresses import STRICT, Addresses
+from ias_gateway.tls import client_context
 
 READ_BUFFER = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
@@ -161,11 +161,10 @@ class Pool:
     def __init__(self, base_url: str, addresses: Addresses = STRICT) -> None:
         address = urlsplit(base_url)
         self._addresses = addresses
-        self._tls = ssl.create_default_context() if address.scheme == "https" else None
+        self._tls = client_context() if address.scheme == "https" else None
         self._host = address.hostname or "127.0.0.1"
         self._port = address.port or (443 if self._tls else 80)
-        self._prefix = address.path.rstrip("/").encode()
-        self._host_header = address.netloc.rpartition("@")[2].encode()
+        self._prefix, self._host_header = _prefix_and_host(address)
         self._idle: list[Connection] = []
         self._loop = asyncio.get_running_loop()
         self.opened = 0
@@ -217,14 +216,6 @@ class Pool:
             request_id.encode(),
         ) + b"content-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (content_type, len(body), body)
 
-    def question(self, path: bytes) -> bytes:
-        """A whole GET of a path beside `/v1`."""
-        return b"GET %b%b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n\r\n" % (
-            self._prefix,
-            path,
-            self._host_header,
-        )
-
     def rest(self, connection: Connection) -> None:
         """Keep a connection for the next request."""
         connection.reused = True
@@ -240,3 +231,13 @@ class Pool:
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.abandon()
+
+
+def question(base_url: str, path: bytes) -> bytes:
+    """A whole GET of a path beside `/v1` of a replica."""
+    prefix, host = _prefix_and_host(urlsplit(base_url))
+    return b"GET %b%b HTTP/1.1\r\nhost: %b\r\naccept-encoding: identity\r\n\r\n" % (prefix, path, host)
+
+
+def _prefix_and_host(address: SplitResult) -> tuple[bytes, bytes]:
+    return address.path.rstrip("/").encode(), address.netloc.rpartition("@")[2].encode()

@@ -11,6 +11,7 @@ from random import uniform
 from ias_gateway.inquiry import Unanswered, answer_to
 from ias_gateway.routing import Replica, Routing
 from ias_gateway.telemetry import Log, Metrics
+from ias_gateway.upstream import question
 
 ANSWER_WITHIN_S = 2.0
 _OK = 200
@@ -57,8 +58,8 @@ def requests_under_way(exposition: bytes) -> int:
 
 async def _ask(replica: Replica) -> int:
     """Requests under way on a healthy replica."""
-    status, _ = await answer_to(replica.pool, replica.pool.question(b"/health"))
+    status, _ = await answer_to(replica.pool, question(replica.url, b"/health"))
     if status != _OK:
         raise Unanswered(f"/health answers {status}")
-    status, exposition = await answer_to(replica.pool, replica.pool.question(b"/metrics"))
+    status, exposition = await answer_to(replica.pool, question(replica.url, b"/metrics"))
     return requests_under_way(exposition) if status == _OK else 0

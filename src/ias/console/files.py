@@ -1,6 +1,7 @@
 """The doors that need nobody to be logged in: the files of pages, and reports of what their policy kept out."""
 
 import asyncio
+import time
 from typing import Final
 
 from litestar import Request, Response, get, post
@@ -16,9 +17,31 @@ from ias.problems import NotFound
 
 VIOLATIONS: Final = Counter("ias_csp_reports_total", "Reports of what the pages' policy kept out")
 _MOST_LOGGED: Final = 2000
+_MOST_A_MINUTE: Final = 5
 _FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 
 AnyRequest = Request[object, object, State]
+
+
+class Few:
+    """Lets a few through each minute, and counts the others."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._let, self._minute, self._left_out = most, 0, -1, 0
+
+    def let(self, seconds: float) -> int | None:
+        """How many were left out since the last one that was let through; None where this one is left out too."""
+        if (minute := int(seconds // 60)) != self._minute:
+            self._minute, self._let = minute, 0
+        if self._let >= self._most:
+            self._left_out += 1
+            return None
+        self._let, left_out = self._let + 1, self._left_out
+        self._left_out = 0
+        return left_out
+
+
+_logged = Few(_MOST_A_MINUTE)
 
 
 @get("/static/{name:str}", include_in_schema=False)
@@ -41,10 +64,12 @@ async def favicon() -> Response[bytes]:
 
 @post(REPORTS, include_in_schema=False, status_code=204, request_max_body_size=16_384)
 async def reported(request: AnyRequest) -> None:
-    """What a browser kept out of a page, or tells that it would have."""
+    """What a browser kept out of a page, or tells that it would have. All are counted, a few a minute are logged."""
     said = (await request.body())[:_MOST_LOGGED].decode(errors="replace")
     VIOLATIONS.inc()
-    logger.bind(report=said).warning("a browser kept something out of a page")
+    left_out = _logged.let(time.monotonic())
+    if left_out is not None:
+        logger.bind(report=said, left_out=left_out).warning("a browser kept something out of a page")
 
 
 def handlers() -> list[HTTPRouteHandler]:

@@ -15,9 +15,9 @@ URLENCODED: Final = "application/x-www-form-urlencoded"
 MOST_FIELDS: Final = 2000
 _MENDABLE: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT,
-     HTTPStatus.GONE, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.UNPROCESSABLE_ENTITY,
-     HTTPStatus.TOO_MANY_REQUESTS}
+     HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS}
 )  # fmt: skip
+"""Not 412: the form shown again would write over what somebody else has changed meanwhile."""
 
 KindT = TypeVar("KindT")
 
@@ -40,6 +40,10 @@ class Form:
     def every(self, name: str) -> list[str]:
         """All values of a field that there may be more of, such as checkboxes."""
         return [value for value in self._fields.get(name, []) if value.strip()]
+
+    def sent(self, name: str) -> list[str]:
+        """All values of a field as they were sent, also blank ones: for those that belong to others by their place."""
+        return list(self._fields.get(name, []))
 
     def has(self, name: str, value: str) -> bool:
         """Whether a field was sent with this value, for checkboxes and selects."""

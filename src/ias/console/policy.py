@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from litestar import Response
+
 from ias.settings import settings
 
 REPORTS: Final = "/csp-reports"
@@ -33,3 +35,10 @@ def guarded() -> dict[str, str]:
 def unkept() -> dict[str, str]:
     """The headers of a page: neither browsers nor proxies keep it, so that going back after logout shows nothing."""
     return {**guarded(), "Cache-Control": "no-store", "Vary": "Cookie, HX-Request, Accept-Encoding"}
+
+
+async def kept_by_nobody(answer: Response[object]) -> Response[object]:
+    """The same answer with every header of a page that it does not say itself, such as a file to be saved."""
+    said = {name.lower() for name in answer.headers}
+    answer.headers.update({name: value for name, value in unkept().items() if name.lower() not in said})
+    return answer

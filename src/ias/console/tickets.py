@@ -84,14 +84,19 @@ def check_sender(host: str, origin: str, fetch_site: str) -> None:
         ForeignForm: another site did.
     """
     own = {host, urlsplit(settings().api_url).netloc}
-    foreign = origin != "" and urlsplit(origin).netloc not in own
+    foreign = origin != "" and _host(origin) not in own
     if foreign or fetch_site not in {"", "same-origin", "none"}:
         raise ForeignForm("this form was sent by another site; open the page here, and send it from there")
 
 
 def own_path(path: str) -> str:
-    """A path of this host to go to; the first page where it is anything else."""
-    parts = urlsplit(path)
-    strange = "\\" in path or any(ord(character) <= ord(" ") for character in path)
-    own = path.startswith("/") and not path.startswith("//") and not parts.scheme and not parts.netloc
-    return path if own and not strange else "/"
+    """A path of this host to go to, in ASCII as headers are; the first page where it is anything else."""
+    plain = all(" " < character <= "~" for character in path) and "\\" not in path
+    return path if plain and path.startswith("/") and not path.startswith("//") else "/"
+
+
+def _host(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

@@ -27,7 +27,8 @@ _MOST_SAID: Final = 500
 _LEVEL: Final = 4
 """Of gzip: two thirds of level 9's time, and two of a hundred bytes more."""
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
-HTML: Final = "text/html; charset=utf-8"
+HTML: Final = "text/html"
+"""Litestar says the charset of every text itself."""
 
 
 class Managed(Protocol):
@@ -86,6 +87,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         target: the page's own, with its query.
         csrf: the token that forms carry.
         form: what was sent; empty where nothing was.
+        sent: whether a form was sent here, so that there may be no such page to come back to.
         block: the id that htmx wants to exchange; empty where a whole page is asked for.
         org: the organisation that the page is of, or one's own; None for a system admin outside of all.
         cookies: what the answer sets.
@@ -97,6 +99,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     csrf: str
     theme: str = THEMES[0]
     form: Form = Form()
+    sent: bool = False
     request_id: str = ""
     block: str = ""
     said: Said | None = None

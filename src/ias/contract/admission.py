@@ -112,7 +112,7 @@ def outbox(tag: str) -> str:
 
 def reserve(tag: str, fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, int]) -> Command:
     """Hold tokens for a request. `holder` is the gateway's name and the lease in seconds."""
-    return ("FCALL", "ias_reserve", 1, slot(tag), reservation(fingerprint, request_id, ask, holder))
+    return ("FCALL", "ias_reserve_packed", 1, slot(tag), reservation(fingerprint, request_id, ask, holder))
 
 
 def tick(tag: str, lease: int, checkpoints: Sequence[Argument]) -> Command:
@@ -136,7 +136,7 @@ def settle(tag: str, request_id: str, tokens: tuple[int, int, int], ending: tupl
 
     The caller appends `holder_of` so that a request which Redis lost is accounted all the same.
     """
-    return ("FCALL", "ias_settle", 1, slot(tag), settlement(request_id, tokens, ending), facts)
+    return ("FCALL", "ias_settle_packed", 1, slot(tag), settlement(request_id, tokens, ending), facts)
 
 
 def holder_of(admitted: Admitted, gateway: str) -> Command:

@@ -340,11 +340,9 @@ local function fit(P, org, route, ask, who, sec, us)
     resv = bud[2] + est, of_user = bud[4] + est, opening = bud[5] and NONE or OPENING, key = key }
 end
 
--- Told in one MessagePack array; a gateway of the release before gives its parts one by one.
 -- The prompt is an upper bound. With a guess at it (A[12]) the answer may be `near`: the bound does not fit in the
 -- budget, so that the prompt should be counted and asked for again, without a guess. A[13] is how many prompts it is.
 local function reserve(K, A)
-  if not A[2] then A = cmsgpack.unpack(A[1]) end
   local P, fp, rid, model, gateway = K[1], A[1], A[2], A[3], A[8]
   local sec, frac = now()
   local us = sec * 1000000 + frac
@@ -530,15 +528,17 @@ local function settle_one(P, s)
   return { 'ok', line, id }
 end
 
--- Told in a MessagePack array, the facts, and the holder; a gateway of the release before, or its spool file, gives the
--- array's parts one by one.
-local function settle(K, A)
-  local told, facts, holder = A, A[7], 8
-  if not A[7] then told, facts, holder = cmsgpack.unpack(A[1]), A[2], 3 end
-  return settle_one(K[1], { rid = told[1], pt = tonumber(told[2]), ct = tonumber(told[3]), ca = tonumber(told[4]),
-    outcome = told[5], estimated = told[6], lower_bound = '0', facts = facts, uid = A[holder], per = A[holder + 1],
-    gw = A[holder + 2] })
+local function settle_told(P, told, facts, uid, per, gateway)
+  return settle_one(P, { rid = told[1], pt = tonumber(told[2]), ct = tonumber(told[3]), ca = tonumber(told[4]),
+    outcome = told[5], estimated = told[6], lower_bound = '0', facts = facts, uid = uid, per = per, gw = gateway })
 end
+
+local function settle(K, A) return settle_told(K[1], A, A[7], A[8], A[9], A[10]) end
+
+-- What gateways call: the same, told in one MessagePack array. A form has a name of its own, so that a library which does
+-- not know it says so; gateways of the release before, and their spool files, give the array's parts one by one.
+local function reserve_packed(K, A) return reserve(K, cmsgpack.unpack(A[1])) end
+local function settle_packed(K, A) return settle_told(K[1], cmsgpack.unpack(A[1]), A[2], A[3], A[4], A[5]) end
 
 -- Settles requests whose lease has lapsed from their last checkpoint. Answers how many. Where the organisation is not
 -- projected (again), nobody can be charged yet.
@@ -688,9 +688,11 @@ local function limits(K, A)
 end
 
 redis.register_function('ias_reserve', reserve)
+redis.register_function('ias_reserve_packed', reserve_packed)
 redis.register_function('ias_tick', tick)
 redis.register_function('ias_reassert', reassert)
 redis.register_function('ias_settle', settle)
+redis.register_function('ias_settle_packed', settle_packed)
 redis.register_function('ias_sweep', sweep)
 redis.register_function('ias_grant', grant)
 redis.register_function('ias_revoke', revoke)

@@ -5,9 +5,10 @@ anew with the engine's process.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Annotated, Final, cast
 
 import msgspec
+from msgspec import Meta
 
 from ias.contract.admission import Command
 from ias.contract.beats import PREFIX
@@ -16,6 +17,12 @@ EVERY_S = 10
 """Between two readings of a replica, by whichever gateway comes first."""
 WANTED_S = 120
 """So long replicas are read after a worker last asked for it."""
+MOST: Final = 2**53 - 1
+"""Of tokens or requests: what the double of a counter can tell from the next."""
+_LATEST: Final = 253_370_764_800.0
+"""The beginning of the year 9999, which is a time everywhere."""
+_Seconds = Annotated[float, Meta(ge=0, le=_LATEST)]
+_Count = Annotated[int, Meta(ge=0, le=MOST)]
 _WANTED = f"{PREFIX}wanted"
 _READ = f"{PREFIX}read"
 _TURN = f"{PREFIX}turn"
@@ -34,11 +41,11 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     url: str
-    at: float
-    started_at: float = 0.0
-    prompt_tokens: int = 0
-    generation_tokens: int = 0
-    requests: int = 0
+    at: _Seconds
+    started_at: _Seconds = 0.0
+    prompt_tokens: _Count = 0
+    generation_tokens: _Count = 0
+    requests: _Count = 0
 
 
 WANTED: Command = ("GET", _WANTED)
@@ -81,7 +88,7 @@ def read_wanted(found: object) -> list[str]:
 
 
 def read_readings(reply: object) -> list[Reading]:
-    """What was read last of each; what another release wrote and this one cannot read is left out."""
+    """What was read last of each; what this release cannot read, or no engine can have counted, is left out."""
     found = []
     for value in _values(reply):
         try:

@@ -1,6 +1,7 @@
 """What the two calls of each request tell the Function library, and what it answers to the first of them.
 
-They tell it in one MessagePack array: of a dozen arguments, each would be measured and written by itself.
+They tell it in one MessagePack array: of a dozen arguments, each would be measured and written by itself. The functions
+that take it have names of their own: a library without them must not read it as the first of those arguments.
 """
 
 from collections.abc import Sequence

@@ -32,8 +32,14 @@ class HomePages(Controller):
     path = "/orgs/{org_id:uuid}"
     include_in_schema = False
     dependencies = {"home_doors": Provide(provide_doors, sync_to_thread=False)}  # noqa: RUF012 - Litestar's own form
+    guards = (
+        requires(Permission.ORGANISATIONS_READ),
+        requires(Permission.BUDGETS_READ),
+        requires(Permission.MODELS_READ),
+        requires(Permission.USAGE_READ),
+    )
 
-    @get(guards=[requires(Permission.ORGANISATIONS_READ)])
+    @get()
     async def home(
         self,
         visit: NamedDependency[Visit],

@@ -3,6 +3,7 @@
 const form = document.querySelector("form[data-playground]");
 const turns = document.getElementById("turns");
 const csrf = document.querySelector("meta[name=csrf]").content;
+const longest = 1 << 20; // The server takes no longer request.
 let running = null;
 
 function fields() {
@@ -11,7 +12,15 @@ function fields() {
 
 function send(url, body, signal) {
   const headers = { "X-CSRF-Token": csrf, Accept: "text/event-stream, text/html" };
-  return fetch(url, { method: "POST", body, headers, signal, credentials: "same-origin", redirect: "error" });
+  return fetch(url, { method: "POST", body, headers, signal, credentials: "same-origin", redirect: "manual" });
+}
+
+// What to do where the server did not begin an answer; nothing where it did.
+function whyNot(told) {
+  if (told.type === "opaqueredirect" || told.status === 401) return "You are logged out: copy what you want to keep, open this page again, and log in again.";
+  if (told.status === 400 || told.status === 413) return "This conversation is too long to be sent: begin a new conversation.";
+  if (told.status === 403) return "This page may not be sent from any more: copy what you want to keep, and open it again.";
+  return told.ok && told.body ? "" : `The page's server answered ${told.status}. Send it again.`;
 }
 
 function addTurn(kind, who) {
@@ -24,7 +33,7 @@ function addTurn(kind, who) {
   return { turn, reasons, text, said: "" };
 }
 
-// Pages of ours, made by the server's templates, which escape what is put into them.
+// What answers of this server's own pages are made of: its templates escape what is put into them.
 function put(html, where) {
   const made = new DOMParser().parseFromString(html, "text/html");
   const nodes = [...made.body.childNodes].map((node) => document.adoptNode(node));
@@ -72,9 +81,24 @@ function takeEvent({ name, data }, answer, seen) {
   if (data === "[DONE]") return;
   const told = JSON.parse(data);
   if (name === "begun") seen.request = told.request_id;
-  else if (name === "refused") { seen.refused = true; put(told.html, turns); }
+  else if (name === "refused") { seen.refused = true; turns.append(refusal(told)); }
   else if (told.error) { seen.refused = true; answer.turn.append(note(told.error.message)); }
   else takeChunk(told, answer, seen);
+}
+
+function refusal({ status, code, message, todo }) {
+  const made = document.getElementById("refusal").content.firstElementChild.cloneNode(true);
+  const title = made.querySelector("strong"), [what, next] = made.querySelectorAll("p");
+  title.textContent = status || "No answer";
+  if (status && code) {
+    const word = document.createElement("code");
+    word.textContent = code;
+    title.append(" ", word);
+  }
+  what.textContent = message;
+  next.textContent = todo;
+  made.setAttribute("role", "alert");
+  return made;
 }
 
 function note(text) {
@@ -108,8 +132,12 @@ async function tellSum(answer, seen, model) {
     finish: seen.finish ?? "",
   });
   if (seen.first !== null) body.set("first_ms", seen.first.toFixed(1));
-  const told = await send(form.dataset.sum, body);
-  if (told.ok) put(await told.text(), answer.turn);
+  try {
+    const told = await send(form.dataset.sum, body);
+    if (told.ok) put(await told.text(), answer.turn);
+  } catch {
+    answer.turn.append(note("What it used cannot be told now; the page of requests has it."));
+  }
 }
 
 function remember(question, answered) {
@@ -152,9 +180,12 @@ async function ask() {
   tell("The answer comes…");
   form.elements.content.value = "";
   try {
-    const told = await send(form.dataset.stream, body, running.signal);
-    if (!told.ok || !told.body) throw new Error(`The page's server answered ${told.status}.`);
-    await listen(told.body, answer, seen);
+    const told = body.toString().length > longest ? { status: 413 } : await send(form.dataset.stream, body, running.signal);
+    const wrong = whyNot(told);
+    if (wrong) {
+      answer.turn.append(note(wrong));
+      seen.refused = true;
+    } else await listen(told.body, answer, seen);
   } catch (error) {
     const stopped = error.name === "AbortError";
     answer.turn.append(note(stopped ? "You stopped it here; what came is booked." : `The answer broke off. Send it again. (${error.message})`));
@@ -168,7 +199,7 @@ async function ask() {
   tell(seen.refused ? (answer.said ? "There is no more of the answer." : "There is no answer.") : `The answer is complete: ${seen.usage?.completion_tokens ?? "some"} tokens.`);
   await tellSum(answer, seen, model);
   turns.scrollTop = turns.scrollHeight;
-  document.body.dispatchEvent(new Event("answered"));
+  if (answer.said) document.body.dispatchEvent(new Event("answered"));
   form.elements.content.focus();
 }
 
@@ -184,6 +215,10 @@ if (form) {
     form.requestSubmit();
   });
   form.querySelector("[data-stop]").addEventListener("click", () => running?.abort());
+  // A fault of the code's own request is not shown in its place; asking says what is wrong.
+  document.getElementById("code").addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.xhr.status >= 400) event.detail.shouldSwap = false;
+  });
   for (const each of document.querySelectorAll("[data-without-js]")) each.hidden = true;
   turns.scrollTop = turns.scrollHeight;
 }

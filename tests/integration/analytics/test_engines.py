@@ -141,6 +141,22 @@ async def test_workers_ask_for_the_replicas_there_are_and_forget_what_was_read_o
     assert await kept(ground, gone) == []
 
 
+async def test_a_replica_that_is_gone_for_a_while_begins_with_what_it_shows_when_it_is_back(
+    ground: Ground, replica: str
+) -> None:
+    await read(ground, replica, NOON, 100, 10, 1)
+    [row] = await ground.rows("SELECT model_id FROM billing.model_backends WHERE url = $1", replica)
+    await ground.owner.execute("DELETE FROM billing.model_backends WHERE url = $1", replica)
+    await collect(ground.edge)
+    await ground.owner.execute("INSERT INTO billing.model_backends (model_id, url) VALUES ($1, $2)", row[0], replica)
+    await read(ground, replica, NOON + timedelta(days=2), 9000, 900, 90)
+
+    assert await kept(ground, replica) == [
+        (date(2026, 3, 10), 0, 0, 0, 0, 0, 0.0),
+        (date(2026, 3, 12), 0, 0, 0, 0, 0, 0.0),
+    ]
+
+
 async def test_the_gauges_tell_of_yesterday_and_today(ground: Ground, replica: str) -> None:
     moment = datetime.now(UTC)
     await read(ground, replica, moment - timedelta(seconds=10), 0, 0, 0)

@@ -56,6 +56,10 @@ def test_the_log_is_taken_away_as_a_file_with_the_same_filters(admin: Browser, h
     admin.open(f"/orgs/{house.id}/audit?action=user.changed&target_id={member.id}")
     admin.follow("CSV")
     assert admin.answer.headers["content-disposition"] == 'attachment; filename="audit-log.csv"'
+    assert admin.answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert admin.answer.headers["cache-control"] == "no-store"
+    assert admin.answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in admin.answer.headers["content-security-policy"]
     [row] = csv.DictReader(io.StringIO(admin.answer.text))
     assert (row["action"], row["target_id"], row["actor"]) == ("user.changed", member.id, house.admin.email)
     assert msgspec.json.decode(row["after"]) == {"name": "=1+1"}

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from tests.integration.console.browser import Browser
@@ -65,9 +66,10 @@ def test_every_answer_says_what_pages_may_do_and_that_nobody_keeps_it(stranger: 
         {"origin": "https://evil.example", "sec-fetch-site": "cross-site"},
         {"origin": "https://evil.example", "sec-fetch-site": ""},
         {"origin": "null", "sec-fetch-site": ""},
+        {"origin": "http://[", "sec-fetch-site": ""},
         {"origin": "", "sec-fetch-site": "same-site"},
     ],
-    ids=["another site", "an old browser", "a sandboxed frame", "a sister host"],
+    ids=["another site", "an old browser", "a sandboxed frame", "none that can be read", "a sister host"],
 )
 def test_a_form_of_another_site_changes_nothing(headers: dict[str, str], user: Browser) -> None:
     user.open("/me")
@@ -121,6 +123,8 @@ def test_a_session_that_somebody_else_chose_is_not_taken(stranger: Browser, hous
         "/\tevil",
         "\\\\evil",
         "evil",
+        "//[",
+        "/\N{CJK UNIFIED IDEOGRAPH-65E5}",
     ],
 )
 def test_nobody_is_led_to_another_site(target: str, stranger: Browser, house: Org) -> None:
@@ -256,6 +260,27 @@ async def test_a_visit_lengthens_a_session_and_its_cookie_is_stored_as_a_hash_al
     assert browser.cookies[SESSION] not in str(dict(row))
 
 
+async def test_what_a_page_asks_by_itself_does_not_keep_a_session_alive(
+    visiting: Visiting, org: Org, database_url: str
+) -> None:
+    browser = visiting(org.user)
+    [part] = [each for each in browser.page.all("div") if each.attrs.get("id") == "standing"]
+    polled = {**msgspec.json.decode(part.attrs["hx-headers"]), "hx-request": "true"}
+    connection = await asyncpg.connect(database_url)
+    try:
+        theirs = f"browser AND user_id = '{org.user.id}'"
+        await connection.execute(
+            f"UPDATE identity.refresh_tokens SET seen_at = now() - interval '11 hours' WHERE {theirs}"
+        )
+        assert browser._ask("GET", part.attrs["hx-get"], None, polled).status_code == 200
+        seen = f"SELECT now() - seen_at < interval '1 hour' FROM identity.refresh_tokens WHERE {theirs}"
+        assert not await connection.fetchval(seen)
+        browser.open(part.attrs["hx-get"])
+        assert await connection.fetchval(seen)
+    finally:
+        await connection.close()
+
+
 def test_guessing_passwords_is_slowed_down_on_the_page_too(stranger: Browser) -> None:
     email = f"{uuid4().hex}@example.org"
     stranger.open("/login")
@@ -287,6 +312,18 @@ def test_an_invite_is_accepted_by_its_link_and_leads_in(
     other.press("Join", name="Eve", password=PASSWORD)
     assert other.status == 410
     assert "ask for a new one" in other.page.text
+
+
+def test_who_joins_while_logging_in_is_slowed_down_is_told_to_log_in(stranger: Browser, house: Org, api: Api) -> None:
+    email = f"{uuid4().hex}@example.org"
+    made = good(house.admin.client.post("/users/invite", json={"email": email, "role": "org-user"}))
+    with api.anonymous() as client:
+        guesses = [client.post("/auth/login", json={"email": email, "password": PASSWORD}) for _ in range(11)]
+    assert guesses[-1].status_code == 429
+    stranger.open(made["invite_url"].removeprefix(api.url))
+    stranger.press("Join", name="Ada", password=PASSWORD)
+    assert stranger.path == "/login"
+    assert "You are a member now; log in." in stranger.page.text
 
 
 def test_what_somebody_does_on_a_page_is_audited_as_done_on_a_page(user: Browser, house: Org) -> None:

@@ -138,6 +138,9 @@ def test_git_is_left_aside_for_a_while_with_a_reason_and_every_page_says_so(boun
     operator.press("Leave Git aside", reason=f"moving {EVIL}", until="2020-01-01T00:00")
     assert operator.status == 400
     assert "must lie ahead" in operator.page.one(id="f-until-fault").text
+    operator.press("Leave Git aside", until="")
+    assert operator.status == 400
+    assert "write a date and a time" in operator.page.one(id="f-until-fault").text
     until = f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M}"
     operator.press("Leave Git aside", until=until)
     assert f"moving {EVIL}" in operator.page.text

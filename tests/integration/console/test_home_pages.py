@@ -1,8 +1,9 @@
 """First pages: how things stand, what needs attention, and steps that tick themselves as they are done."""
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 
@@ -60,6 +61,15 @@ async def test_the_steps_of_a_user_tick_themselves_and_are_gone_after_the_first_
     assert SCRIPT not in browser.answer.text
 
 
+async def changed(database_url: str, key: dict[str, str], what: str) -> None:
+    """Change a key behind the API's back."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(f"UPDATE identity.api_keys SET {what} WHERE id = $1", UUID(key["id"]))
+    finally:
+        await connection.close()
+
+
 async def test_an_admin_sees_the_budget_its_end_and_what_needs_attention(
     org: Org, visiting: Visiting, database_url: str
 ) -> None:
@@ -67,6 +77,8 @@ async def test_an_admin_sees_the_budget_its_end_and_what_needs_attention(
     good(org.admin.client.post("/users/invite", json={"email": f"{uuid4().hex}@example.org", "role": "org-user"}))
     soon = f"{now() + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"
     key = good(org.user.client.post("/api-keys", json={"label": f"ends {SCRIPT}", "expires_at": soon}))
+    short = good(org.user.client.post("/api-keys", json={"label": "for a while", "expires_at": soon}))
+    await changed(database_url, key, "created_at = created_at - interval '30 days'")
     failed = {"outcome": Outcome.UPSTREAM_FAILED, "status": 502}
     await used(database_url, *(request_of(org, org.user, key, **(failed if n < 3 else {})) for n in range(20)))
     browser = visiting(org.admin)
@@ -80,8 +92,13 @@ async def test_an_admin_sees_the_budget_its_end_and_what_needs_attention(
         "3 of 20 requests of this month failed.",
     ):
         assert said in attention
+    assert "for a while" not in attention
     assert SCRIPT not in browser.answer.text
     assert steps(browser.page)["Have a budget"]
+    theirs = visiting(org.user)
+    assert "for a while" in part(theirs.page, "Your keys").text
+    await changed(database_url, short, "expires_at = now()")
+    assert "for a while" not in part(theirs.open(theirs.path), "Your keys").text
     browser.follow("See them")
     assert len(browser.page.one("tbody").all("tr")) == 3
 

@@ -1,6 +1,11 @@
 """Keys on pages: made once, copied, rotated, revoked, all without JavaScript."""
 
+from uuid import uuid4
+
+import httpx
+
 from tests.integration.console.browser import Browser
+from tests.integration.console.conftest import Visiting
 from tests.integration.identity.conftest import PASSWORD, Api, Org, good
 
 
@@ -68,6 +73,46 @@ def test_an_admin_caps_and_revokes_somebody_elses_key_and_does_not_rotate_it(adm
     admin.follow("Revoke this key")
     admin.press("Revoke it")
     assert good(house.user.client.get(f"/api-keys/{key['id']}"))["revoked_at"] is not None
+
+
+def test_models_and_a_cap_are_set_at_once_and_what_was_unticked_stays_so(
+    visiting: Visiting, root: httpx.Client, org: Org
+) -> None:
+    names = sorted(f"model-{uuid4().hex}" for _ in range(2))
+    for name in names:
+        good(root.post("/models", json={"name": name, "backends": [{"url": "http://93.184.215.14:8000"}]}))
+    good(root.put(f"/organizations/{org.id}/allowed-models", json={"models": names}))
+    key, browser = org.user.key("with rules"), visiting(org.user)
+    browser.open(f"/orgs/{org.id}/keys/{key['id']}")
+    browser.press("Save", models=["", names[0]], monthly_tokens="1000")
+    assert "The key's rules are changed" in browser.page.text
+    read = good(org.user.client.get(f"/api-keys/{key['id']}"))
+    assert (read["models"], read["monthly_tokens"]) == ([names[0]], 1000)
+    browser.press("Save", models=[""], monthly_tokens="many")
+    assert browser.status == 400
+    assert not [box for box in browser.page.all("input", type="checkbox") if "checked" in box.attrs]
+
+
+def test_a_key_that_was_changed_meanwhile_is_not_written_over(user: Browser, house: Org) -> None:
+    key = house.user.key("changed twice")
+    path = f"/api-keys/{key['id']}"
+    user.open(f"/orgs/{house.id}/keys/{key['id']}")
+    good(house.user.client.patch(path, json={"monthly_tokens": 5}))
+    user.press("Save", monthly_tokens="many")
+    assert user.status == 400
+    user.press("Save", monthly_tokens="7")
+    assert user.status == 412
+    assert "Somebody changed it after you opened the page" in user.page.text
+    assert "ETag" not in user.page.text
+    assert good(house.user.client.get(path))["monthly_tokens"] == 5
+
+
+def test_a_page_that_answers_a_form_is_not_left_by_the_theme(user: Browser, house: Org) -> None:
+    user.open(f"/orgs/{house.id}/keys/new")
+    assert [form for form in user.page.all("form") if form.attrs.get("action") == "/theme"]
+    user.press("Make the key", label="shown once")
+    assert user.page.one("code", id="token").text
+    assert not [form for form in user.page.all("form") if form.attrs.get("action") == "/theme"]
 
 
 def test_a_list_of_keys_is_read_page_by_page(org: Org, api: Api) -> None:

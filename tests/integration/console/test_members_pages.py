@@ -86,6 +86,19 @@ def test_a_member_is_renamed_suspended_reinstated_and_removed_with_their_keys(
     assert admin.status == 404
 
 
+def test_keys_that_work_no_more_are_neither_shown_nor_counted(api: Api, admin: Browser, house: Org) -> None:
+    member = new_member(api, house.admin.client, house.id)
+    for label in ("over already", "still working"):
+        key = member.key(label)
+        if label == "over already":
+            good(member.client.delete(f"/api-keys/{key['id']}"))
+    admin.open(f"/orgs/{house.id}/members/{member.id}")
+    assert "still working" in admin.page.text
+    assert "over already" not in admin.page.text
+    admin.follow("Suspend")
+    assert "one key stops working within a second" in admin.page.text
+
+
 def test_what_somebody_changed_meanwhile_is_not_overwritten(api: Api, admin: Browser, house: Org) -> None:
     member = new_member(api, house.admin.client, house.id)
     admin.open(f"/orgs/{house.id}/members/{member.id}")

@@ -100,7 +100,9 @@ def test_what_somebody_changed_meanwhile_is_not_written_over(
     good(root.patch(f"/models/{model['id']}", json={"context_length": 4096}))
     operator.press("Save", context_length="2048")
     assert operator.status == 412
-    assert "changed after you read it" in operator.page.text
+    assert "Somebody changed it after you opened the page. Open it again, and decide anew." in operator.page.text
+    assert "ETag" not in operator.page.text
+    operator.open(f"/models/{model['id']}/edit")
     operator.press("Save", context_length="3000")
     assert "3,000 tokens" in operator.page.text
 

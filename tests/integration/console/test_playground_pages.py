@@ -141,6 +141,33 @@ def test_the_key_is_sealed_for_this_login_and_revoked_when_it_is_let_go(place: P
     assert newest["revoked_at"] is not None
 
 
+def playground_keys(place: Place) -> list[dict[str, Any]]:
+    """Those of the user that work."""
+    keys = good(place.org.user.client.get("/api-keys"))["items"]
+    return [key for key in keys if key["label"] == "Playground" and key["revoked_at"] is None]
+
+
+def test_making_another_key_and_logging_out_revoke_the_one_before(place: Place) -> None:
+    before = {key["id"] for key in playground_keys(place)}
+    browser = place.visit()
+    [first] = [key["id"] for key in playground_keys(place) if key["id"] not in before]
+    browser.send(f"{place.page}/key", {"csrf": browser.csrf})
+    [second] = [key["id"] for key in playground_keys(place) if key["id"] not in before]
+    assert second != first
+    browser.press("Log out")
+    assert "__Host-ias_playground" not in browser.cookies
+    assert {key["id"] for key in playground_keys(place)} == before
+
+
+def test_a_conversation_keeps_its_turns_where_an_answer_was_blank(place: Place) -> None:
+    browser = place.visit()
+    sent: dict[str, list[str] | str] = {"csrf": browser.csrf, "model": MOCK, "content": ""}
+    sent |= {"asked": ["q1", "q2"], "answered": ["\n", "B"]}
+    browser.send(f"{place.page}/code", sent)
+    turns = [turn.text for turn in browser.page.classed("turn")]
+    assert [turn.split() for turn in turns[:4]] == [["You", "q1"], [MOCK], ["You", "q2"], [MOCK, "B"]]
+
+
 def test_what_the_gateway_refuses_is_shown_with_what_to_do(place: Place) -> None:
     browser = place.visit()
     browser.press("Send", content="x", temperature="3")
@@ -180,7 +207,7 @@ def test_a_stream_comes_as_the_gateway_sends_it_one_at_a_time_and_ends_when_it_i
     with httpx.Client(timeout=30, trust_env=False) as client:
         before = len(place.oracle())
         answer = client.send(streamed(browser, place, content=SLOW, max_tokens="400"), stream=True)
-        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert answer.headers["cache-control"] == "no-store"
         lines = answer.iter_lines()
         assert next(line for line in lines if line.startswith("event:")) == "event: begun"
@@ -190,6 +217,7 @@ def test_a_stream_comes_as_the_gateway_sends_it_one_at_a_time_and_ends_when_it_i
         second = client.send(streamed(browser, place, content="hello"))
         assert "event: refused" in second.text
         assert "Another answer is still being written for you." in second.text
+        assert "<" not in second.text
         answer.close()
         left = time.time()
     [ended] = eventually(lambda: place.oracle()[before:])

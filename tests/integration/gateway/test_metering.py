@@ -72,12 +72,20 @@ async def told(edge: Edge) -> dict[str, Reading]:
 
 
 def test_counters_are_those_of_all_cores_and_ways_to_end() -> None:
-    assert counted("http://a", EXPOSITION, 5.0) == Reading("http://a", 5.0, 1.7e9, 1600, 40, 4)
+    assert counted("http://a", EXPOSITION, 1.8e9) == Reading("http://a", 1.8e9, 1.7e9, 1600, 40, 4)
 
 
 @pytest.mark.parametrize("shown", [b"", b"hello", b"process_cpu_seconds_total 3\n", b"vllm:prompt_tokens_total e\n"])
 def test_what_is_no_engine_of_vllms_tells_nothing(shown: bytes) -> None:
     assert counted("http://a", shown, 5.0) is None
+
+
+@pytest.mark.parametrize(
+    ("right", "absurd"), [(b"40.0", b"1e300"), (b"40.0", b"9007199254740992"), (b"1.7e+09\n", b"1e300\n")]
+)
+def test_what_no_engine_can_have_counted_tells_nothing(right: bytes, absurd: bytes) -> None:
+    head, _, tail = EXPOSITION.rpartition(right)
+    assert counted("http://a", head + absurd + tail, 1.8e9) is None
 
 
 async def test_a_request_is_read_of_the_engine_as_the_caller_was_told(

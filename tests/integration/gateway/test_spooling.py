@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from ias.contract import admission
+from ias_gateway.redis import pack
+from ias_gateway.spool import Spool
 from tests.integration.gateway.place import CHAT, USER, Place, Tenant, eventually, logged, place_of
 from tests.services import Services
 
@@ -94,6 +96,25 @@ async def test_a_gateway_of_another_name_takes_over_what_a_dead_one_left(spoolin
     spooling.place.gateway.wait_ready()
     await settled_once(spooling)
     assert [file.name for file in (tmp_path / "spool").iterdir()] == ["another.spool"]
+
+
+async def test_what_a_gateway_of_the_release_before_has_left_is_sent_in_its_own_form(
+    spooling: Tenant, tmp_path: Path
+) -> None:
+    spooling.place.gateway.kill()
+    month = (await spooling.edge.standing(spooling.tag, USER))[0]
+    told = ("left", 7, 3, 2, "completed", 0, b'{"old":1}', USER, month, "dead")
+    left = Spool(tmp_path / "spool" / "dead.spool")
+    left.append([(spooling.tag, "left", pack(("FCALL", "ias_settle", 1, admission.slot(spooling.tag), *told)))])
+    left.close()
+    spooling.place.gateway.start()
+    spooling.place.gateway.wait_ready()
+    (line,) = await spooling.lines()
+    assert [line[name] for name in ("r", "l", "pt", "ct", "ca", "o", "e", "f")] == [
+        *("left", "1", "7", "3", "2", "completed", "0", '{"old":1}'),
+    ]
+    assert (await spooling.edge.standing(spooling.tag, USER))[2:4] == [b"10", b"0"]
+    await spooled(spooling.place, 0)
 
 
 async def test_a_gateway_that_runs_takes_over_what_a_dead_one_left_beside_it(

@@ -3,12 +3,15 @@
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
 
 from ias.db import uuid7
+from ias.gitops.repositories import git as gits
 from ias.gitops.repositories import mirror as mirrors
 from ias.gitops.repositories.credentials import Credential
 from ias.gitops.repositories.domain import Address, Transport
@@ -59,6 +62,32 @@ async def test_a_mirror_that_lost_its_objects_is_made_anew(repo: Repo, tmp_path:
         await mirror.contents([entry.blob])
     assert (await mirror.fetch()).sha == commit
     assert await mirror.contents([entry.blob]) == {entry.blob: b"1"}
+
+
+async def test_a_git_that_has_become_too_old_fetches_into_no_mirror_that_is_there(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = mirror_of(repo, tmp_path)
+    commit = repo.commit({"a": "1"})
+    assert (await mirror.fetch()).sha == commit
+    monkeypatch.setattr(gits, "LEAST", (99, 0))
+    with pytest.raises(GitFailed, match=r"git 99\.0 or newer is needed"):
+        await mirror.fetch()
+
+
+async def test_keys_that_a_killed_worker_left_are_swept_and_those_in_use_are_not(tmp_path: Path) -> None:
+    left, used = tmp_path / "ias-ssh-left", tmp_path / "ias-ssh-used"
+    for folder in (left, used):
+        folder.mkdir(mode=0o700)
+        (folder / "key").write_text("a key")
+    before = time.time() - mirrors.LEFT_S - 60
+    os.utime(left, (before, before))
+
+    async def known() -> list[UUID]:
+        return []
+
+    await mirrors.sweep(tmp_path, known)
+    assert (left.is_dir(), used.is_dir()) == (False, True)
 
 
 async def test_a_repository_of_very_many_files_is_not_listed(

@@ -145,14 +145,14 @@ async def test_git_connects_to_the_address_that_was_checked_and_looks_nothing_up
     ],
 )
 async def test_where_a_name_leads_is_looked_at_before_anybody_connects(
-    monkeypatch: pytest.MonkeyPatch, addresses: list[str], said: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, addresses: list[str], said: str
 ) -> None:
     leads_to(monkeypatch, *addresses)
     for url in (f"https://{NAME}/x.git", f"ssh://git@{NAME}/x.git"):
         at = Address(Transport(url.partition(":")[0]), url)
         credential = Credential(ssh_key="x", known_hosts="x") if at.transport is Transport.SSH else Credential()
         with contextlib.nullcontext() if not said else pytest.raises(GitFailed, match=re.escape(said)):
-            async with opened(at, credential, networks("127.0.0.0/8"), "") as environment:
+            async with opened(at, credential, networks("127.0.0.0/8"), "", tmp_path) as environment:
                 assert "10.0.0.1" in str(environment)
 
 
@@ -162,10 +162,12 @@ async def test_a_name_that_nobody_has_is_told() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["https", "ssh"])
-async def test_without_a_resolver_git_would_find_this_machine_and_is_kept_from_it(protocol: str) -> None:
+async def test_without_a_resolver_git_would_find_this_machine_and_is_kept_from_it(
+    protocol: str, tmp_path: Path
+) -> None:
     at = Address(Transport(protocol), f"{protocol}://localhost/x.git")
     with pytest.raises(GitFailed, match="localhost leads to a loopback address"):
-        async with opened(at, Credential(ssh_key="x", known_hosts="x"), (), ""):
+        async with opened(at, Credential(ssh_key="x", known_hosts="x"), (), "", tmp_path):
             pass
 
 
@@ -173,7 +175,7 @@ async def test_where_there_is_no_ssh_its_absence_is_told(monkeypatch: pytest.Mon
     monkeypatch.setattr(opening, "defpath", str(tmp_path))
     at = Address(Transport.SSH, "ssh://git@127.0.0.1/x.git")
     with pytest.raises(GitFailed, match="ssh is not installed where the worker runs"):
-        async with opened(at, Credential(ssh_key="x", known_hosts="x"), networks("127.0.0.0/8"), ""):
+        async with opened(at, Credential(ssh_key="x", known_hosts="x"), networks("127.0.0.0/8"), "", tmp_path):
             pass
 
 
@@ -225,10 +227,11 @@ async def test_ssh_asks_nobody_and_uses_the_key_and_the_hosts_that_were_given_al
     )
     with pytest.raises(GitFailed, match="Connection refused"):
         await mirror.fetch()
-    async with opened(mirror.address, mirror.credential, mirror.allowed, "") as environment:
+    async with opened(mirror.address, mirror.credential, mirror.allowed, "", tmp_path) as environment:
         words = environment["GIT_SSH_COMMAND"].split()
         key = Path(words[words.index("-i") + 1])
         assert kept(key) == ("a key\n", 0o600)
+        assert (key.parent.parent, key.parent.stat().st_mode & 0o777) == (tmp_path, 0o700)
         assert {"StrictHostKeyChecking=yes", "BatchMode=yes", "IdentitiesOnly=yes", "HostName=127.0.0.1"} <= set(words)
         assert words[:3] == ["ssh", "-F", "/dev/null"]
         assert environment["GIT_ALLOW_PROTOCOL"] == "ssh"

@@ -14,6 +14,8 @@ from tests.integration.identity.conftest import Org
 from tests.services import Services
 
 NOBODYS = {
+    "analytics.engine_daily": "what engines counted of the platform's models",
+    "analytics.engine_readings": "what engines counted when they were last read",
     "analytics.platform_daily": "sums of all organisations together",
     "analytics.platform_hourly": "sums of all organisations together",
     "analytics.quarantine": "bodies that could not be read, so that nobody knows whose they are",

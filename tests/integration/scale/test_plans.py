@@ -113,6 +113,7 @@ async def client(
         settings.settings.cache_clear()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore:.*Inferred dependency field:DeprecationWarning")
 async def test_every_query_of_every_route_finds_its_rows_by_an_index(
     client: httpx.AsyncClient, recorder: Recorder, people: Population, told: dict[str, str]

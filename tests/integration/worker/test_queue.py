@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aio_pika
 import msgspec
 import pytest
 from aio_pika.abc import AbstractRobustChannel
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from ias.bus import Bus, BusDown, dead_letters
 from ias.contract.usage import ANALYTICS_QUEUE, EXCHANGE, LEDGER_QUEUE, ROUTING_KEY, UsageRecorded, encode_batch
@@ -144,6 +145,23 @@ async def test_a_queue_that_is_deleted_is_made_again_and_what_it_lost_is_relayed
         ids += [await org.complete() for _ in range(20)]
 
         await queued.booked(org, ids)
+
+
+async def test_the_queue_of_another_worker_that_is_deleted_is_made_again_too(queued: Place) -> None:
+    org = await queued.ground.organisation()
+    with queued.worker(IAS_WORKER_CONSUMES="ledger"):
+        async with channel(queued.amqp_url) as mine:
+            await mine.queue_delete(ANALYTICS_QUEUE)
+
+        async def is_there() -> bool:
+            with suppress(ChannelNotFoundEntity):
+                return await waiting(queued.amqp_url, ANALYTICS_QUEUE) == 0
+            return False
+
+        await until(is_there)
+        ids = [await org.complete() for _ in range(20)]
+        with queued.worker(IAS_WORKER_CONSUMES="usage"):
+            await queued.booked(org, ids)
 
 
 async def test_a_broker_that_loses_its_disk_costs_nothing(world: Services, migrated: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -56,6 +57,25 @@ def test_another_process_that_has_counted_further_already_began_anew_too() -> No
 def test_the_same_process_or_one_that_does_not_say_when_it_began_goes_on(started: tuple[float, float]) -> None:
     before, after = read(0, 10, 5, 1, started_at=started[0]), read(10, 11, 6, 2, started_at=started[1])
     assert growth(before, after) == Growth(1, 1, 1, 0, 0, 10.0)
+
+
+@pytest.mark.parametrize("now", [(3, 9, 2), (11, 2, 2), (11, 9, 0)], ids=["prompt", "generation", "requests"])
+def test_a_process_of_which_a_core_has_gone_counts_nothing_anew(now: tuple[int, int, int]) -> None:
+    before, after = read(0, 10, 5, 1, started_at=100.0), read(10, *now, started_at=100.0)
+    grown = (max(new - old, 0) for new, old in zip(now, (10, 5, 1), strict=True))
+    assert growth(before, after) == Growth(*grown, 0, 0, 0.0)
+
+
+def test_two_processes_behind_one_url_add_nothing_however_they_take_turns() -> None:
+    day = 86_400.0
+    older, younger = {"started_at": day}, {"started_at": 2 * day}
+    turns = [
+        read(3 * day, 900, 90, 9, **older),
+        read(3 * day + 10, 50, 5, 1, **younger),
+        read(3 * day + 20, 990, 99, 10, **older),
+    ]
+    nothing = Growth(0, 0, 0, 0, 0, 0.0)
+    assert [growth(*pair) for pair in pairwise(turns)] == [nothing, nothing]
 
 
 def test_a_gap_loses_nothing_unless_the_engine_began_anew_in_it() -> None:

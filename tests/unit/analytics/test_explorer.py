@@ -37,6 +37,7 @@ def spanned(**asked: object) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("asked", "start", "end"),
     [
+        ({"period": "1h"}, "2026-03-31T09:00", "2026-03-31T11:00"),
         ({"period": "24h"}, "2026-03-30T10:00", "2026-03-31T11:00"),
         ({"period": "7d"}, "2026-03-25T00:00", "2026-03-31T11:00"),
         ({"period": "30d"}, "2026-03-02T00:00", "2026-03-31T11:00"),

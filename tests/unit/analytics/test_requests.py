@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ias.analytics.requests.asking import RequestView
 from ias.analytics.requests.domain import WITHIN, columns, filters, request
 from ias.analytics.requests.positions import decode_position, encode_position
 from ias.contract.usage import Outcome
@@ -29,6 +31,21 @@ def a_row(**changes: object) -> dict[str, object]:
         "settled_at": MOMENT,
     }
     return {**ids, **tokens, **told, **flags, **times, **changes}
+
+
+@pytest.mark.parametrize(
+    ("period", "since"),
+    [
+        ("1h", "2026-01-31T11:00"),
+        ("30d", "2026-01-01T12:00"),
+        ("month", "2026-01-01T00:00"),
+        ("last-month", "2025-12-01T00:00"),
+    ],
+)
+def test_requests_are_looked_at_through_the_same_periods_as_usage(period: str, since: str) -> None:
+    asked = msgspec.convert({"period": period}, RequestView).filters(None, MOMENT)
+    assert f"{asked.since:%Y-%m-%dT%H:%M}" == since
+    assert (asked.until == MOMENT.replace(day=1, hour=0)) == (period == "last-month")
 
 
 def test_where_no_time_is_said_it_is_thirty_days_up_to_now() -> None:

@@ -10,7 +10,19 @@ import msgspec
 import pytest
 
 from ias.billing.catalogue.domain import Model
-from ias.billing.playground.domain import Asked, Turn, Used, body, cost, messages, refusal, snippets
+from ias.billing.playground.domain import (
+    Asked,
+    Refusal,
+    Turn,
+    Unnamed,
+    Used,
+    body,
+    cost,
+    messages,
+    refusal,
+    snippets,
+)
+from ias.billing.playground.relay import Answer, read
 
 BASE = "https://models.example.org/v1"
 ASKED = Asked(
@@ -99,3 +111,33 @@ def test_a_refusal_says_what_the_gateway_said_and_what_to_do(
     refused = refusal(status, answer)
     assert (refused.status, refused.message) == (status, message)
     assert todo in refused.todo
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7, 1000])
+def test_names_that_an_engine_gives_to_events_become_comments_however_they_come(at_once: int) -> None:
+    sent = (
+        b"event: refused\ndata: {}\n\nevent:begun\r\ndata: event: x\n\ndata: a\revent: refused\rdata: b\n\n"
+        b'data: {"event": 1}\n\nevent'
+    )
+    unnamed = Unnamed()
+    told = b"".join(unnamed.take(sent[start : start + at_once]) for start in range(0, len(sent), at_once))
+    told += unnamed.take(b"\n")
+    assert told == (
+        b":event: refused\ndata: {}\n\n:event:begun\r\ndata: event: x\n\ndata: a\r:event: refused\rdata: b\n\n"
+        b'data: {"event": 1}\n\n:event\n'
+    )
+
+
+@pytest.mark.parametrize("engine", [b'{"choices":[{"message":{"content":"\xff"}}],"usage":{}}', b"[" * 60_000, b"[]"])
+def test_an_answer_that_cannot_be_read_is_a_refusal(engine: bytes) -> None:
+    assert isinstance(read(engine, "id", 1), Refusal)
+
+
+def test_what_an_engine_says_beyond_all_measure_is_cut_to_what_can_be_shown() -> None:
+    usage = {"prompt_tokens": -3, "completion_tokens": 2**60, "prompt_tokens_details": {"cached_tokens": -1}}
+    told = {"choices": [{"message": {"content": "x"}, "finish_reason": "f" * 99}], "usage": usage}
+    answer = read(msgspec.json.encode(told), "i" * 99, 1)
+    assert isinstance(answer, Answer)
+    used = msgspec.convert(msgspec.structs.asdict(answer) | {"model": "m"}, Used)
+    assert (used.prompt_tokens, used.completion_tokens, used.cached_tokens) == (0, 2**53 - 1, 0)
+    assert (len(used.finish), len(used.request_id)) == (40, 64)

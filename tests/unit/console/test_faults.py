@@ -55,6 +55,18 @@ def test_the_form_to_log_in_is_shown_without_any_service(client: TestClient[Lite
     assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
 
 
+def test_an_origin_that_cannot_be_read_is_foreign(client: TestClient[Litestar]) -> None:
+    client.get("/login?next=//[")
+    sent = {"csrf": tickets.proof(client.cookies["__Host-ias_visitor"])}
+    answer = client.post("/login", data=sent, headers={"origin": "http://["})
+    assert answer.status_code == 403
+    assert "another site" in answer.text
+
+
+def test_the_charset_of_a_page_is_said_once(client: TestClient[Litestar]) -> None:
+    assert client.get("/login").headers["content-type"] == "text/html; charset=utf-8"
+
+
 def test_what_fails_unexpectedly_says_so_and_tells_nothing_else(client: TestClient[Litestar]) -> None:
     client.get("/login")
     sent = {"csrf": tickets.proof(client.cookies["__Host-ias_visitor"]), "email": "a@b.example", "password": "x"}
@@ -115,6 +127,10 @@ def test_what_the_page_before_said_is_kept_in_a_cookie_and_cut() -> None:
         ("/a\r\nSet-Cookie: x", "/"),
         ("evil", "/"),
         ("", "/"),
+        ("//[", "/"),
+        ("/\N{CJK UNIFIED IDEOGRAPH-65E5}", "/"),
+        ("/\x7f", "/"),
+        ("/%E6%97%A5", "/%E6%97%A5"),
     ],
 )
 def test_only_paths_of_this_host_are_gone_to(path: str, own: str) -> None:

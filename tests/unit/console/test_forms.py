@@ -6,7 +6,9 @@ from enum import StrEnum
 import msgspec
 import pytest
 
+from ias.conditions import Changed
 from ias.console.forms import MOST_FIELDS, Form, parsed
+from ias.console.rendering import environment
 from ias.problems import BadRequest, FieldError, NotFound, Problem
 
 
@@ -59,6 +61,19 @@ def test_what_no_change_of_a_form_mends_is_raised() -> None:
         Form().refused(NotFound("gone"))
 
 
+def test_what_was_changed_meanwhile_is_not_offered_to_be_written_over() -> None:
+    with pytest.raises(Changed):
+        Form().refused(Changed("read it again"))
+
+
+@pytest.mark.parametrize(("body", "ticked"), [(b"", ["b"]), (b"m=&m=a", ["a"]), (b"m=", [])])
+def test_what_was_unticked_stays_so_when_the_form_is_shown_again(body: bytes, ticked: list[str]) -> None:
+    form = parsed(body).refused(BadRequest("mend something else"))
+    ui = environment().get_template("templates/ui.html").make_module()
+    shown = str(ui.checks(form, "m", "Models", ["a", "b"], ["b"]))  # type: ignore[attr-defined]  # a macro of the template
+    assert [each for each in ("a", "b") if f'value="{each}" checked' in shown] == ticked
+
+
 def test_a_password_keeps_its_blanks_and_boxes_are_all_told() -> None:
     form = parsed(b"password=+a+&box=1&box=2&box=&lines=a%0D%0Ab")
     assert form.secret("password") == " a "
@@ -96,3 +111,10 @@ def test_what_cannot_be_read_is_refused(body: bytes) -> None:
 def test_only_structs_are_made() -> None:
     with pytest.raises(TypeError):
         Form().made(int)
+
+
+def test_fields_that_belong_together_by_their_place_keep_blank_values() -> None:
+    form = parsed(b"asked=q1&asked=q2&answered=%0A&answered=B")
+    assert list(zip(form.sent("asked"), form.sent("answered"), strict=True)) == [("q1", "\n"), ("q2", "B")]
+    assert form.every("answered") == ["B"]
+    assert form.sent("none") == []

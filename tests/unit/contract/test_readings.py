@@ -1,5 +1,8 @@
 """What workers want read of engines, and what gateways read, through Redis."""
 
+import msgspec
+import pytest
+
 from ias.contract import readings
 from ias.contract.beats import PREFIX
 from ias.contract.readings import Reading
@@ -26,6 +29,15 @@ def test_what_was_read_is_read_whether_a_client_gives_hashes_flat_or_as_maps() -
 
 def test_what_another_release_read_is_left_out() -> None:
     assert readings.read_readings([b"x", b"{}", b"y", b"no json"]) == []
+
+
+@pytest.mark.parametrize(
+    "absurd", [b'"at": 1e300', b'"at": 5, "started_at": 1e300', b'"at": 5, "requests": 9007199254740992']
+)
+def test_what_no_engine_can_have_counted_is_left_out_alone(absurd: bytes) -> None:
+    told = msgspec.json.encode(ONE)
+    found = readings.read_readings([b"x", b'{"url": "x", %b}' % absurd, b"http://b", told])
+    assert found == [ONE]
 
 
 def test_everything_lies_where_gateways_may_write_already() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-import msgspec
+import asyncpg
 
 from ias.analytics.engines.counters import Growth, growth
 from ias.billing import replicas_of_models
@@ -13,6 +13,7 @@ from ias.db import EVERYWHERE, Connection, transaction
 from ias.edge import Edge
 
 _LAST = "SELECT * FROM analytics.engine_readings WHERE url = ANY($1) FOR UPDATE"
+_GONE = "DELETE FROM analytics.engine_readings WHERE url <> ALL($1)"
 _READ = """
 INSERT INTO analytics.engine_readings (url, read_at, started_at, prompt_tokens, generation_tokens, requests)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -40,12 +41,15 @@ _NOTHING = Growth(0, 0, 0, 0, 0, 0.0)
 async def collect(edge: Edge) -> None:
     """Take in what was read since the last time, and say what is to be read.
 
+    A replica that is gone is forgotten: one that comes back begins with what it shows then.
+
     Raises:
         EdgeDown: Redis does not answer.
         DatabaseDown: PostgreSQL does not answer.
     """
     async with transaction(EVERYWHERE) as connection:
         models = _by_replica(await replicas_of_models(connection))
+        await connection.execute(_GONE, list(models))
     _, reply = await edge.calls([readings.want(sorted(models)), readings.READINGS])
     found = readings.read_readings(reply)
     gone = [reading.url for reading in found if reading.url not in models]
@@ -80,14 +84,10 @@ async def _add(connection: Connection, reading: Reading, grew: Growth, models: S
     await connection.execute(_GREW, at.date(), reading.url, list(models), *added, at)
 
 
-def _reading(row: Mapping[str, object]) -> Reading:
-    fields = {name: row[name] for name in ("url", "prompt_tokens", "generation_tokens", "requests")}
-    at, started_at = row["read_at"], row["started_at"]
-    times = {
-        "at": at.timestamp() if isinstance(at, datetime) else 0.0,
-        "started_at": started_at.timestamp() if isinstance(started_at, datetime) else 0.0,
-    }
-    return msgspec.convert({**fields, **times}, Reading)
+def _reading(row: asyncpg.Record) -> Reading:
+    started_at = row["started_at"].timestamp() if row["started_at"] else 0.0
+    counted = row["prompt_tokens"], row["generation_tokens"], row["requests"]
+    return Reading(row["url"], row["read_at"].timestamp(), started_at, *counted)
 
 
 def _by_replica(models: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

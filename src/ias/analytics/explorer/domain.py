@@ -1,7 +1,7 @@
 """What a page of usage is asked for by its address, and the columns of its chart."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -12,7 +12,8 @@ from msgspec import UNSET
 
 from ias.analytics.shares.domain import Owner
 from ias.analytics.usage.domain import BadGrouping, Filter, Totals
-from ias.analytics.usage.spans import UTC_ZONE, BadRange, Grain, Span, month_of, span, zone_of
+from ias.analytics.usage.periods import Period, bad_day, day_of
+from ias.analytics.usage.spans import UTC_ZONE, Grain, Span, month_of, span, zone_of
 from ias.problems import FieldError
 
 MOST_COLUMNS: Final = 200
@@ -34,17 +35,6 @@ class By(StrEnum):
 
 
 OWNERS: Final = {By.MODEL: Owner.MODEL, By.USER: Owner.USER, By.KEY: Owner.KEY}
-
-
-class Period(StrEnum):
-    """Which time is looked at."""
-
-    DAY = "24h"
-    WEEK = "7d"
-    THIRTY = "30d"
-    MONTH = "month"
-    LAST = "last-month"
-    CUSTOM = "custom"
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +67,7 @@ def span_of(view: View, moment: datetime) -> Span:
     today = datetime.combine(here.date(), time())
     month = month_of(today)
     presets: dict[Period, tuple[datetime, datetime]] = {
+        Period.HOUR: (moment - timedelta(hours=1), moment),
         Period.DAY: (moment - _DAY, moment),
         Period.WEEK: (today - 6 * _DAY, moment),
         Period.THIRTY: (today - 29 * _DAY, moment),
@@ -173,30 +164,14 @@ def opened(view: View, moment: datetime) -> View:
     return msgspec.structs.replace(view, since=f"{asked.start.astimezone(there):%Y-%m-%d}", until=f"{last:%Y-%m-%d}")
 
 
-def day_of(name: str, said: str) -> date:
-    """A day as the address says it, in the parameter of this name.
-
-    Raises:
-        BadRange: it is none.
-    """
-    try:
-        return date.fromisoformat(said)
-    except ValueError:
-        raise _bad(name, "write a day, such as 2026-01-31, or choose another period") from None
-
-
 def _custom(view: View, today: datetime, moment: datetime) -> Span:
     since, until = day_of("from", view.since), day_of("to", view.until)
     if until < since:
-        raise _bad("to", "must not be before the first day")
+        raise bad_day("to", "must not be before the first day")
     if since > today.date():
-        raise _bad("from", "must not lie in the future")
+        raise bad_day("from", "must not lie in the future")
     end = datetime.combine(until, time()) + _DAY if until < today.date() else None
     return span(datetime.combine(since, time()), end, view.timezone, moment)
-
-
-def _bad(parameter: str, said: str) -> BadRange:
-    return BadRange(f"{parameter}: {said}", (FieldError(UNSET, said, parameter=parameter),))
 
 
 def _begun(at: datetime, grain: Grain) -> datetime:

@@ -14,7 +14,8 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ias.analytics.explorer import queries
-from ias.analytics.explorer.domain import By, Period, View, change, opened, query, whole_label
+from ias.analytics.explorer.domain import By, View, change, opened, query, whole_label
+from ias.analytics.usage.periods import Period
 from ias.analytics.usage.spans import UTC_ZONE
 from ias.console.forms import Form
 from ias.console.visit import Visit

@@ -1,7 +1,6 @@
 """What the page of requests is asked for by its address, and what outcomes are called there."""
 
 from datetime import date, datetime, time, timedelta
-from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,27 +9,17 @@ import msgspec
 from msgspec import UNSET
 
 from ias.analytics.requests.domain import Filters, filters
-from ias.analytics.usage.spans import UTC_ZONE, zone_of
+from ias.analytics.usage.periods import Period, bad_day, day_of
+from ias.analytics.usage.spans import UTC_ZONE, month_of, zone_of
 from ias.contract.usage import Outcome
 from ias.problems import BadFilter, FieldError
-
-
-class Period(StrEnum):
-    """How far back is looked."""
-
-    HOUR = "1h"
-    DAY = "24h"
-    WEEK = "7d"
-    MONTH = "30d"
-    CUSTOM = "custom"
-
 
 _MOST_STATUS: Final = 999
 _BACK: Final = {
     Period.HOUR: timedelta(hours=1),
     Period.DAY: timedelta(days=1),
     Period.WEEK: timedelta(days=7),
-    Period.MONTH: timedelta(days=30),
+    Period.THIRTY: timedelta(days=30),
 }
 
 
@@ -80,6 +69,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 
         Raises:
             BadFilter: the time makes no sense.
+            BadRange: a day is none.
             UnknownZone: there is no such time zone.
         """
         since, until = self._span(moment)
@@ -106,14 +96,20 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
 
     def _span(self, moment: datetime) -> tuple[datetime | None, datetime | None]:
         there = zone_of(self.timezone)
-        if self.period is not Period.CUSTOM:
+        if self.period in _BACK:
             return moment - _BACK[self.period], None
-        first = _day("from", self.since)
-        last = _day("to", self.until or self.since)
+        if self.period is Period.CUSTOM:
+            return self._days(there)
+        month = month_of(moment.astimezone(there))
+        return (month, None) if self.period is Period.MONTH else (month_of(month - timedelta(days=1)), month)
+
+    def _days(self, there: ZoneInfo) -> tuple[datetime, datetime]:
+        first = day_of("from", self.since)
+        last = day_of("to", self.until or self.since)
         try:
             return _midnight(first, there), _midnight(last + timedelta(days=1), there)
         except OverflowError:
-            raise _bad("to") from None
+            raise bad_day("to") from None
 
 
 def _status(said: str) -> int | None:
@@ -125,17 +121,5 @@ def _status(said: str) -> int | None:
     return int(said)
 
 
-def _day(name: str, said: str) -> date:
-    try:
-        return date.fromisoformat(said)
-    except ValueError:
-        raise _bad(name) from None
-
-
 def _midnight(day: date, there: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), there)
-
-
-def _bad(name: str) -> BadFilter:
-    said = "write a day, such as 2026-01-31, or choose another period"
-    return BadFilter(f"{name}: {said}", (FieldError(UNSET, said, parameter=name),))

@@ -13,7 +13,8 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from ias.analytics.requests import choices, queries
-from ias.analytics.requests.asking import OUTCOMES, Period, RequestView
+from ias.analytics.requests.asking import OUTCOMES, RequestView
+from ias.analytics.usage.periods import Period
 from ias.console.forms import Form
 from ias.console.visit import Visit
 from ias.identity import Permission, Principal, requires
@@ -28,7 +29,7 @@ _PERIODS: Final = (
     (Period.HOUR, "1 hour"),
     (Period.DAY, "24 hours"),
     (Period.WEEK, "7 days"),
-    (Period.MONTH, "30 days"),
+    (Period.THIRTY, "30 days"),
     (Period.CUSTOM, "Custom"),
 )
 _SLOW: Final = (("", "Any time"), ("1000", "1 s or more"), ("10000", "10 s or more"), ("30000", "30 s or more"))

@@ -27,6 +27,7 @@ class AlertPages(Controller):
 
     path = "/orgs/{org_id:uuid}/budget/alerts"
     include_in_schema = False
+    guards = (requires(Permission.BUDGETS_READ),)
 
     @get(guards=[requires(Permission.BUDGETS_READ)])
     async def listed(

@@ -60,7 +60,10 @@ class BudgetPages(Controller):
         """How much of the budget is gone, when it ends, and what that rests on."""
         return visit.show(_BUDGET, facts)
 
-    @post(status_code=200, guards=[requires(Permission.BUDGETS_READ), requires(Permission.BUDGETS_WRITE)])
+    @post(
+        status_code=200,
+        guards=[requires(Permission.BUDGETS_READ), requires(Permission.BUDGETS_WRITE), requires(Permission.USAGE_READ)],
+    )
     async def change(
         self,
         visit: NamedDependency[Visit],

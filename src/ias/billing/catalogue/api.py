@@ -8,12 +8,13 @@ from litestar.params import FromPath, FromQuery, JSONBody
 
 from ias.billing.catalogue import actions, queries, rates, trials
 from ias.billing.catalogue.actions import ModelNameTaken, UnknownModels
-from ias.billing.catalogue.callers import Callers, ModelUse, callers
+from ias.billing.catalogue.callers import ModelUse, callers
 from ias.billing.catalogue.diagnosis import ModelTest
 from ias.billing.catalogue.domain import AccessInForce, Model, ModelChanges, NewModel
 from ias.billing.catalogue.prices import BadModel, ModelRate, NewRate
 from ias.billing.catalogue.rates import RateHasBegun, RateIsPast, RateOverlaps
-from ias.billing.catalogue.replicas import ReplicasSeen, replicas
+from ias.billing.catalogue.replicas import replicas
+from ias.billing.catalogue.told import Callers, ReplicasSeen
 from ias.billing.catalogue.trials import NobodyToTry, TrialsAreBusy, TrialUnanswered
 from ias.billing.policies.domain import AboveCeiling
 from ias.conditions import Changed

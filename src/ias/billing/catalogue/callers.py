@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-import msgspec
-
 from ias.billing.catalogue.queries import registered
+from ias.billing.catalogue.told import Caller, Callers
 from ias.db import EVERYWHERE, transaction
 from ias.identity import Principal, names, tenants
 from ias.telemetry import now
@@ -18,35 +17,6 @@ ModelUse = Callable[[str, datetime], Awaitable[tuple[int, int, int]]]
 """How many organisations and keys called the model of this name since then, and with how many requests."""
 
 _LISTS = "SELECT org_id, $1 = ANY(model_ids) AS named FROM billing.allowed_models WHERE model_ids IS NOT NULL"
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """An organisation whose list of models has this one."""
-
-    id: UUID
-    name: str
-
-
-class Callers(msgspec.Struct, frozen=True, kw_only=True):
-    """Who may call a model, and who does.
-
-    Attributes:
-        unlisted: how many organisations may call it because they may call every model.
-        listed: those whose list has it, by name.
-        since: from when on the figures below are.
-        organisations: how many called it.
-        keys: with how many keys.
-        requests: how often, refusals not counted.
-    """
-
-    model_id: UUID
-    name: str
-    unlisted: int
-    listed: list[Caller]
-    since: datetime
-    organisations: int
-    keys: int
-    requests: int
 
 
 async def callers(principal: Principal, model_id: UUID, use: ModelUse) -> Callers:

@@ -6,11 +6,10 @@ from uuid import UUID
 
 import rich_click as click
 
-from ias.billing.catalogue.callers import Callers
 from ias.billing.catalogue.diagnosis import ModelTest
 from ias.billing.catalogue.domain import AccessInForce, Model, ModelAccess, ModelChanges, NewModel
 from ias.billing.catalogue.prices import ModelRate, NewRate
-from ias.billing.catalogue.replicas import ReplicaSeen, ReplicasSeen
+from ias.billing.catalogue.told import Callers, ReplicaSeen, ReplicasSeen
 from ias.terminal.arguments import body, changes, given, moment, org_argument
 from ias.terminal.commands import Terminal, command
 from ias.terminal.exits import Exit, end

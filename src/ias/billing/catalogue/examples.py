@@ -4,11 +4,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from ias import acme
-from ias.billing.catalogue.callers import Caller, Callers
 from ias.billing.catalogue.diagnosis import Check, ModelTest, ReplicaTest, State
 from ias.billing.catalogue.domain import AccessInForce, Backend, Model, ModelAccess, ModelChanges, NewModel
 from ias.billing.catalogue.prices import ModelRate, NewRate
-from ias.billing.catalogue.replicas import ReplicaSeen, ReplicasSeen, Seen
+from ias.billing.catalogue.told import Caller, Callers, ReplicaSeen, ReplicasSeen, Seen
 
 _BACKENDS = (Backend("http://llama-1.inference.example:8000"), Backend("http://llama-2.inference.example:8000"))
 

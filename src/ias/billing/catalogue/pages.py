@@ -73,7 +73,7 @@ class ModelPages(Controller):
 
     path = "/models"
     include_in_schema = False
-    guards = (requires(Permission.MODELS_WRITE),)
+    guards = (requires(Permission.MODELS_READ), requires(Permission.MODELS_WRITE))
     dependencies = {"place": Provide(provide_place)}  # noqa: RUF012 - Litestar reads it as it is
 
     @get()

@@ -1,14 +1,13 @@
 """Replicas as gateways last saw them: one of the gateways reads the counters of every engine every ten seconds."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET
 
 from ias.billing.catalogue.queries import registered
+from ias.billing.catalogue.told import ReplicaSeen, ReplicasSeen, Seen
 from ias.contract import readings
 from ias.contract.readings import EVERY_S, Reading
 from ias.db import transaction
@@ -18,38 +17,6 @@ from ias.telemetry import now
 
 SILENT_S: Final = 4.0 * EVERY_S
 """A replica that was read last longer ago does not answer, or nobody reads."""
-
-
-class Seen(StrEnum):
-    """Whether a replica answered when it was last to be read."""
-
-    ANSWERS = "answers"
-    SILENT = "silent"
-    NEVER_READ = "never-read"
-
-
-class ReplicaSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A replica as a gateway saw it; its counters are those of its process, which begin anew with it.
-
-    Attributes:
-        read_at: when it last answered; null where it never did.
-        started_at: when its process began; null where it does not tell.
-        requests: that ended, aborted ones too.
-    """
-
-    url: str
-    seen: Seen
-    read_at: datetime | None
-    started_at: datetime | None
-    requests: int
-    prompt_tokens: int
-    generation_tokens: int
-
-
-class ReplicasSeen(msgspec.Struct, frozen=True):
-    """The replicas of a model, in the model's order."""
-
-    items: list[ReplicaSeen]
 
 
 async def replicas(principal: Principal, model_id: UUID, edge: Edge) -> ReplicasSeen:

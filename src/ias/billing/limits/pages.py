@@ -43,7 +43,7 @@ class LimitPages(Controller):
         """The limits in force."""
         return await _limits(visit, principal, org_id)
 
-    @post(status_code=200, guards=[requires(Permission.BUDGETS_WRITE)])
+    @post(status_code=200, guards=[requires(Permission.BUDGETS_READ), requires(Permission.BUDGETS_WRITE)])
     async def put(
         self,
         visit: NamedDependency[Visit],
@@ -66,6 +66,7 @@ class AccessPages(Controller):
 
     path = "/orgs/{org_id:uuid}/budget/models"
     include_in_schema = False
+    guards = (requires(Permission.MODELS_READ), requires(Permission.USAGE_READ))
 
     @get(guards=[requires(Permission.BUDGETS_READ)])
     async def read(

@@ -1,5 +1,6 @@
 """What is asked on the playground's page, what comes back, and the same as programs would write it."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from http import HTTPStatus
@@ -11,8 +12,11 @@ from msgspec import Meta
 from ias.billing.catalogue.domain import Model
 from ias.billing.ledger.domain import EXACT
 
+MOST_TOKENS: Final = 2**53 - 1
+MOST_ID: Final = 64
+MOST_FINISH: Final = 40
 _Text = Annotated[str, Meta(max_length=200_000)]
-_Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+_Count = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
 _Ms = Annotated[float, Meta(ge=0, le=1e9)]
 
 
@@ -52,8 +56,8 @@ class Used(msgspec.Struct, kw_only=True, frozen=True):
     cached_tokens: _Count = 0
     first_ms: _Ms | None = None
     total_ms: _Ms = 0
-    request_id: Annotated[str, Meta(max_length=64)] = ""
-    finish: Annotated[str, Meta(max_length=40)] = ""
+    request_id: Annotated[str, Meta(max_length=MOST_ID)] = ""
+    finish: Annotated[str, Meta(max_length=MOST_FINISH)] = ""
 
     @property
     def rate(self) -> float | None:
@@ -103,7 +107,7 @@ def refusal(status: int, body: bytes) -> Refusal:
     """What the gateway said instead of an answer."""
     try:
         said = msgspec.json.decode(body, type=_Envelope).error
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         said = _Detail(f"The gateway answered {_named(status)}, and nothing that can be read.")
     code = said.code or ""
     todo = _TODO.get(code) or _BY_STATUS.get(status, "Send it again. If it stays, tell whoever operates this service.")
@@ -112,6 +116,27 @@ def refusal(status: int, body: bytes) -> Refusal:
 
 def _named(status: int) -> str:
     return f"{status} {HTTPStatus(status).phrase}" if status in set(HTTPStatus) else str(status)
+
+
+class Unnamed:
+    """A stream of events as it is handed on, line by line: the names that an engine gives to them become comments.
+
+    So none of them passes for an event of the playground's own.
+    """
+
+    _NAME: Final = re.compile(rb"(^|\r)(?=event)", re.MULTILINE)
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def take(self, chunk: bytes) -> bytes:
+        """The lines that are whole with this; nothing where it ends none."""
+        whole, end, rest = chunk.rpartition(b"\n")
+        if not end:
+            self._rest += rest
+            return b""
+        lines, self._rest = bytes(self._rest) + whole + end, bytearray(rest)
+        return self._NAME.sub(rb"\1:", lines)
 
 
 def messages(asked: Asked) -> list[Turn]:

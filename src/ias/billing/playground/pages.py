@@ -15,7 +15,6 @@ from ias.billing.playground.domain import Asked, Refusal, Used, body, cost, snip
 from ias.billing.playground.queries import offered
 from ias.billing.playground.relay import Answer, Begun
 from ias.console.policy import unkept
-from ias.console.rendering import render_block
 from ias.console.visit import Visit
 from ias.identity import Permission, Principal, held_key, requires
 from ias.problems import BadRequest, FieldError, Problem
@@ -30,7 +29,7 @@ class PlaygroundPages(Controller):
 
     path = "/orgs/{org_id:uuid}/playground"
     include_in_schema = False
-    guards = (requires(Permission.KEYS_CREATE),)
+    guards = (requires(Permission.KEYS_CREATE), requires(Permission.MODELS_READ))
 
     @get()
     async def begin(
@@ -63,13 +62,13 @@ class PlaygroundPages(Controller):
     async def stream(
         self, request: PageRequest, visit: NamedDependency[Visit], principal: NamedDependency[Principal]
     ) -> Stream:
-        """The answer as it comes, byte by byte as the gateway sends it; refusals are events of their own."""
+        """The answer as it comes, line by line as the gateway sends it; refusals are events of their own."""
         try:
             asked, token = _asked(visit), _token(request, principal)
         except Problem as problem:
             refused = Refusal(message=problem.detail, status=problem.status, todo="Mend it, then send it again.")
-            return _events(visit, _once(refused))
-        return _events(visit, relay.streamed(principal.session_id, token, body(asked, streamed=True)))
+            return _events(_once(refused))
+        return _events(relay.streamed(principal.session_id, token, body(asked, streamed=True)))
 
     @post("/code", status_code=200)
     async def code(
@@ -90,7 +89,7 @@ class PlaygroundPages(Controller):
 
 def _asked(visit: Visit) -> Asked:
     form = visit.form
-    before = {name: form.every(name) for name in ("asked", "answered")}
+    before = {name: form.sent(name) for name in ("asked", "answered")}
     return form.made(Asked, stop=_lines(form.secret("stop")), **before)
 
 
@@ -119,7 +118,7 @@ async def _values(
     asked, got = known.get("asked"), known.get("got")
     chosen = visit.form.text("model") or str(known.get("model", "")) or (models[0].name if models else "MODEL")
     shown = asked if isinstance(asked, Asked) else _sketch(visit, chosen)
-    turns = list(zip(visit.form.every("asked"), visit.form.every("answered"), strict=False))
+    turns = list(zip(visit.form.sent("asked"), visit.form.sent("answered"), strict=False))
     values: dict[str, object] = {
         "held": held_key(request.cookies, principal),
         "models": models,
@@ -144,7 +143,7 @@ async def _values(
 def _sketch(visit: Visit, model: str) -> Asked:
     """What would be asked, as far as it is written down and right; what was asked last, where nothing new is."""
     form = visit.form
-    asked, answered = form.every("asked"), form.every("answered")
+    asked, answered = form.sent("asked"), form.sent("answered")
     content = form.text("content")
     if not content and asked:
         content, asked = asked[-1], asked[:-1]
@@ -155,17 +154,17 @@ def _sketch(visit: Visit, model: str) -> Asked:
         return Asked(model=model, content="Hello")
 
 
-def _events(visit: Visit, parts: AsyncIterator[Begun | bytes | Refusal]) -> Stream:
+def _events(parts: AsyncIterator[Begun | bytes | Refusal]) -> Stream:
     headers = unkept() | {"X-Accel-Buffering": "no"}
     return Stream(
-        _encoded(visit, parts),
+        _encoded(parts),
         status_code=HTTPStatus.OK,
         headers=headers,
-        media_type="text/event-stream; charset=utf-8",
+        media_type="text/event-stream",
     )
 
 
-async def _encoded(visit: Visit, parts: AsyncIterator[Begun | bytes | Refusal]) -> AsyncIterator[bytes]:
+async def _encoded(parts: AsyncIterator[Begun | bytes | Refusal]) -> AsyncIterator[bytes]:
     async for part in parts:
         match part:
             case bytes():
@@ -173,8 +172,7 @@ async def _encoded(visit: Visit, parts: AsyncIterator[Begun | bytes | Refusal]) 
             case Begun():
                 yield _event("begun", part)
             case Refusal():
-                told = {"visit": visit, "form": visit.form, "refused": part}
-                yield _event("refused", {"html": render_block(_PAGE, "refused", told)})
+                yield _event("refused", part)
 
 
 def _event(name: str, data: object) -> bytes:

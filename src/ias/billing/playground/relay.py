@@ -16,7 +16,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from ias.billing.playground.domain import Refusal, refusal
+from ias.billing.playground.domain import MOST_FINISH, MOST_ID, MOST_TOKENS, Refusal, Unnamed, refusal
 from ias.settings import settings
 
 LONGEST_S: Final = 600.0
@@ -86,13 +86,16 @@ class _Ended(Exception):
 
 
 async def streamed(session: UUID, token: str, body: bytes) -> AsyncIterator[Begun | bytes | Refusal]:
-    """The answer's bytes as they come; a refusal is the last thing that comes."""
+    """The answer's lines as they come; a refusal is the last thing that comes."""
+    unnamed = Unnamed()
     try:
         with _turn(session):
             async with _asked(token, body) as answer:
-                yield Begun(answer.headers.get("x-request-id", ""))
+                yield Begun(answer.headers.get("x-request-id", "")[:MOST_ID])
                 async for chunk in _bounded(answer):
-                    yield chunk
+                    if lines := unnamed.take(chunk):
+                        yield lines
+                yield unnamed.take(b"\n")
     except _Ended as ended:
         yield ended.why
     except httpx.HTTPError as error:
@@ -101,17 +104,17 @@ async def streamed(session: UUID, token: str, body: bytes) -> AsyncIterator[Begu
 
 async def whole(session: UUID, token: str, body: bytes) -> Answer | Refusal:
     """The answer once it is there."""
-    began, read = time.monotonic(), bytearray()
+    began, got = time.monotonic(), bytearray()
     try:
         with _turn(session):
             async with asyncio.timeout(WHOLE_S), _asked(token, body) as answer:
                 async for chunk in _bounded(answer):
-                    read += chunk
+                    got += chunk
     except _Ended as ended:
         return ended.why
     except (httpx.HTTPError, TimeoutError) as error:
         return _away(error)
-    return _read(bytes(read), answer.headers.get("x-request-id", ""), (time.monotonic() - began) * 1000)
+    return read(bytes(got), answer.headers.get("x-request-id", ""), (time.monotonic() - began) * 1000)
 
 
 async def unless_left(
@@ -196,23 +199,28 @@ async def _some(answer: httpx.Response) -> bytes:
     return bytes(read)
 
 
-def _read(body: bytes, request_id: str, took_ms: float) -> Answer | Refusal:
+def read(body: bytes, request_id: str, took_ms: float) -> Answer | Refusal:
+    """What an engine answered, as far as it can be shown: it may say anything."""
     try:
         told = msgspec.json.decode(body, type=_Completion)
         choice = told.choices[0]
-    except (msgspec.MsgspecError, IndexError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
         return Refusal(message="The gateway's answer cannot be read.", todo="Send it again, or choose another model.")
     details = told.usage.prompt_tokens_details
     return Answer(
         text=choice.message.content or "",
         reasoning=choice.message.reasoning_content or "",
-        finish=choice.finish_reason or "",
-        prompt_tokens=told.usage.prompt_tokens,
-        completion_tokens=told.usage.completion_tokens,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
+        finish=(choice.finish_reason or "")[:MOST_FINISH],
+        prompt_tokens=_counted(told.usage.prompt_tokens),
+        completion_tokens=_counted(told.usage.completion_tokens),
+        cached_tokens=_counted((details.cached_tokens or 0) if details else 0),
         total_ms=took_ms,
-        request_id=request_id,
+        request_id=request_id[:MOST_ID],
     )
+
+
+def _counted(tokens: int) -> int:
+    return min(max(tokens, 0), MOST_TOKENS)
 
 
 def _too_much() -> Refusal:

@@ -1,11 +1,13 @@
 """The HTML door of bindings: how an organisation's policy in Git stands, and what may be done about it."""
 
+from datetime import datetime
 from uuid import UUID
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
+from ias.console.forms import Form
 from ias.console.visit import Visit
 from ias.gitops.bindings import actions, queries
 from ias.gitops.bindings.domain import Approval, NewBinding, NotManaged, Suspension
@@ -16,7 +18,7 @@ from ias.gitops.repositories.domain import path_of
 from ias.identity import Permission, requires
 from ias.identity.values import Principal
 from ias.paging import DEFAULT_LIMIT
-from ias.problems import Problem
+from ias.problems import BadRequest, FieldError, Problem
 from ias.settings import settings
 
 _STATUS = "gitops/bindings/status.html"
@@ -36,6 +38,7 @@ class BindingPages(Controller):
 
     path = "/orgs/{org_id:uuid}/gitops"
     include_in_schema = False
+    guards = (requires(Permission.GITOPS_READ),)
 
     @get(guards=[requires(Permission.GITOPS_READ)])
     async def standing(
@@ -125,7 +128,7 @@ class BindingPages(Controller):
     ) -> Response[bytes]:
         """Leave Git aside for a while."""
         try:
-            asked = visit.form.made(Suspension, until=visit.form.moment("until"))
+            asked = visit.form.made(Suspension, until=_until(visit.form))
             await actions.suspend(principal, org_id, asked)
         except Problem as problem:
             return await _standing(visit.refused(problem), principal, org_id)
@@ -153,6 +156,19 @@ class BindingPages(Controller):
         """Let a commit through that is held."""
         await actions.approve(principal, org_id, visit.form.made(Approval))
         return visit.go(f"/orgs/{org_id}/gitops", "The commit is approved; a worker puts it into force now.")
+
+
+def _until(form: Form) -> datetime:
+    """When Git is gone by again.
+
+    Raises:
+        BadRequest: the form does not say.
+    """
+    until = form.moment("until")
+    if until is None:
+        said = "write a date and a time (UTC), 30 days from now at most"
+        raise BadRequest(f"until: {said}", (FieldError("/until", said),))
+    return until
 
 
 async def _standing(visit: Visit, principal: Principal, org_id: UUID) -> Response[bytes]:

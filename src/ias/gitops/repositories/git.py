@@ -7,7 +7,9 @@ import re
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, SubprocessError, run
 from typing import Final
 
 import msgspec
@@ -15,6 +17,7 @@ import msgspec
 from ias.gitops.repositories.refusals import told
 
 MEBIBYTE: Final = 1 << 20
+_PATIENCE_S: Final = 10.0
 LEAST: Final = (2, 37)
 """The first git that connects to the addresses that it is given; older ones look names up by themselves."""
 _VERSION: Final = re.compile(rb"git version (\d+)\.(\d+)")
@@ -136,16 +139,33 @@ async def prepared(folder: Path, limits: Limits) -> None:
     """A bare repository in this folder, with our configuration beside it.
 
     Raises:
-        GitFailed: there is no git, or the folder cannot be written.
+        GitFailed: there is no git, or one that is too old, or the folder cannot be written.
     """
-    if shutil.which("git", path=os.defpath) is None:
+    version = await asyncio.to_thread(installed)
+    if version is None:
         raise GitFailed("git is not installed where the worker runs")
+    if version < LEAST:
+        raise GitFailed(f"git {dotted(LEAST)} or newer is needed where the worker runs; {dotted(version)} is there")
     if await asyncio.to_thread(_made, folder):
-        git = Git(folder, limits)
-        version = read_version(await git.run("version"))
-        if version < LEAST:
-            raise GitFailed(f"git {dotted(LEAST)} or newer is needed where the worker runs; {dotted(version)} is there")
-        await git.run("init", "--quiet", "--bare", "--template=", str(folder))
+        await Git(folder, limits).run("init", "--quiet", "--bare", "--template=", str(folder))
+
+
+def installed() -> tuple[int, ...] | None:
+    """The version of git here, empty where it does not tell; None where there is no git. Blocks for a moment once."""
+    program = shutil.which("git", path=os.defpath)
+    if program is None:
+        return None
+    try:
+        return _version_of(program, Path(program).stat().st_mtime_ns)
+    except (OSError, SubprocessError):
+        return ()
+
+
+@cache
+def _version_of(program: str, _changed: int) -> tuple[int, ...]:
+    """Looked at once in a process, and again where it was changed meanwhile."""
+    done = run((program, "version"), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, timeout=_PATIENCE_S, check=True)  # noqa: S603 - of the system's own folders
+    return read_version(done.stdout)
 
 
 def read_version(said: bytes) -> tuple[int, ...]:

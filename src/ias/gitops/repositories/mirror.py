@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ from ias.contract.addresses import Network
 from ias.gitops.repositories.credentials import Credential
 from ias.gitops.repositories.domain import FOLDER, Address, Entry, Transport, entries
 from ias.gitops.repositories.git import MEBIBYTE, Git, GitFailed, Limits, prepared
-from ias.gitops.repositories.opening import opened
+from ias.gitops.repositories.opening import SECRETS, opened
 
 MOST_KEPT: Final = 4
 """So many times the size of one fetch a mirror may grow, until it is fetched anew."""
@@ -23,6 +24,8 @@ MOST_FILES: Final = 20_000
 """So many files are listed of a commit."""
 COMMITS_ALONE: Final = "--filter=tree:0"
 """What a history is fetched with; hosts that know no filters send all of it, as far as the limits let them."""
+LEFT_S: Final = 3600.0
+"""What holds a key for longer than that was left by a worker that was killed."""
 _REF: Final = "refs/ias/head"
 _HISTORY: Final = "history"
 _LONGEST: Final = 300
@@ -134,7 +137,7 @@ class Mirror(msgspec.Struct, frozen=True):
         quiet = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance")
         refs = f"+refs/heads/{self.branch}:{_REF}"
         await asyncio.to_thread(_swept, into.folder)
-        async with opened(self.address, self.credential, self.allowed, self.ca_file) as environment:
+        async with opened(self.address, self.credential, self.allowed, self.ca_file, self.root) as environment:
             git = msgspec.structs.replace(into, environment=environment)
             try:
                 await git.run("fetch", *quiet, "--update-shallow", *options, "--", _url(self.address), refs)
@@ -169,14 +172,25 @@ def short(commit: str) -> str:
 
 
 async def sweep(root: Path, known: Callable[[], Awaitable[Collection[UUID]]]) -> None:
-    """Remove the mirrors of repositories that are known no more.
+    """Remove the mirrors of repositories that are known no more, and keys that were left by workers that were killed.
 
     `known` is asked once it is clear which mirrors there are: one that is made meanwhile is left alone.
     """
+    for folder in await asyncio.to_thread(_left, root):
+        await _removed(folder)
     there = await asyncio.to_thread(_mirrors, root)
     kept = set(await known()) if there else set()
     for repository_id in there - kept:
         await asyncio.to_thread(shutil.rmtree, root / str(repository_id), ignore_errors=True)
+
+
+def _left(root: Path) -> list[Path]:
+    found = []
+    for folder in root.glob(f"{SECRETS}*"):
+        with suppress(FileNotFoundError):
+            if folder.stat().st_mtime < time.time() - LEFT_S:
+                found.append(folder)
+    return found
 
 
 def _mirrors(root: Path) -> set[UUID]:

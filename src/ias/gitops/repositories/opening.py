@@ -20,13 +20,17 @@ from ias.gitops.repositories.reaching import answering, checked
 
 _PORTS: Final = {Transport.HTTPS: 443, Transport.SSH: 22}
 _USER: Final = "x-access-token"
+SECRETS: Final = "ias-ssh-"
+"""What the names of folders begin with that hold a key while git runs; a worker that is killed leaves its own."""
 
 
 @asynccontextmanager
 async def opened(
-    at: Address, credential: Credential, allowed: Sequence[Network], ca_file: str
+    at: Address, credential: Credential, allowed: Sequence[Network], ca_file: str, root: Path
 ) -> AsyncIterator[dict[str, str]]:
     """The environment that git needs to fetch from there; what it holds is seen by no other user.
+
+    A key lies in `root` meanwhile, where `mirror.sweep` finds it.
 
     Raises:
         GitFailed: the host may not be reached, or something is missing that it takes.
@@ -43,7 +47,7 @@ async def opened(
         yield way | _https(credential, ca_file, pinned)
         return
     _check_ssh(credential)
-    with tempfile.TemporaryDirectory(prefix="ias-ssh-") as folder:
+    with tempfile.TemporaryDirectory(prefix=SECRETS, dir=root) as folder:
         address = await answering(addresses, port)
         yield way | {"GIT_SSH_COMMAND": _ssh(Path(folder), credential, parts, address)}
 
@@ -67,7 +71,7 @@ def _check_ssh(credential: Credential) -> None:
 
 
 def _ssh(folder: Path, credential: Credential, parts: SplitResult, address: str) -> str:
-    key, hosts = folder / "key", folder / "known_hosts"
+    key, hosts = folder.absolute() / "key", folder.absolute() / "known_hosts"
     key.touch(mode=0o600)
     key.write_text(credential.ssh_key.strip() + "\n")
     hosts.write_text(credential.known_hosts.strip() + "\n")
@@ -80,7 +84,7 @@ def _ssh(folder: Path, credential: Credential, parts: SplitResult, address: str)
         "IdentityAgent": "none",
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": str(hosts),
+        "UserKnownHostsFile": f'"{hosts}"',  # it may be several, with spaces between
         "GlobalKnownHostsFile": "/dev/null",
         "ForwardAgent": "no",
         "PermitLocalCommand": "no",

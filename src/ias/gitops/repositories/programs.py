@@ -2,17 +2,14 @@
 
 import asyncio
 import shutil
-from functools import cache
 from os import defpath
-from subprocess import DEVNULL, PIPE, run
 from typing import Final
 
 import msgspec
 
 from ias.db import EVERYWHERE, transaction
-from ias.gitops.repositories.git import LEAST, dotted, read_version
+from ias.gitops.repositories.git import LEAST, dotted, installed
 
-_PATIENCE_S: Final = 2.0
 _BOUND: Final = """
 SELECT count(*) AS repositories, count(*) FILTER (WHERE url LIKE 'ssh://%') AS by_ssh,
     count(*) FILTER (WHERE error <> '') AS failing,
@@ -46,7 +43,7 @@ async def fetching() -> Fetching:
     """
     async with transaction(EVERYWHERE) as connection:
         bound = await connection.fetchrow(_BOUND)
-    git, ssh = await asyncio.to_thread(_git), shutil.which("ssh", path=defpath) is not None
+    git, ssh = await asyncio.to_thread(installed) or (), shutil.which("ssh", path=defpath) is not None
     lacking = []
     if git < LEAST and bound["repositories"]:
         lacking.append(f"git {dotted(LEAST)} or newer ({dotted(git) if git else 'none'} is there)")
@@ -60,13 +57,3 @@ async def fetching() -> Fetching:
         failing=bound["failing"],
         worst=bound["worst"] or "",
     )
-
-
-@cache
-def _git() -> tuple[int, ...]:
-    """The version of git; nothing where there is none. Looked at once in a process."""
-    program = shutil.which("git", path=defpath)
-    if program is None:
-        return ()
-    done = run((program, "version"), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, timeout=_PATIENCE_S, check=False)  # noqa: S603 - of the system's own folders
-    return read_version(done.stdout)

@@ -6,6 +6,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
+from ias.conditions import etag
 from ias.console.visit import Visit
 from ias.edge import Edge
 from ias.identity.access.domain import Permission, Principal
@@ -31,6 +32,7 @@ class KeyPages(Controller):
 
     path = "/orgs/{org_id:uuid}/keys"
     include_in_schema = False
+    guards = (requires(Permission.KEYS_READ),)
 
     @get(guards=[requires(Permission.KEYS_READ)])
     async def listed(
@@ -106,8 +108,8 @@ class KeyPages(Controller):
         """Change which models a key may call, and its cap."""
         by, form = principal.confined(), visit.form
         try:
-            cap = form.made(KeyChanges).monthly_tokens if form.text("monthly_tokens") else None
-            asked = KeyChanges(models=form.every("models") or None, monthly_tokens=cap)
+            uncapped = {} if form.text("monthly_tokens") else {"monthly_tokens": None}
+            asked = form.made(KeyChanges, models=form.every("models") or None, **uncapped)
             await actions.change(by, key_id, asked, edge, key_books)
         except Problem as problem:
             return await _one(_KEY, visit.refused(problem), principal, key_id, key_books)
@@ -171,6 +173,7 @@ async def _one(template: str, visit: Visit, principal: Principal, key_id: UUID, 
     [key] = await queries.with_use([await queries.one(by, key_id)], books.use)
     values = {
         "key": key,
+        "etag": etag(key),
         "state": state(key),
         "owner": (await queries.owners(by, [key])).get(key.user_id, "somebody who was removed"),
         "models": sorted({*await books.models(key.org_id), *(key.models or ())}),

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 import msgspec
-from piccolo.columns.combination import Where
+from piccolo.columns.combination import And, Where
 from piccolo.query import Select
 
 from ias.db import transaction
@@ -26,9 +26,7 @@ _COLUMNS = (
 
 async def listed(principal: Principal, owner: UUID | None, cursor: str | None, limit: int) -> Page[ApiKey]:
     """Keys that the caller may see, newest first, of one `owner` where that is given."""
-    query = ApiKeys.select(*_COLUMNS).order_by(ApiKeys.id, ascending=False).limit(limit + 1)
-    for condition in _visible(principal):
-        query = query.where(condition)
+    query = _newest(principal, limit + 1)
     if owner is not None:
         query = query.where(ApiKeys.user_id == owner)
     after = decode_cursor(cursor)
@@ -37,6 +35,13 @@ async def listed(principal: Principal, owner: UUID | None, cursor: str | None, l
     async with transaction(principal):
         rows = await query
     return page(msgspec.convert(rows, list[ApiKey]), limit, lambda key: key.id)
+
+
+async def working(principal: Principal, owner: UUID, limit: int) -> list[ApiKey]:
+    """The newest keys of one owner that the caller may see and that work."""
+    query = _newest(principal, limit).where(ApiKeys.user_id == owner).where(_works())
+    async with transaction(principal):
+        return msgspec.convert(await query, list[ApiKey])
 
 
 async def one(principal: Principal, key_id: UUID) -> ApiKey:
@@ -57,11 +62,10 @@ async def one(principal: Principal, key_id: UUID) -> ApiKey:
 
 async def own_caps(principal: Principal) -> list[tuple[UUID, str, int]]:
     """The caller's working keys that have a cap, the newest: id, label and tokens a month of each."""
-    lasting = ApiKeys.expires_at.is_null() | (ApiKeys.expires_at > now())
-    working = (ApiKeys.user_id == principal.user_id) & ApiKeys.revoked_at.is_null() & lasting
+    own = (ApiKeys.user_id == principal.user_id) & _works()
     query = ApiKeys.select(ApiKeys.id, ApiKeys.label, ApiKeys.monthly_tokens).order_by(ApiKeys.id, ascending=False)
     async with transaction(principal):
-        rows = await query.where(working & ApiKeys.monthly_tokens.is_not_null()).limit(MOST_CAPS)
+        rows = await query.where(own & ApiKeys.monthly_tokens.is_not_null()).limit(MOST_CAPS)
     return [(row["id"], row["label"], row["monthly_tokens"]) for row in rows]
 
 
@@ -89,6 +93,17 @@ async def with_use(keys: Sequence[ApiKey], use: KeyUse) -> Sequence[ApiKey]:
     for key in keys:
         key.last_used_at, key.spent_tokens = known.get(key.id, (None, 0))
     return keys
+
+
+def _newest(principal: Principal, limit: int) -> Select[ApiKeys]:
+    query = ApiKeys.select(*_COLUMNS).order_by(ApiKeys.id, ascending=False).limit(limit)
+    for condition in _visible(principal):
+        query = query.where(condition)
+    return query
+
+
+def _works() -> And:
+    return ApiKeys.revoked_at.is_null() & (ApiKeys.expires_at.is_null() | (ApiKeys.expires_at > now()))
 
 
 def _visible(principal: Principal) -> list[Where]:

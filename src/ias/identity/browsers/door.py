@@ -27,6 +27,8 @@ from ias.telemetry import now
 SESSION = "session"
 VISITOR = "visitor"
 THEME = "theme"
+POLL = "x-poll"
+"""The header of what a page asks by itself, to stay fresh: nobody is there for it."""
 
 PageRequest = Request[Principal, Origin, State]
 AnyConnection = ASGIConnection[BaseRouteHandler, object, object, State]
@@ -43,7 +45,7 @@ class Browsers(AbstractAuthenticationMiddleware):
         origin = _origin(connection)
         principal = await principal_of(Access(session.user_id, session.family_id), origin)
         moment = now()
-        if is_to_be_noted(session, moment):
+        if POLL not in connection.headers and is_to_be_noted(session, moment):
             await actions.note(session, moment)
         return AuthenticationResult(user=principal, auth=origin)
 
@@ -122,6 +124,7 @@ def _visit(request: PageRequest, form: Form) -> Visit:
         target=f"{url.path}?{url.query}" if url.query else url.path,
         csrf="",
         form=form,
+        sent=request.method not in tickets.SAFE,
         theme=theme if theme in THEMES else THEMES[0],
         request_id=str(request.scope["state"].get("request_id", "")),
         block=request.headers.get("hx-target", ""),

@@ -1,5 +1,6 @@
 """The HTML door for whoever is on the way in or out: logging in, accepting an invite, logging out; light and dark."""
 
+from contextlib import suppress
 from typing import Annotated
 
 from litestar import Controller, Request, Response, get, post
@@ -9,13 +10,15 @@ from litestar.params import FromQuery, QueryParameter
 
 from ias.console import tickets
 from ias.console.visit import THEMES, Visit
-from ias.edge import Edge
+from ias.edge import Edge, EdgeDown
 from ias.identity.access.domain import Origin, Principal
 from ias.identity.access.guards import PUBLIC
 from ias.identity.browsers import actions as browsers
 from ias.identity.browsers.door import SESSION, THEME
 from ias.identity.members import invites
 from ias.identity.members.domain import Acceptance
+from ias.identity.playground.actions import give_up
+from ias.identity.playground.holding import let_go
 from ias.identity.sessions import actions
 from ias.identity.sessions.domain import REFRESH_LIFETIME, Credentials
 from ias.problems import Problem
@@ -73,18 +76,30 @@ class EntryPages(Controller):
         form, password = visit.form, visit.form.secret("password")
         try:
             member = await invites.accept(Acceptance(form.text("token"), form.text("name"), password), origin)
-            session = await actions.login(Credentials(member.email, password), origin, edge)
         except Problem as problem:
             return visit.refused(problem).show(_ACCEPT, {"token": form.text("token")})
+        try:
+            session = await actions.login(Credentials(member.email, password), origin, edge)
+        except Problem:
+            return visit.go("/login", "You are a member now; log in.")
         answer = visit.go("/", f"Welcome, {member.name}. You are a member now.")
         return await _entered(answer, session.refresh_token, request)
 
     @post("/logout")
-    async def logout(self, visit: NamedDependency[Visit], principal: NamedDependency[Principal]) -> Response[bytes]:
-        """End this browser's session."""
+    async def logout(
+        self,
+        request: AnyRequest,
+        visit: NamedDependency[Visit],
+        principal: NamedDependency[Principal],
+        edge: NamedDependency[Edge],
+    ) -> Response[bytes]:
+        """End this browser's session, and with it the key that was made for its playground."""
         await actions.end(principal, principal.session_id)
+        with suppress(EdgeDown):  # the worker tells gateways once Redis is back
+            await give_up(principal, request.cookies, edge)
         answer = visit.go("/login", "You are logged out.", "plain")
         answer.set_cookie(tickets.cookie(SESSION, "", 0))
+        answer.set_cookie(let_go())
         return answer
 
 

@@ -13,13 +13,11 @@ from ias.identity.access.domain import Permission, Principal
 from ias.identity.access.guards import requires
 from ias.identity.api_keys import queries as keys
 from ias.identity.api_keys.actions import KeyBooks
-from ias.identity.api_keys.domain import ended
 from ias.identity.members import actions, invites, queries
 from ias.identity.members.domain import MemberBooks, MemberChange, NewInvite, Role, Status
 from ias.identity.sessions import actions as sessions
 from ias.paging import DEFAULT_LIMIT, MAX_LIMIT
 from ias.problems import Problem
-from ias.telemetry import now
 
 _MEMBERS = "identity/members/members.html"
 _INVITE = "identity/members/invite.html"
@@ -38,7 +36,7 @@ class MemberPages(Controller):
     path = "/orgs/{org_id:uuid}/members"
     include_in_schema = False
 
-    @get(guards=[requires(Permission.MEMBERS_READ)])
+    @get(guards=[requires(Permission.MEMBERS_READ), requires(Permission.USAGE_READ)])
     async def listed(
         self,
         visit: NamedDependency[Visit],
@@ -108,8 +106,7 @@ async def provide_facts(
     """
     by = principal.confined()
     member = await queries.one(by, user_id)
-    held = await keys.listed(by, user_id, None, MAX_LIMIT)
-    working = [key for key in held.items if not ended(key, now())]
+    working = await keys.working(by, user_id, MAX_LIMIT)
     return {
         "member": member,
         "etag": etag(member),
@@ -126,8 +123,9 @@ class OneMemberPages(Controller):
     path = "/orgs/{org_id:uuid}/members/{user_id:uuid}"
     include_in_schema = False
     dependencies = {"facts": Provide(provide_facts)}  # noqa: RUF012 - Litestar's own form
+    guards = (requires(Permission.MEMBERS_READ), requires(Permission.KEYS_READ), requires(Permission.USAGE_READ))
 
-    @get(guards=[requires(Permission.MEMBERS_READ)])
+    @get()
     async def one(
         self,
         visit: NamedDependency[Visit],

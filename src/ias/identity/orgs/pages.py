@@ -36,6 +36,7 @@ class OrganisationPages(Controller):
 
     path = "/orgs"
     include_in_schema = False
+    guards = (requires(Permission.ORGANISATIONS_READ),)
 
     @get(guards=[requires(Permission.ORGANISATIONS_ANY)])
     async def listed(
@@ -106,6 +107,7 @@ class AdministrationPages(Controller):
 
     path = "/orgs/{org_id:uuid}/administration"
     include_in_schema = False
+    guards = (requires(Permission.ORGANISATIONS_READ), requires(Permission.AUDIT_READ))
     dependencies = {"facts": Provide(provide_facts)}  # noqa: RUF012 - Litestar's own form
 
     @get(guards=[requires(Permission.ORGANISATIONS_WRITE)])

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 SOON: Final = timedelta(days=7)
-"""A key that ends within so long is told of."""
+"""A key that ends within so long is told of, unless it was never to live longer, such as the playground's."""
 
 
 class EndingKey(msgspec.Struct, frozen=True, kw_only=True):

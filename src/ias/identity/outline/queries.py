@@ -35,6 +35,7 @@ _ENDING = """
 SELECT k.id, k.label, u.email AS owner, k.expires_at
 FROM identity.api_keys k JOIN identity.users u ON u.id = k.user_id
 WHERE k.org_id = $1 AND k.revoked_at IS NULL AND k.expires_at > $2 AND k.expires_at <= $3 AND ($4 OR k.user_id = $5)
+    AND k.expires_at - k.created_at >= $7
 ORDER BY k.expires_at LIMIT $6
 """
 _PLATFORM = """
@@ -52,7 +53,7 @@ async def outline_of(principal: Principal, moment: datetime) -> Outline:
     async with transaction(principal) as connection:
         row = await connection.fetchrow(_OUTLINE, principal.org_id, moment, principal.user_id)
         ending = await connection.fetch(
-            _ENDING, principal.org_id, moment, moment + SOON, every, principal.user_id, _SHOWN
+            _ENDING, principal.org_id, moment, moment + SOON, every, principal.user_id, _SHOWN, SOON
         )
     return msgspec.convert({**row, "ending": [msgspec.convert(dict(each), EndingKey) for each in ending]}, Outline)
 
@@ -64,7 +65,6 @@ async def platform_outline() -> PlatformOutline:
 
 
 async def newest_keys(principal: Principal, use: KeyUse) -> list[ApiKey]:
-    """The caller's newest keys that were not revoked, with their use."""
-    page = await api_keys.listed(principal.confined(), principal.user_id, None, 4 * _SHOWN)
-    working = [key for key in page.items if key.revoked_at is None][:_SHOWN]
-    return list(await api_keys.with_use(working, use))
+    """The caller's newest keys that work, with their use."""
+    found = await api_keys.working(principal.confined(), principal.user_id, _SHOWN)
+    return list(await api_keys.with_use(found, use))

@@ -1,13 +1,10 @@
 """The HTML door of the playground's key: made for an hour, or one of the caller's, and let go."""
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from litestar import Controller, Request, Response, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 
 from ias.console.visit import Visit
 from ias.contract.keys import tag_of
@@ -17,8 +14,10 @@ from ias.identity.access.guards import requires
 from ias.identity.api_keys import actions
 from ias.identity.api_keys.actions import KeyBooks
 from ias.identity.api_keys.domain import NewKey
-from ias.identity.playground.holding import HELD_S, held_key, hold, let_go
-from ias.problems import Problem
+from ias.identity.playground.actions import give_up
+from ias.identity.playground.holding import HELD_S, hold, let_go
+
+PageRequest = Request[Principal, object, State]
 
 
 class PlaygroundKeyPages(Controller):
@@ -26,49 +25,52 @@ class PlaygroundKeyPages(Controller):
 
     path = "/orgs/{org_id:uuid}/playground/key"
     include_in_schema = False
+    guards = (requires(Permission.KEYS_REVOKE),)
 
     @post(status_code=200, guards=[requires(Permission.KEYS_CREATE)])
     async def make(
         self,
+        request: PageRequest,
         visit: NamedDependency[Visit],
         principal: NamedDependency[Principal],
         edge: NamedDependency[Edge],
         key_books: NamedDependency[KeyBooks],
-        org_id: FromPath[UUID],
     ) -> Response[bytes]:
-        """Issue a key for an hour, and hold it."""
+        """Issue a key for an hour, and hold it in place of the one before."""
+        await give_up(principal, request.cookies, edge)
         asked = NewKey("Playground", datetime.now(UTC) + timedelta(seconds=HELD_S))
         key = await actions.issue(principal, asked, edge, key_books.models)
-        answer = visit.go(f"/orgs/{org_id}/playground", "A key for the next hour is made; ask the first question.")
+        answer = visit.go(visit.path.removesuffix("/key"), "A key for the next hour is made; ask the first question.")
         answer.set_cookie(hold(principal, key.token, key.id))
         return answer
 
     @post("/own", status_code=200, guards=[requires(Permission.KEYS_CREATE)])
     async def use_own(
-        self, visit: NamedDependency[Visit], principal: NamedDependency[Principal], org_id: FromPath[UUID]
+        self,
+        request: PageRequest,
+        visit: NamedDependency[Visit],
+        principal: NamedDependency[Principal],
+        edge: NamedDependency[Edge],
     ) -> Response[bytes]:
         """Hold a key that the caller has; whether it works, the gateway says."""
-        token, there = visit.form.text("api_key"), f"/orgs/{org_id}/playground"
+        token, there = visit.form.text("api_key"), visit.path.removesuffix("/key/own")
         if tag_of(token.encode()) != principal.org_tag:
             return visit.go(there, "This is no key of your organisation; copy all of it, from ias_ to its end.", "bad")
+        await give_up(principal, request.cookies, edge)
         answer = visit.go(there, "The playground calls with this key for the next hour.")
         answer.set_cookie(hold(principal, token))
         return answer
 
-    @post("/drop", status_code=200, guards=[requires(Permission.KEYS_REVOKE)])
+    @post("/drop", status_code=200)
     async def drop(
         self,
-        request: Request[Principal, object, State],
+        request: PageRequest,
         visit: NamedDependency[Visit],
         principal: NamedDependency[Principal],
         edge: NamedDependency[Edge],
-        org_id: FromPath[UUID],
     ) -> Response[bytes]:
         """Let the key go; one that was made for this is revoked."""
-        held = held_key(request.cookies, principal)
-        if held is not None and held.key_id is not None:
-            with suppress(Problem):  # somebody may have revoked it already
-                await actions.revoke(principal, held.key_id, edge)
-        answer = visit.go(f"/orgs/{org_id}/playground", "The playground has forgotten its key.")
+        await give_up(principal, request.cookies, edge)
+        answer = visit.go(visit.path.removesuffix("/key/drop"), "The playground has forgotten its key.")
         answer.set_cookie(let_go())
         return answer
