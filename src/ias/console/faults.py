@@ -18,7 +18,7 @@ AnyRequest = Request[object, object, State]
 LOGIN: Final = "/login"
 _MACHINES: Final = ("/api/", "/health", "/ready", "/metrics", "/static/")
 
-_TODO: Final = {
+_ADVICE: Final = {
     400: "Something in the address or the form is not as it has to be. Go back, mend it and send it again.",
     403: "Your role does not allow this. An admin of your organisation can change your role, or do it for you.",
     404: "Check the address. What it led to may have been removed, or belongs to another organisation.",
@@ -64,7 +64,7 @@ def _todo(problem: Problem) -> str:
     """What to do besides what the detail says."""
     if problem.status == HTTPStatus.FORBIDDEN and not problem.type.endswith(":permission-missing"):
         return ""
-    return _TODO.get(problem.status, _TODO[400 if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR else 500])
+    return _ADVICE.get(problem.status, _ADVICE[400 if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR else 500])
 
 
 def _to_login(request: AnyRequest) -> Response[bytes]:

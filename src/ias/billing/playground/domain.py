@@ -76,7 +76,7 @@ class Refusal(msgspec.Struct, kw_only=True, frozen=True):
     todo: str = ""
 
 
-_TODO: Final = {
+_ADVICE: Final = {
     "invalid_api_key": "The playground's key has ended or was revoked. Forget it, and make a new one.",
     "insufficient_permissions": "Ask an admin of your organisation, or a system admin.",
     "model_not_found": "Choose another model; an admin can give your organisation more of them.",
@@ -89,8 +89,8 @@ _TODO: Final = {
 }
 _BY_STATUS: Final = {
     400: "Change what you ask for, then send it again.",
-    401: _TODO["invalid_api_key"],
-    429: _TODO["rate_limit_exceeded"],
+    401: _ADVICE["invalid_api_key"],
+    429: _ADVICE["rate_limit_exceeded"],
 }
 
 
@@ -110,7 +110,7 @@ def refusal(status: int, body: bytes) -> Refusal:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         said = _Detail(f"The gateway answered {_named(status)}, and nothing that can be read.")
     code = said.code or ""
-    todo = _TODO.get(code) or _BY_STATUS.get(status, "Send it again. If it stays, tell whoever operates this service.")
+    todo = _ADVICE.get(code) or _BY_STATUS.get(status, _ADVICE["upstream_error"])
     return Refusal(message=said.message, status=status, code=code, todo=todo)
 
 
