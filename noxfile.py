@@ -23,6 +23,9 @@ LOCK = (
 )
 
 
+BESIDE = ("ship", "audit")  # environments of their own, of programs that do not resolve beside the product
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     run(session, "ruff", "check")
@@ -34,9 +37,10 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     # The long ones first, so that no worker is left with one at the end.
-    folders = [f"tests/{name}" for name in ("faults", "e2e", "integration", "sdk", "architecture")]
+    folders = [f"tests/{name}" for name in ("faults", "e2e", "integration", "sdk", "ship", "architecture")]
     unit(session)
     run(session, "tests.services", "prepare")
+    beside(session, "ship")
     run(
         session,
         "pytest",
@@ -180,6 +184,13 @@ def screenshots(session: nox.Session) -> None:
 
 
 @nox.session
+def ship(session: nox.Session) -> None:
+    # Images, charts, cloud, dashboards, workflows, docs: what is rendered or checked without a cluster.
+    beside(session, "ship")
+    run(session, "pytest", "tests/ship", *session.posargs)
+
+
+@nox.session
 def engine(session: nox.Session) -> None:
     run(session, "tests.engine")
     run(session, "pytest", "tests/engine", "--timeout=1200", *session.posargs)
@@ -193,11 +204,27 @@ def lock(session: nox.Session) -> None:
         ("run", "uv\nhatchling\neditables\n", ("pyproject.toml", "--extra=dev")),
         ("uv", "uv\n", ()),
         ("fuzz", "", ("--group=fuzz",)),
+        ("ship", "", ("--group=ship",)),
+        ("audit", "", ("--group=audit",)),
     ):
         asked = Path(session.create_tmp()) / f"{name}.in"
         asked.write_text(packages)
-        within = ("--constraint=requirements/dev.txt", f"--output-file=requirements/{name}.txt")
+        within = (f"--output-file=requirements/{name}.txt",)
+        if name not in BESIDE:
+            within += ("--constraint=requirements/dev.txt",)
         run(session, "uv", "pip", "compile", *sources, str(asked), *LOCK, *within)
+
+
+def beside(session: nox.Session, name: str) -> None:
+    """Make the environment `.cache/<name>`, or leave it where it is already as its lock says."""
+    home, lock = Path(".cache", name).resolve(), Path("requirements", f"{name}.txt")
+    made = home / "made-from.txt"
+    if made.is_file() and made.read_bytes() == lock.read_bytes():
+        return
+    run(session, "uv", "venv", "--quiet", "--clear", str(home))
+    within = ("--quiet", "--require-hashes", f"--python={home}")
+    run(session, "uv", "pip", "install", *within, f"--requirements={lock}")
+    made.write_bytes(lock.read_bytes())
 
 
 def run(session: nox.Session, module: str, *arguments: str, **env: str) -> None:

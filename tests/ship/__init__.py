@@ -1,0 +1,1 @@
+"""What is shipped, held without a cluster: images, charts, cloud, dashboards, workflows, documentation."""
