@@ -26,6 +26,11 @@ SELECT org_id, bucket - number * INTERVAL '30 days', model, requests, failed, pr
     cached_tokens, counts
 FROM generate_series(1, 7) AS number, analytics.model_daily ORDER BY 2, 1 ON CONFLICT DO NOTHING
 """
+_DAYS_BEFORE = """
+INSERT INTO analytics.org_daily (org_id, bucket, requests, failed, prompt_tokens, completion_tokens, cached_tokens)
+SELECT org_id, bucket, sum(requests), sum(failed), sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens)
+FROM analytics.model_daily GROUP BY 1, 2 ORDER BY 2, 1 ON CONFLICT DO NOTHING
+"""
 _NEWEST = "SELECT request_id FROM analytics.usage_events WHERE org_id = $1 ORDER BY started_at DESC LIMIT $2"
 
 _LINES = (
@@ -122,6 +127,7 @@ async def counted(connection: asyncpg.Connection, url: str, people: Population, 
     names = [name for _, name in people.models]
     loaded = await load(url, Holders(orgs, [member.id for member in members], keys, names), size.events)
     await connection.execute(_BEFORE)
+    await connection.execute(_DAYS_BEFORE)
     for tenant in people.tenants[: size.busy]:
         rows = await connection.fetch(_NEWEST, tenant.id, LINES)
         tenant.requests.extend(row["request_id"] for row in rows)

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-MIGRATION = Path(__file__).parents[1] / "migrations/analytics/analytics_0002_rollups.py"
+MIGRATIONS = Path(__file__).parents[1] / "migrations/analytics"
 DAYS = 30
 EVENTS_AT_ONCE = 500_000
 SETTINGS = (
@@ -24,6 +25,7 @@ SETTINGS = (
     "maintenance_work_mem = '1GB'",
     "synchronous_commit = off",
     "jit = off",
+    "session_replication_role = replica",  # triggers would sum up row by row what is summed up at the end
 )
 
 
@@ -137,7 +139,7 @@ SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', c.conrelid::regclass, c.conna
     format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid))
 FROM pg_constraint c WHERE c.conrelid = $1::text::regclass AND c.contype = 'p' AND $1::text <> 'analytics.usage_events'
 """
-INDEXED = ("usage_events", "usage_seen", "usage_hourly", "usage_daily", "model_hourly")
+INDEXED = ("usage_events", "usage_seen", "usage_hourly", "usage_daily", "model_hourly", "model_quarters")
 
 
 async def load(url: str, holders: Holders, count: int, until: datetime | None = None) -> Loaded:
@@ -186,12 +188,17 @@ async def roll_up(connection: asyncpg.Connection) -> None:
 
 
 def _fill() -> Sequence[str]:
-    """The statements that the migration fills the platform's tables with."""
-    spec = spec_from_file_location("analytics_0002_rollups", MIGRATION)
+    """The statements that migrations fill the coarser tables with."""
+    statements: Sequence[str] = _migration("analytics_0002_rollups").FILL
+    filled: Sequence[str] = _migration("analytics_0005_coarse").FILLED
+    hourly, daily = (each for each in statements if "INSERT INTO analytics.platform_" in each)
+    return hourly, daily.replace("analytics.model_hourly", "analytics.model_daily"), *filled  # far less to read
+
+
+def _migration(name: str) -> ModuleType:
+    spec = spec_from_file_location(name, MIGRATIONS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    statements: Sequence[str] = module.FILL
-    hourly, daily = (each for each in statements if "INSERT INTO analytics.platform_" in each)
-    return hourly, daily.replace("analytics.model_hourly", "analytics.model_daily")  # which is far less to read
+    return module

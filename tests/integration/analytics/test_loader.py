@@ -15,6 +15,8 @@ from tests.services import Services
 
 COUNT = 3000
 TABLES = ("usage_hourly", "usage_daily", "model_hourly", "model_daily", "platform_hourly", "platform_daily")
+COARSE = {"org_daily": ("usage_daily", "org_id, bucket"), "model_quarters": ("usage_hourly", "org_id, bucket, model")}
+SUMS = ("requests", "failed", "prompt_tokens", "completion_tokens", "cached_tokens")
 HOLDERS = Holders(
     orgs=[UUID(int=1), UUID(int=1), UUID(int=2)],
     users=[UUID(int=11), UUID(int=12), UUID(int=13)],
@@ -42,6 +44,13 @@ async def test_what_is_loaded_is_rolled_up_as_the_consumer_does_it(world: Servic
             events = [event_of(row) for row in await connection.fetch("SELECT * FROM analytics.usage_events")]
             rows = {table: await connection.fetch(f"SELECT * FROM analytics.{table}") for table in TABLES}
             seen = await connection.fetchval("SELECT count(*) FROM analytics.usage_seen")
+            for table, (source, place) in COARSE.items():
+                added = ", ".join(f"sum({name})::bigint" for name in SUMS)
+                kept = await connection.fetch(
+                    f"SELECT {place}, {', '.join(SUMS)} FROM analytics.{table} ORDER BY {place}"
+                )
+                summed = f"SELECT {place}, {added} FROM analytics.{source} GROUP BY {place} ORDER BY {place}"
+                assert [*map(tuple, kept)] == [*map(tuple, await connection.fetch(summed))] != [], table
         finally:
             await connection.close()
 
@@ -62,9 +71,8 @@ async def test_what_is_loaded_is_rolled_up_as_the_consumer_does_it(world: Servic
 
 
 def sums_of(row: asyncpg.Record) -> tuple[object, ...]:
-    names = ("requests", "failed", "prompt_tokens", "completion_tokens", "cached_tokens")
     counts = read(row["counts"]) if "counts" in row else {}
-    return (*(row[name] for name in names), counts)
+    return (*(row[name] for name in SUMS), counts)
 
 
 def plain(added: msgspec.Struct) -> tuple[object, ...]:

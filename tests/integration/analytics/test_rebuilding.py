@@ -20,6 +20,13 @@ from tests.services import Services
 TABLES = ("usage_hourly", "usage_daily", "model_hourly", "model_daily", "platform_hourly", "platform_daily")
 
 
+COARSE = (
+    ("org_daily", "usage_daily", "org_id, bucket"),
+    ("model_quarters", "usage_hourly", "org_id, bucket, model"),
+)
+SUMS = "requests, failed, prompt_tokens, completion_tokens, cached_tokens"
+
+
 async def rollups(ground: Ground, day: date) -> dict[str, list[tuple[object, ...]]]:
     """Every sum of a day, with each count once; the platform's whatever slots they are in."""
     found = {}
@@ -38,7 +45,19 @@ async def rollups(ground: Ground, day: date) -> dict[str, list[tuple[object, ...
             ) AS s ORDER BY {place} bucket, {people} model""",
             datetime(day.year, day.month, day.day, tzinfo=UTC),
         )
-    return {name: [(*row[:-2], row[-1]) for row in rows] for name, rows in found.items()}
+    told = {name: [(*row[:-2], row[-1]) for row in rows] for name, rows in found.items()}
+    return told | {table: await coarse(ground, day, table, source, place) for table, source, place in COARSE}
+
+
+async def coarse(ground: Ground, day: date, table: str, source: str, place: str) -> list[tuple[object, ...]]:
+    """The sums that triggers keep, which must be what their source comes to."""
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    within = "bucket >= $1 AND bucket < $1 + INTERVAL '1 day'"
+    kept = await ground.rows(f"SELECT {place}, {SUMS} FROM analytics.{table} WHERE {within} ORDER BY {place}", start)
+    added = ", ".join(f"sum({name})::bigint" for name in SUMS.split(", "))
+    of_source = f"SELECT {place}, {added} FROM analytics.{source} WHERE {within} GROUP BY {place} ORDER BY {place}"
+    assert kept == await ground.rows(of_source, start), table
+    return [tuple(row) for row in kept]
 
 
 async def used(org: Org, day: date, count: int) -> None:

@@ -20,7 +20,7 @@ from tests.product.people import Org as Team
 from tests.product.people import Person
 from tests.services import Services
 
-ROLLUPS = ("usage_hourly", "usage_daily", "model_hourly", "model_daily")
+ROLLUPS = ("usage_hourly", "usage_daily", "model_hourly", "model_daily", "org_daily", "model_quarters")
 SUMS = "sum(requests)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint, sum(cached_tokens)::bigint"
 
 

@@ -84,7 +84,7 @@ def test_disabling_says_first_whom_it_stops_and_nobody_is_offered_it_then(
     assert ENGINE not in user.answer.text
     operator.open(f"/models/{model['id']}")
     operator.follow("Disable it")
-    assert "Nobody called it in the last day" in operator.page.text
+    assert "Nobody called it since yesterday" in operator.page.text
     operator.press("Disable it")
     assert "Nobody may call it" in operator.page.text
     user.open(f"/orgs/{house.id}/models")
@@ -175,9 +175,9 @@ async def test_who_called_a_model_in_the_last_day_is_told_before_it_is_stopped(
     assert found["listed"] == [{"id": org.id, "name": org.name}]
     operator.open(f"/models/{model['id']}/disable")
     assert [dd.text for dd in operator.page.one("dl").all("dd")] == [
-        "1 called it in the last day",
-        "2 called it in the last day",
-        "2 in the last day",
+        "1 called it since yesterday",
+        "2 called it since yesterday",
+        "2 since yesterday",
     ]
     assert "Programs that call it will fail" in operator.page.text
     operator.open(f"/models/{model['id']}")

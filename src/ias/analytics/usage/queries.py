@@ -39,22 +39,23 @@ JOIN unnest($1::uuid[], $2::integer[]) AS asked (request_id, line) USING (reques
 
 _TOTALS = """
 SELECT org_id, sum(requests)::bigint AS requests, sum(prompt_tokens + completion_tokens)::bigint AS tokens
-FROM analytics.usage_daily WHERE org_id = ANY($1) AND bucket >= $2 GROUP BY org_id
+FROM analytics.org_daily WHERE org_id = ANY($1) AND bucket >= $2 GROUP BY org_id
 """
 
 _DAYS = """
 SELECT (bucket AT TIME ZONE 'UTC')::date AS day, sum(prompt_tokens + completion_tokens)::bigint AS tokens
-FROM analytics.usage_daily
-WHERE org_id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND bucket >= $3 AND bucket < $4 GROUP BY 1
+FROM analytics.{table} WHERE org_id = $1 AND bucket >= $2 AND bucket < $3 {whose} GROUP BY 1
 """
+_DAYS_OF_ALL = _DAYS.format(table="org_daily", whose="")
+_DAYS_OF_ONE = _DAYS.format(table="usage_daily", whose="AND user_id = $4")
 
 # By key first and by organisation then: distinct ones would be sorted.
 _CALLERS = """
 SELECT count(*) AS organisations, coalesce(sum(keys), 0)::bigint AS keys, coalesce(sum(requests), 0)::bigint AS requests
 FROM (
     SELECT org_id, count(*) AS keys, sum(requests) AS requests FROM (
-        SELECT org_id, key_id, count(*) AS requests FROM analytics.usage_events
-        WHERE line = 1 AND model = $1 AND started_at >= $2 GROUP BY org_id, key_id
+        SELECT org_id, key_id, sum(requests) AS requests FROM analytics.usage_daily
+        WHERE model = $1 AND bucket >= $2 GROUP BY org_id, key_id HAVING sum(requests) > 0
     ) AS by_key GROUP BY org_id
 ) AS by_organisation
 """
@@ -150,12 +151,15 @@ async def totals(connection: Connection, orgs: Sequence[UUID], since: datetime) 
 async def daily(org_id: UUID, user_id: UUID | None, start: datetime, end: datetime) -> dict[date, int]:
     """Tokens of each day (UTC) from midnight to before another, of an organisation or of one of its members."""
     async with transaction(Within(org_id)) as connection:
-        rows = await connection.fetch(_DAYS, org_id, user_id, start, end)
+        if user_id is None:
+            rows = await connection.fetch(_DAYS_OF_ALL, org_id, start, end)
+        else:
+            rows = await connection.fetch(_DAYS_OF_ONE, org_id, start, end, user_id)
     return {row["day"]: row["tokens"] for row in rows}
 
 
 async def callers(model: str, since: datetime) -> tuple[int, int, int]:
-    """How many organisations and keys called the model of this name since then, and with how many requests.
+    """How many organisations and keys called the model of this name since that midnight (UTC), and how often.
 
     Raises:
         TooMuch: it takes too long.

@@ -73,7 +73,7 @@ class Query:
     def whole_days(self, asked: Span, columns: str) -> str:
         """The same of all organisations together, for a span of whole days (UTC)."""
         start, end = self.put(asked.start, "timestamptz"), self.put(asked.end, "timestamptz")
-        places = {"bucket": "bucket", "table": "model_daily", "conditions": ""}
+        places = {"bucket": "bucket", "table": "org_daily", "conditions": ""}
         return _PART.format(columns=columns, start=start, end=end, **places)
 
     def moved(self, asked: Asked, by: Groups) -> str:
@@ -145,4 +145,7 @@ def _tables(asked: Asked, owners: Sequence[Grouping]) -> tuple[str, str]:
             )
             raise BadRange(f"timezone: {said}", (FieldError(UNSET, said, parameter="timezone"),))
         return "platform_hourly", "platform_daily"
-    return ("usage_hourly", "usage_daily") if of_people or not whole else ("model_hourly", "model_daily")
+    if of_people:
+        return "usage_hourly", "usage_daily"
+    of_models = owners or asked.only.model is not None
+    return "model_hourly" if whole else "model_quarters", "model_daily" if of_models else "org_daily"

@@ -93,7 +93,7 @@ class ModelApi(Controller):
         model_id: FromPath[UUID],
         model_use: NamedDependency[ModelUse],
     ) -> Callers:
-        """Who may call a model, and who did in the last day: what disabling it would stop."""
+        """Who may call a model, and who did since yesterday: what disabling it would stop."""
         return await callers(principal, model_id, model_use)
 
 

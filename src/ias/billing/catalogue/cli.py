@@ -143,11 +143,11 @@ def replicas(terminal: Terminal, model_id: UUID) -> None:
 @click.argument("model_id", type=click.UUID)
 @command
 def callers(terminal: Terminal, model_id: UUID) -> None:
-    """Who may call a model, and who did in the last day: what disabling it would stop."""
+    """Who may call a model, and who did since yesterday: what disabling it would stop."""
     found = terminal.client.get(f"/models/{model_id}/callers", Callers)
     terminal.show_items(found, found.listed, "id", "name")
     say(f"besides these, {found.unlisted} organisations may call every model")
-    say(f"in the last day {found.organisations} organisations called it {found.requests} times with {found.keys} keys")
+    say(f"since yesterday {found.organisations} organisations called it {found.requests} times with {found.keys} keys")
 
 
 @model.command()
