@@ -156,28 +156,30 @@ async def test_replicas_are_shown_as_gateways_last_read_them(
     assert "not read yet" in rows[urls[2]]
 
 
-async def test_who_called_a_model_in_the_last_day_is_told_before_it_is_stopped(
+async def test_who_called_a_model_since_yesterday_is_told_before_it_is_stopped(
     operator: Browser, root: httpx.Client, org: Org, model: dict[str, str], database_url: str
 ) -> None:
     await asyncio.to_thread(allow, root, org, model)
     owner = await asyncpg.connect(database_url)
     try:
-        for key_id, hours in ((uuid4(), 1), (uuid4(), 2), (uuid4(), 30)):
+        first, second, third = uuid4(), uuid4(), uuid4()
+        for key_id, days in ((first, 0), (first, 1), (second, 1), (third, 2)):
             await owner.execute(
-                "INSERT INTO analytics.usage_events VALUES ($1, 1, $2, $3, $4, $5, 'chat', 1, 1, 0, 'completed',"
-                " false, false, false, 200, 'g', 'r', 1, 1, 1, now() - make_interval(hours => $6), now())",
-                *(uuid4(), org.id, org.user.id, key_id, model["name"], hours),
+                "INSERT INTO analytics.usage_daily (org_id, bucket, user_id, key_id, model, requests, failed,"
+                " prompt_tokens, completion_tokens, cached_tokens) VALUES"
+                " ($1, date_trunc('day', now(), 'UTC') - make_interval(days => $2), $3, $4, $5, 1, 0, 1, 1, 0)",
+                *(org.id, days, org.user.id, key_id, model["name"]),
             )
     finally:
         await owner.close()
     found = await asyncio.to_thread(read, root, f"/models/{model['id']}/callers")
-    assert (found["organisations"], found["keys"], found["requests"]) == (1, 2, 2)
+    assert (found["organisations"], found["keys"], found["requests"]) == (1, 2, 3)
     assert found["listed"] == [{"id": org.id, "name": org.name}]
     operator.open(f"/models/{model['id']}/disable")
     assert [dd.text for dd in operator.page.one("dl").all("dd")] == [
         "1 called it since yesterday",
         "2 called it since yesterday",
-        "2 since yesterday",
+        "3 since yesterday",
     ]
     assert "Programs that call it will fail" in operator.page.text
     operator.open(f"/models/{model['id']}")
