@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from ias.analytics.shares.domain import Owner
     from ias.analytics.shares.queries import this_month
     from ias.analytics.usage.domain import Filter
+    from ias.analytics.usage.queries import ever_used
 else:
     __getattr__ = opened(__name__, __file__)
 
-__all__ = ["Filter", "Owner", "silent_replicas", "this_month"]
+__all__ = ["Filter", "Owner", "ever_used", "silent_replicas", "this_month"]

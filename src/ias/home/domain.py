@@ -38,7 +38,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
         budget: None where it could not be told.
         called: what members are called.
         models: how many the organisation may call.
-        used: whether anything was used yet; own_use: whether by one of the caller's keys.
+        used: whether a request was ever sent: by anybody for who manages the organisation, by the caller for others.
     """
 
     base: str
@@ -52,7 +52,6 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     binding: Binding | None
     models: int
     used: bool
-    own_use: bool
     failed: int = 0
     requests: int = 0
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from ias.analytics import Filter, Owner, silent_replicas, this_month
+from ias.analytics import Filter, Owner, ever_used, silent_replicas, this_month
 from ias.analytics.values import Shares
 from ias.billing import DailyUse, costs, member_standing, pressing, replicas_of_models, standing
 from ias.billing.values import BudgetStanding, MemberStanding
@@ -113,8 +113,7 @@ async def org_home(principal: Principal, org_id: UUID, doors: Doors) -> OrgHome:
         called=await addresses(by, [alert.user_id for alert in alerts if alert.user_id]) if alerts else {},
         binding=await _binding(by, org_id) if by.may(Permission.GITOPS_READ) else None,
         models=len(models),
-        used=bool(month.totals.requests or month.totals.previous_requests),
-        own_use=any(key.last_used_at for key in keys),
+        used=bool(month.totals.requests) or await ever_used(by, org_id, whose.user_id),
         failed=month.totals.failed,
         requests=month.totals.requests,
     )
@@ -152,7 +151,7 @@ async def overview(principal: Principal, edge: Edge) -> Overview:
         organisations=organisations,
         called=await names([item.org_id for item in organisations.items if isinstance(item.org_id, UUID)]),
         findings=sorted(findings, key=lambda finding: finding.well),
-        steps=platform_steps(outline, len(replicas), gateways, used=month.data_as_of is not None),
+        steps=platform_steps(outline, len(replicas), gateways, used=await ever_used(principal, None)),
         notices=platform_notices(findings, replicas, silent, month.items),
     )
 

@@ -85,4 +85,4 @@ def _users_steps(about: Around) -> Iterator[Step]:
         f"{about.base}/keys/new",
         "Make a key",
     )
-    yield Step(about.own_use, "Send the first request", "Put your key into the lines below and run them.")
+    yield Step(about.used, "Send the first request", "Put your key into the lines below and run them.")

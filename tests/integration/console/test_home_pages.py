@@ -61,6 +61,37 @@ async def test_the_steps_of_a_user_tick_themselves_and_are_gone_after_the_first_
     assert SCRIPT not in browser.answer.text
 
 
+async def test_a_first_request_of_long_ago_by_a_key_that_is_gone_ticks_its_step_for_who_sent_it(
+    org: Org, visiting: Visiting, database_url: str
+) -> None:
+    key = org.user.key()
+    good(org.user.client.delete(f"/api-keys/{key['id']}"))
+    await used(database_url, request_of(org, org.user, key, started_at=now() - timedelta(days=100)))
+    assert "First steps" not in visiting(org.user).page.text
+    assert steps(visiting(org.admin).page)["Send the first request"]
+    org.other.key()
+    assert steps(visiting(org.other).page) == {"Make an API key": True, "Send the first request": False}
+
+
+async def test_of_each_budget_the_highest_alert_that_nobody_knows_of_needs_attention(
+    org: Org, visiting: Visiting, database_url: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    for user_id, threshold, known in (
+        *((None, 50, False), (None, 100, False), (None, 80, False)),
+        *((org.other.id, 80, False), (org.other.id, 90, True)),
+    ):
+        await connection.execute(
+            "INSERT INTO billing.alerts (id, org_id, user_id, period, threshold, limit_tokens, used_tokens, refused,"
+            " acknowledged_at) VALUES ($1, $2, $3, $4, $5, 1000, 1003, false, $6)",
+            *(str(uuid4()), org.id, user_id, f"{now():%Y%m}", threshold, now() if known else None),
+        )
+    await connection.close()
+    told = [item.text for item in part(visiting(org.admin).page, "Needs attention").all("li")]
+    [of_budgets] = [text for text in told if "% of the budget" in text]
+    assert "100 % of the budget of the organisation was reached" in of_budgets
+
+
 async def changed(database_url: str, key: dict[str, str], what: str) -> None:
     """Change a key behind the API's back."""
     connection = await asyncpg.connect(database_url)

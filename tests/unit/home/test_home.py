@@ -47,7 +47,6 @@ def around(**changes: object) -> Around:
         "binding": None,
         "models": 1,
         "used": True,
-        "own_use": True,
     }
     return Around(**{**usual, **changes})
 

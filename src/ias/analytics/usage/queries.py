@@ -49,6 +49,10 @@ FROM analytics.{table} WHERE org_id = $1 AND bucket >= $2 AND bucket < $3 {whose
 _DAYS_OF_ALL = _DAYS.format(table="org_daily", whose="")
 _DAYS_OF_ONE = _DAYS.format(table="usage_daily", whose="AND user_id = $4")
 
+_EVER = "SELECT EXISTS (SELECT FROM analytics.{table} WHERE ($1::uuid IS NULL OR org_id = $1) {whose})"
+_EVER_ANY = _EVER.format(table="org_daily", whose="")
+_EVER_ONE = _EVER.format(table="usage_daily", whose="AND user_id = $2")
+
 # By key first and by organisation then: distinct ones would be sorted.
 _CALLERS = """
 SELECT count(*) AS organisations, coalesce(sum(keys), 0)::bigint AS keys, coalesce(sum(requests), 0)::bigint AS requests
@@ -156,6 +160,21 @@ async def daily(org_id: UUID, user_id: UUID | None, start: datetime, end: dateti
         else:
             rows = await connection.fetch(_DAYS_OF_ONE, org_id, start, end, user_id)
     return {row["day"]: row["tokens"] for row in rows}
+
+
+async def ever_used(principal: Principal, org_id: UUID | None, user_id: UUID | None = None) -> bool:
+    """Whether an organisation, or one of its members, ever sent a request; without an organisation, whether any did.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    scope = await scope_of(principal, org_id)
+    async with reading(scope) as connection:
+        if user_id is None:
+            found: bool = await connection.fetchval(_EVER_ANY, org_id)
+        else:
+            found = await connection.fetchval(_EVER_ONE, org_id, user_id)
+    return found
 
 
 async def callers(model: str, since: datetime) -> tuple[int, int, int]:

@@ -22,7 +22,9 @@ FROM billing.alerts WHERE org_id = $1
 _PAGE = f"{_ALERTS} AND ($2::text IS NULL OR period = $2) AND ($3::uuid IS NULL OR id < $3)"
 _PAGE += " AND (user_id IS NULL OR $4 OR user_id = $5) ORDER BY id DESC LIMIT $6"
 _PRESSING = f"{_ALERTS} AND period = $2 AND cleared_at IS NULL AND acknowledged_at IS NULL"
-_PRESSING += " AND (user_id IS NULL OR $3 OR user_id = $4) ORDER BY id DESC LIMIT 5"
+_PRESSING += " AND (user_id IS NULL OR $3 OR user_id = $4) AND NOT EXISTS (SELECT FROM billing.alerts higher"
+_PRESSING += " WHERE (higher.org_id, higher.period) = ($1, $2) AND higher.user_id IS NOT DISTINCT FROM alerts.user_id"
+_PRESSING += " AND higher.threshold > alerts.threshold AND higher.cleared_at IS NULL) ORDER BY id DESC LIMIT 5"
 _ONE = f"{_ALERTS} AND id = $2"
 _THRESHOLDS = "SELECT thresholds FROM billing.alert_thresholds WHERE org_id = $1"
 _IN_FORCE = """
@@ -60,6 +62,8 @@ async def listed(principal: Principal, org_id: UUID, period: str | None, cursor:
 
 async def pressing(principal: Principal, org_id: UUID, period: str) -> list[Alert]:
     """The newest alerts of a month that hold and that nobody said they know of, as far as the caller may see them.
+
+    Of each budget the highest one alone: it says what those below it say.
 
     Raises:
         NotFound: it is not the caller's organisation.
