@@ -36,7 +36,6 @@ def configure_logging(process: str, level: str) -> None:
     logger.configure(extra={"process": process})
     logging.basicConfig(handlers=[StdlibToLoguru()], level=logging.INFO, force=True)
     for name in _CHATTY:
-        logging.Logger.manager.loggerDict.pop(name, None)
         logging.Logger.manager.getLogger(name).setLevel(logging.WARNING)
 
 
