@@ -3,8 +3,10 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -157,6 +159,40 @@ def test_making_another_key_and_logging_out_revoke_the_one_before(place: Place) 
     browser.press("Log out")
     assert "__Host-ias_playground" not in browser.cookies
     assert {key["id"] for key in playground_keys(place)} == before
+
+
+def at_once(place: Place, browser: Browser, times: int = 4) -> set[str]:
+    """Ask for a key as often at the same moment, out of one browser; the cookies that it is given."""
+    gate = Barrier(times)
+    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    headers = {"cookie": cookie, "origin": browser.url, "sec-fetch-site": "same-origin"}
+
+    def ask(_: int) -> str:
+        with httpx.Client(timeout=60, trust_env=False) as client:
+            gate.wait(60)
+            answer = client.post(f"{browser.url}{place.page}/key", data={"csrf": browser.csrf}, headers=headers)
+        assert answer.status_code == 303, answer.text
+        return answer.cookies["__Host-ias_playground"]
+
+    with ThreadPoolExecutor(times) as pool:
+        return set(pool.map(ask, range(times)))
+
+
+def test_a_key_that_is_asked_for_often_at_once_is_made_once_and_anew_when_it_was_let_go(place: Place) -> None:
+    browser = Browser(place.api.url)
+    browser.login(place.org.user.email, PASSWORD)
+    browser.open(place.page)
+    before = {key["id"] for key in playground_keys(place)}
+    for _ in range(2):
+        [browser.cookies["__Host-ias_playground"]] = at_once(place, browser)
+        assert len([key for key in playground_keys(place) if key["id"] not in before]) == 1
+        [browser.cookies["__Host-ias_playground"]] = at_once(place, browser)
+        assert len([key for key in playground_keys(place) if key["id"] not in before]) == 1
+        browser.open(place.page)
+        browser.press("Send", content="hello [[mock tokens=3]]")
+        assert browser.page.classed("turn-sum"), browser.page.one(id="turns").text
+        browser.press("Forget this key")
+        assert {key["id"] for key in playground_keys(place)} == before
 
 
 def test_a_conversation_keeps_its_turns_where_an_answer_was_blank(place: Place) -> None:

@@ -26,6 +26,7 @@ class HeldKey(msgspec.Struct, frozen=True):
 
     Attributes:
         key_id: its id, where it was made for the playground; None where it is one of the caller's.
+        instead: the one in whose place it was made.
         ends_at: Unix seconds.
     """
 
@@ -34,6 +35,7 @@ class HeldKey(msgspec.Struct, frozen=True):
     org_id: UUID
     ends_at: float
     key_id: UUID | None = None
+    instead: UUID | None = None
 
     @property
     def prefix(self) -> str:
@@ -41,11 +43,16 @@ class HeldKey(msgspec.Struct, frozen=True):
         return display_prefix(self.token)
 
 
-def hold(principal: Principal, token: str, key_id: UUID | None = None) -> Cookie:
+def hold(principal: Principal, token: str, key_id: UUID | None = None, instead: UUID | None = None) -> Cookie:
     """The cookie of a key from now on."""
     org_id = principal.org_id or UUID(int=0)
-    held = HeldKey(token, principal.session_id, org_id, time.time() + HELD_S, key_id)
-    return tickets.cookie(COOKIE, seal(msgspec.json.encode(held), COOKIE), HELD_S)
+    held = HeldKey(token, principal.session_id, org_id, time.time() + HELD_S, key_id, instead)
+    return hold_sealed(seal(msgspec.json.encode(held), COOKIE))
+
+
+def hold_sealed(value: str) -> Cookie:
+    """The cookie of a key that was sealed before."""
+    return tickets.cookie(COOKIE, value, HELD_S)
 
 
 def let_go() -> Cookie:

@@ -1,7 +1,5 @@
 """The HTML door of the playground's key: made for an hour, or one of the caller's, and let go."""
 
-from datetime import UTC, datetime, timedelta
-
 from litestar import Controller, Request, Response, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
@@ -11,11 +9,9 @@ from ias.contract.keys import tag_of
 from ias.edge import Edge
 from ias.identity.access.domain import Permission, Principal
 from ias.identity.access.guards import requires
-from ias.identity.api_keys import actions
 from ias.identity.api_keys.actions import KeyBooks
-from ias.identity.api_keys.domain import NewKey
-from ias.identity.playground.actions import give_up
-from ias.identity.playground.holding import HELD_S, hold, let_go
+from ias.identity.playground.actions import give_up, make
+from ias.identity.playground.holding import hold, let_go
 
 PageRequest = Request[Principal, object, State]
 
@@ -37,11 +33,9 @@ class PlaygroundKeyPages(Controller):
         key_books: NamedDependency[KeyBooks],
     ) -> Response[bytes]:
         """Issue a key for an hour, and hold it in place of the one before."""
-        await give_up(principal, request.cookies, edge)
-        asked = NewKey("Playground", datetime.now(UTC) + timedelta(seconds=HELD_S))
-        key = await actions.issue(principal, asked, edge, key_books.models)
+        held = await make(principal, request.cookies, edge, key_books.models)
         answer = visit.go(visit.path.removesuffix("/key"), "A key for the next hour is made; ask the first question.")
-        answer.set_cookie(hold(principal, key.token, key.id))
+        answer.set_cookie(held)
         return answer
 
     @post("/own", status_code=200, guards=[requires(Permission.KEYS_CREATE)])

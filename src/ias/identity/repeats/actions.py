@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import UUID
 
 from ias.db import EVERYWHERE, transaction
@@ -34,8 +35,8 @@ _FORGET = "DELETE FROM identity.repeats WHERE begun_at < $1"
 _DONE = Kept(204, (), b"")
 
 
-async def begin(sent: Sent) -> Kept | None:
-    """Begin a request: None where it is new, the first one's answer where it is repeated.
+async def begin(sent: Sent, within: timedelta = KEPT) -> Kept | None:
+    """Begin a request: None where it is new, the first one's answer where it is repeated `within` so long.
 
     Raises:
         KeyReused: the key was used for another request.
@@ -44,7 +45,7 @@ async def begin(sent: Sent) -> Kept | None:
     """
     moment = now()
     async with transaction(EVERYWHERE) as connection:
-        if await connection.fetchval(_BEGIN, sent.user_id, sent.key_hash, sent.asked, moment, moment - KEPT):
+        if await connection.fetchval(_BEGIN, sent.user_id, sent.key_hash, sent.asked, moment, moment - within):
             return None
         row = await connection.fetchrow(_BEFORE, sent.user_id, sent.key_hash)
     if row is None:
