@@ -58,6 +58,7 @@ document.addEventListener("keydown", (event) => {
   const field = document.querySelector("[data-search]");
   if (!field) return;
   event.preventDefault();
+  field.closest("details")?.setAttribute("open", "");
   field.focus();
   field.select();
 });
