@@ -1,5 +1,7 @@
 """Every page that a role can get to: accessible in both colours, on a telephone and a desk, and light."""
 
+from typing import Literal
+
 import pytest
 from playwright.async_api import Page
 
@@ -10,6 +12,11 @@ from tests.browser.tour import tour
 from tests.browser.watching import Window
 
 WIDTHS = (360, 1280)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WHOLE = {(360, "light"), (1280, "dark")}
+"""Where all rules are asked for: once for each width and each colour."""
+OF_COLOURS = ("color-contrast", "link-in-text-block")
+"""Rules that look at colours: they are asked for everywhere."""
 HEAVIEST = 150_000
 WEIGHT = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
     .filter(each => !each.name.includes("uplot")).reduce((sum, each) => sum + each.encodedBodySize, 0)"""
@@ -65,8 +72,8 @@ async def faults(page: Page) -> list[str]:
         await page.set_viewport_size({"width": width, "height": 800})
         if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
             found.append(f"is wider than {width} px")
-        await page.emulate_media(color_scheme="light", reduced_motion="reduce")
-        found += [f"{width} px, light: {each}" for each in await violations(page)]
-        await page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-        found += [f"{width} px, dark: {each}" for each in await violations(page, "color-contrast")]
+        for scheme in SCHEMES:
+            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            rules = () if (width, scheme) in WHOLE else OF_COLOURS
+            found += [f"{width} px, {scheme}: {each}" for each in await violations(page, *rules)]
     return found
