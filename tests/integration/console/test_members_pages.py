@@ -147,6 +147,7 @@ def test_system_admins_set_a_password_and_nobody_else_does(
 ) -> None:
     member = new_member(api, house.admin.client, house.id)
     here = f"/orgs/{house.id}/members/{member.id}"
+    assert "Forgot the password? Ask an admin of your organisation" in stranger.open("/login").text
     operator.open(here)
     operator.press("Set the password", new_password="short")
     assert operator.status == 400
@@ -157,6 +158,7 @@ def test_system_admins_set_a_password_and_nobody_else_does(
     stranger.login(member.email, "Wrong-horse-8-battery!")
     assert stranger.path == f"/orgs/{house.id}"
     assert "Set the password" not in admin.open(here).text
+    assert f"Ask a system admin to set a new one for {member.email}." in admin.page.text
     admin.send(f"{here}/reset-password", {"csrf": admin.csrf, "new_password": PASSWORD})
     assert admin.status == 403
 
