@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import NewWindow
@@ -31,6 +32,36 @@ async def test_a_slash_leads_to_the_search_field_and_is_a_slash_within_it(
         await expect(search).to_be_focused()
         await page.keyboard.type("a/b")
         await expect(search).to_have_value("a/b")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
+async def test_filters_are_folded_on_a_telephone_unless_one_is_set_and_shown_where_there_is_room(
+    new_window: NewWindow, demo_platform: Demo, scripts: bool
+) -> None:
+    window = await new_window(scripts=scripts, viewport={"width": 360, "height": 800})
+    page, base = window.page, f"/orgs/{demo_platform.lab.id}"
+    await window.login(demo_platform.lab.admin.email)
+    fold = page.locator(".fold > summary")
+    for place, name, chosen in (
+        ("/audit", "source", "api"),
+        ("/usage", "every", "day"),
+        ("/requests", "errors", "true"),
+    ):
+        await page.set_viewport_size({"width": 360, "height": 800})
+        await window.open(f"{base}{place}")
+        field = page.locator(f"select[name={name}]")
+        await expect(field).to_be_hidden()
+        await fold.press("Enter")
+        await expect(field).to_be_visible()
+        await window.open(f"{base}{place}?{name}={chosen}")
+        await expect(field).to_have_value(chosen)
+        await expect(field).to_be_visible()
+        await window.open(f"{base}{place}")
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        await expect(fold).to_be_hidden()
+        await expect(field).to_be_visible()
+        await field.focus()
+        await expect(field).to_be_focused()
 
 
 async def test_a_page_is_walked_through_by_tab_and_one_always_sees_where_one_is(
