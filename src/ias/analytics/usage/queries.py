@@ -58,7 +58,7 @@ _CALLERS = """
 SELECT count(*) AS organisations, coalesce(sum(keys), 0)::bigint AS keys, coalesce(sum(requests), 0)::bigint AS requests
 FROM (
     SELECT org_id, count(*) AS keys, sum(requests) AS requests FROM (
-        SELECT org_id, key_id, sum(requests) AS requests FROM analytics.usage_daily
+        SELECT org_id, key_id, sum(requests)::bigint AS requests FROM analytics.usage_daily
         WHERE model = $1 AND bucket >= $2 GROUP BY org_id, key_id HAVING sum(requests) > 0
     ) AS by_key GROUP BY org_id
 ) AS by_organisation
