@@ -90,17 +90,18 @@ async def run(script: str, told: Mapping[str, Any]) -> dict[str, Any]:
     return results
 
 
-def install(home: Path) -> None:
-    """Fetch what is locked into a folder, which is emptied before.
+def install(home: Path, source: Path | None = None) -> None:
+    """Fetch what is locked in a folder into another, which is emptied before.
 
     Raises:
         NoNode: npm cannot reach its registry.
         RuntimeError: npm refuses what is locked.
     """
+    source = source or SCRIPTS
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     for name in _LOCKS:
-        shutil.copy(SCRIPTS / name, home)
+        shutil.copy(source / name, home)
     node, npm = program()
     quick = ("--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=30000")
     argv = (node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", *quick)
@@ -109,13 +110,13 @@ def install(home: Path) -> None:
         done = subprocess.run(argv, cwd=home, env=env, capture_output=True, text=True, timeout=INSTALL_WITHIN_S)
     except subprocess.TimeoutExpired:
         raise NoNode(
-            f"npm did not install OpenAI's SDK in {INSTALL_WITHIN_S} s: check the way to its registry."
+            f"npm did not install {source.name} in {INSTALL_WITHIN_S} s: check the way to its registry."
         ) from None
     if done.returncode == 0:
         (home / "installed").touch()
     elif _UNREACHABLE.search(done.stderr):
         why = next(line for line in done.stderr.splitlines() if _UNREACHABLE.search(line))
-        raise NoNode(f"npm cannot reach its registry, so OpenAI's SDK for Node is not tested: {why}")
+        raise NoNode(f"npm cannot reach its registry, so what asks for {source.name} is not tested: {why}")
     else:
         raise RuntimeError(f"npm ci failed:\n{done.stderr[-3000:]}")
 

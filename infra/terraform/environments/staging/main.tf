@@ -1,0 +1,71 @@
+# Production in small: the same shape, so that what holds here holds there.
+terraform {
+  required_version = ">= 1.11, < 2.0"
+
+  required_providers {
+    linode = {
+      source  = "linode/linode"
+      version = "4.5.0"
+    }
+    vault = {
+      source  = "hashicorp/vault"
+      version = "5.6.0"
+    }
+    random = {
+      source  = "hashicorp/random"
+      version = "3.7.2"
+    }
+  }
+
+  # Made once by hand (README.md). Its login is AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; whoever reads the state
+  # reads the database's password, so the key opens this bucket alone.
+  backend "s3" {
+    bucket       = "your-org-ias-terraform"
+    key          = "staging/terraform.tfstate"
+    region       = "us-ord"
+    use_lockfile = true
+
+    endpoints = { s3 = "https://us-ord-1.linodeobjects.com" }
+
+    skip_credentials_validation = true
+    skip_metadata_api_check     = true
+    skip_region_validation      = true
+    skip_requesting_account_id  = true
+    skip_s3_checksum            = true
+  }
+}
+
+# LINODE_TOKEN. LKE Enterprise and its VPC are asked for in the beta API.
+provider "linode" {
+  api_version       = "v4beta"
+  obj_use_temp_keys = true # for buckets' versioning and lifecycle, for as long as an apply takes
+}
+
+# VAULT_ADDR and VAULT_TOKEN: any store with Vault's API, such as OpenBao.
+provider "vault" {}
+
+module "platform" {
+  source = "../../platform"
+
+  environment    = "staging"
+  organization   = "your-org"
+  region         = "us-ord"
+  storage_region = "us-ord"
+  private        = true
+  subnet_ipv4    = "10.21.0.0/20"
+
+  k8s_version       = "v1.34.1+lke2"
+  high_availability = true
+  api_allow_ipv4    = ["192.0.2.0/24"]
+
+  cpu = { type = "g6-dedicated-8", min = 3, max = 6 }
+  gpu = {
+    rtx4000 = { type = "g2-gpu-rtx4000a1-s", min = 1, max = 2 }
+  }
+
+  database = { version = "17", type = "g6-dedicated-4", nodes = 2 }
+  keep     = { logs_days = 14, traces_days = 7, backups_days = 14 }
+
+  zone  = "ias.example.com"
+  names = ["api.staging", "staging"]
+}
