@@ -6,7 +6,7 @@ from ias.db import ENGINE
 
 ID = "analytics_0005_coarse"
 VERSION = "1.38.0"
-DESCRIPTION = "org_daily, model_quarters, usage_daily_model"
+DESCRIPTION = "org_daily, model_quarters"
 
 NAMES = ("requests", "failed", "prompt_tokens", "completion_tokens", "cached_tokens")
 SUMS = ", ".join(NAMES)
@@ -85,11 +85,7 @@ ALONE = (
     "LOCK TABLE analytics.usage_hourly, analytics.usage_daily IN SHARE ROW EXCLUSIVE MODE",
 )
 
-INDEXES = (
-    "CREATE INDEX IF NOT EXISTS org_daily_bucket ON analytics.org_daily (bucket)",
-    # Who called a model today and yesterday. The same values in a row take six bytes each in it.
-    "CREATE INDEX IF NOT EXISTS usage_daily_model ON analytics.usage_daily (model, bucket)",
-)
+INDEX = "CREATE INDEX IF NOT EXISTS org_daily_bucket ON analytics.org_daily (bucket)"
 
 MINE = (
     "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
@@ -218,7 +214,7 @@ UP = (
     *of_each(INSERTED),
     *of_each(UPDATED),
     *FILLED,
-    *INDEXES,
+    INDEX,
     CLEAR.format(parts=named((*OLDER, *PLATFORM, *PLACES))),
     FORGET.format(parts=named((*OLDER, *PLACES))),
     *comments(),
@@ -228,7 +224,6 @@ DOWN = (
     *policies(MINE),
     FORGET.format(parts=named(OLDER)),
     CLEAR.format(parts=named((*OLDER, *PLATFORM))),
-    "DROP INDEX IF EXISTS analytics.usage_daily_model",
     *(
         f"DROP TRIGGER IF EXISTS {table}_{event} ON analytics.{source}"
         for table, (source, _) in PLACES.items()

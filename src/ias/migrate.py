@@ -11,10 +11,25 @@ import rich_click as click
 from ias import schema
 from ias.db import ENGINE
 from ias.edge import Edge
+from ias.indexes import LOCK_TIMEOUT, briefly
 from ias.settings import settings
 
 LOCK = 0x1A5_0001
 """Key of the advisory lock that a runner holds."""
+TRIES = 30
+PAUSE_S = 2.0
+
+RECORDED = "INSERT INTO public.migration (name, app_name) VALUES ($1, $2)"
+FORGOTTEN = "DELETE FROM public.migration WHERE name = $1 AND app_name = $2"
+
+Parts = list[Callable[[], Awaitable[None] | None]]
+
+_HELD = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+_HALF_BUILT = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i' JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT i.indisvalid AND n.nspname = $1
+"""
 
 
 @click.group()
@@ -47,7 +62,7 @@ async def _up() -> None:
         await connection.execute(schema.RECORD)
         steps = await schema.pending(connection, settings().migrations_dir)
         for step in steps:
-            await _forwards(step)
+            await forwards(step)
             click.echo(f"applied {step.name}")
         if not steps:
             click.echo("the database is up to date")
@@ -64,7 +79,7 @@ async def _down(steps: int) -> None:
         done = await schema.applied(connection)
         known = [step for step in schema.discover(settings().migrations_dir) if step.name in done]
         for step in reversed(known[-steps:]):
-            await _backwards(step)
+            await backwards(step)
             click.echo(f"undone {step.name}")
 
 
@@ -75,24 +90,67 @@ async def _status() -> None:
         click.echo(f"{'applied' if step.name in done else 'pending'}  {step.name}")
 
 
-async def _forwards(step: schema.Step) -> None:
-    """The migration and its record are one transaction."""
+async def forwards(step: schema.Step) -> None:
+    """Apply a migration and record it: in one transaction, unless it says that each statement is by itself.
+
+    Raises:
+        click.ClickException: others hold on to a table for as long as this may wait, again and again.
+    """
     manager = await step.manager()
-    async with ENGINE.transaction(allow_nested=False) as whole:
-        await _run(manager.raw)
-        await whole.connection.execute(
-            "INSERT INTO public.migration (name, app_name) VALUES ($1, $2)", step.name, step.context
-        )
+    run = _at_once if manager.wrap_in_transaction else _one_by_one
+    await _patiently(step, lambda: run(step, manager.raw, RECORDED))
 
 
-async def _backwards(step: schema.Step) -> None:
+async def backwards(step: schema.Step) -> None:
+    """Undo a migration and its record, as `forwards` applies it.
+
+    Raises:
+        click.ClickException: others hold on to a table for as long as this may wait, again and again.
+    """
     manager = await step.manager()
+    run = _at_once if manager.wrap_in_transaction else _one_by_one
+    await _patiently(step, lambda: run(step, manager.raw_backwards, FORGOTTEN))
+
+
+async def _patiently(step: schema.Step, attempt: Callable[[], Awaitable[None]]) -> None:
+    """Try again where a lock was not to be had: nobody who came meanwhile has waited longer than for one try."""
+    for _ in range(TRIES):
+        try:
+            return await attempt()
+        except _HELD as error:
+            click.echo(f"{step.name} waits for whoever uses the table ({error})", err=True)
+            await asyncio.sleep(PAUSE_S)
+    raise click.ClickException(
+        f"{step.name} could not be applied: others hold on to its table; end long transactions (pg_stat_activity tells"
+        " which), then run it again"
+    )
+
+
+async def _at_once(step: schema.Step, parts: Parts, record: str) -> None:
     async with ENGINE.transaction(allow_nested=False) as whole:
-        await _run(manager.raw_backwards)
-        await whole.connection.execute("DELETE FROM public.migration WHERE name = $1", step.name)
+        await ENGINE.run_ddl(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        await _run(parts)
+        await whole.connection.execute(record, step.name, step.context)
 
 
-async def _run(parts: list[Callable[[], Awaitable[None] | None]]) -> None:
+async def _one_by_one(step: schema.Step, parts: Parts, record: str) -> None:
+    """Each statement by itself; the record comes last, so that what was broken off is done again."""
+    for index in await _half_built(step):
+        await briefly(f"DROP INDEX IF EXISTS {index}")
+    await _run(parts)
+    await _at_once(step, [], record)
+
+
+async def _half_built(step: schema.Step) -> list[str]:
+    """Indexes of the context whose building was broken off: by name they are there, so they would never be built."""
+    connection = await ENGINE.get_new_connection()
+    try:
+        return [row["name"] for row in await connection.fetch(_HALF_BUILT, step.context)]
+    finally:
+        await connection.close()
+
+
+async def _run(parts: Parts) -> None:
     for part in parts:
         result = part()
         if isawaitable(result):

@@ -1,0 +1,1 @@
+"""The release before on the schema and the Function library of this one: `nox -s compat`."""
