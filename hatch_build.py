@@ -1,7 +1,7 @@
-"""Compiles the gateway's hot modules with mypyc: into a wheel where IAS_COMPILE says so, or into a folder.
+"""Puts the migrations into a wheel, and the gateway's hot modules compiled with mypyc where IAS_COMPILE says so.
 
 `IAS_COMPILE=1 uv build --wheel`, or `python hatch_build.py FOLDER`: `FOLDER/src` then goes onto PYTHONPATH.
-It needs a C compiler and Python's headers. What is not compiled runs as it is written: that is the default.
+Compiling needs a C compiler and Python's headers. What is not compiled runs as it is written: that is the default.
 """
 
 import hashlib
@@ -20,11 +20,15 @@ ROOT = Path(__file__).resolve().parent
 SETTING = "IAS_COMPILE"
 PACKAGES = ("src/ias", "src/ias_gateway")
 _OF_THE_GATEWAY = (
-    *("admission", "arrival", "asked", "calls", "choices", "completions", "connection", "door", "exchange", "fiber"),
-    *("head", "ledger", "live", "ratios", "redis", "repetition", "reply", "routing", "sentinel", "series", "server"),
-    *("shard", "shards", "shedding", "sse", "upstream", "work"),
+    *("account", "admission", "arrival", "asked", "bodies/endpoints", "calls", "choices", "clock", "completions"),
+    *("connection", "door", "exchange", "fiber", "head", "ledger", "live", "ratios", "redis", "repetition", "reply"),
+    *("routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding", "sse"),
+    *("upstream", "work"),
 )
-MODULES = ("ias/contract/told", *(f"ias_gateway/{name}" for name in _OF_THE_GATEWAY))
+MODULES = (
+    *(f"ias/contract/{name}" for name in ("admitted", "asks", "told")),
+    *(f"ias_gateway/{name}" for name in _OF_THE_GATEWAY),
+)
 """What a request passes through, less what defines Structs: mypyc keeps no annotations that msgspec could read. Where a
 class is compiled, so are those made of it (a shard's connection of Redis's): its calls of its own methods would not
 find those that replace them."""
@@ -40,22 +44,23 @@ class CannotCompile(Exception):
     """There is no compiler, or it failed; the text says which."""
 
 
-class CompileHook(BuildHookInterface):
-    """Puts the compiled modules beside the others."""
+class WheelHook(BuildHookInterface):
+    """Puts the migrations and the compiled modules beside the others."""
 
     def dependencies(self) -> list[str]:
         """What the type checker has to see, where anything is compiled at all."""
         return [*self.metadata.core.dependencies, "mypy>=1.18", "setuptools"] if _asked() else []
 
     def initialize(self, version: str, build_data: dict[str, object]) -> None:
-        """Compile, where that is asked for."""
-        if version == "editable" or not _asked():
+        """Add the migrations, which a checkout has beside its sources; compile, where that is asked for."""
+        if version == "editable":
+            return
+        build_data["force_include"] = {str(ROOT / "migrations"): "ias/migrations"}
+        if not _asked():
             return
         sources = compiled(ROOT / ".cache" / "wheel") / "src"
         build_data["pure_python"], build_data["infer_tag"] = False, True
-        build_data["force_include"] = {
-            str(made): str(made.relative_to(sources)) for made in _made(sources) if "build" not in made.parts
-        }
+        build_data["force_include"] |= {str(made): str(made.relative_to(sources)) for made in _made(sources)}
 
 
 def compiled(folder: Path) -> Path:

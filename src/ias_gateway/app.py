@@ -4,25 +4,20 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from functools import partial
 
 from ias.contract.usage import Outcome
 from ias_gateway import errors
 from ias_gateway.bodies.endpoints import BY_PATH, JSON
-from ias_gateway.completions import complete
 from ias_gateway.crashpoints import arm_gateway
 from ias_gateway.door import Door
 from ias_gateway.ending import LAST_WORDS_S, stop_asked
-from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.health import OK, Probes, private_port
-from ias_gateway.limits import PATH as LIMITS
-from ias_gateway.limits import limits
 from ias_gateway.metering import meter
-from ias_gateway.models import PATH as MODELS
-from ias_gateway.models import models
 from ias_gateway.report import line_to
+from ias_gateway.routes import route
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.shedding import Shedding
@@ -52,11 +47,7 @@ async def serve(settings: GatewaySettings, supervisor: socket.socket | None = No
             await probes.wait_served(SERVED_WITHIN_S)
         await public.listen(settings.gateway_host, settings.gateway_port, reuse_port=supervisor is not None)
         probes.process = OK
-        tasks = (
-            asyncio.create_task(_clock(door)),
-            asyncio.create_task(watch(door.routing, settings.watch_interval, door.metrics, log)),
-            asyncio.create_task(meter(settings.gateway_name, door.redis, door.routing.addresses, log)),
-        )
+        tasks = [asyncio.create_task(each) for each in _clocks(door)]
         _say_so(settings, log)
         _calm_the_collector()
         await stop.wait()
@@ -84,23 +75,11 @@ async def _take_up(door: Door) -> None:
     door.redis.start()
 
 
-def route(door: Door, exchange: Exchange) -> Coroutine[None, None, None]:
-    """The allow-list of what is served."""
-    path = exchange.path
-    endpoint = BY_PATH.get(path)
-    if endpoint is not None and exchange.method == b"POST":
-        return complete(door, exchange, endpoint)
-    if (path == MODELS or path.startswith(MODELS + b"/")) and exchange.method == b"GET":
-        return models(door, exchange)
-    if path == LIMITS and exchange.method == b"GET":
-        return limits(door, exchange)
-    return _unrouted(door, exchange)
-
-
 def _public(door: Door) -> Server:
     """What clients talk to."""
     settings = door.settings
     bounds = settings.bounds([path for path, endpoint in BY_PATH.items() if endpoint.content_type != JSON])
+    bounds.traced = door.tracer.begin if door.tracer is not None else None
     arm_gateway(door.settings.crashpoint, door.log)
     shedding = Shedding(settings.max_streams, settings.shed_lag_ms / 1000, door.metrics.shed)
 
@@ -111,16 +90,6 @@ def _public(door: Door) -> Server:
     return Server(partial(route, door), bounds, shedding=shedding, note=note, failed=failed)
 
 
-async def _unrouted(door: Door, exchange: Exchange) -> None:
-    if exchange.path in BY_PATH or exchange.path in {MODELS, LIMITS}:
-        allowed = "POST" if exchange.path in BY_PATH else "GET"
-        exchange.refuse(ApiError(405, f"Use {allowed} for this path.", headers=(("allow", allowed),)))
-    else:
-        said = "There is no such path. The API is under /v1, for example POST /v1/chat/completions."
-        exchange.refuse(ApiError(404, said))
-    door.note(exchange, "", "unrouted")
-
-
 def _failed(door: Door, exchange: Exchange, error: Exception) -> None:
     """The last line of defence: the client is told, the log says what."""
     path = exchange.path.decode(errors="replace")
@@ -129,6 +98,15 @@ def _failed(door: Door, exchange: Exchange, error: Exception) -> None:
         exchange.close()
     else:
         exchange.refuse(errors.server_error(500, "The gateway failed. Please try again.", "internal_error"))
+
+
+def _clocks(door: Door) -> Iterator[Coroutine[None, None, None]]:
+    """What goes on as long as it serves."""
+    yield _clock(door)
+    yield watch(door.routing, door.settings.watch_interval, door.metrics, door.log)
+    yield meter(door.settings.gateway_name, door.redis, door.routing.addresses, door.log)
+    if door.tracer is not None:
+        yield door.tracer.go_on()
 
 
 async def _clock(door: Door) -> None:
@@ -174,3 +152,5 @@ async def _drain(door: Door, public: Server) -> None:
         await asyncio.wait_for(door.ledger.all_settled(), LAST_WORDS_S)
     await door.waiting.stop()
     await door.beats.stop()
+    if door.tracer is not None:
+        await door.tracer.close()

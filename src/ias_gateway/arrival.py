@@ -10,6 +10,9 @@ from ias_gateway.exchange import Exchange, Wire
 from ias_gateway.head import MAX_FIELDS, MAX_HEAD_BYTES, SINGLE, Bounds, body_too_large, head_too_large, too_slow
 from ias_gateway.repetition import Repetition, repetition
 
+TRACEPARENT: Final = b"traceparent"
+_ONCE: Final = frozenset((b"expect", TRACEPARENT))
+"""With these a head is not known again: the client waits, or says something else each time."""
 _MAY_DIFFER: Final = 4
 """Heads that may follow that are not the last one again, before it is no longer asked whether they are."""
 
@@ -62,6 +65,8 @@ class Arrival:
         exchange = Exchange(self._taker, b"POST", last.path)
         exchange.caller = last.caller
         exchange.body = data[at:]
+        if self._bounds.traced is not None:
+            exchange.span = self._bounds.traced(b"")
         return exchange
 
     def feed(self, data: bytes) -> ApiError | None:
@@ -115,9 +120,9 @@ class Arrival:
         self._count(len(name) + len(value))
         name = name.lower()
         if name in SINGLE:
-            if name in self._headers:
+            if name in self._headers and name != TRACEPARENT:
                 raise self._fault(ApiError(400, f"The request has more than one {name.decode()} header."))
-            self._headers[name] = value
+            self._headers[name] = b"" if name in self._headers else value
 
     def on_headers_complete(self) -> None:
         self._headed = True
@@ -125,6 +130,8 @@ class Arrival:
         headers, parser, bounds = self._headers, self._parser, self._bounds
         self.coming = exchange = Exchange(self._taker, parser.get_method(), self._url.partition(b"?")[0])
         exchange.authorization = headers.get(b"authorization", b"")
+        if bounds.traced is not None:
+            exchange.span = bounds.traced(headers.get(TRACEPARENT, b""))
         # Asked here: after the message it answers no.
         exchange.keep_alive = parser.should_keep_alive()
         fault = bounds.fault_of(exchange.method, exchange.path, headers)
@@ -151,7 +158,7 @@ class Arrival:
         exchange.body = bytes(self._body)
         if self._read and exchange.keep_alive and b"content-length" in self._headers:
             known = repetition(self._read, exchange.body, exchange.path, exchange.authorization, self._longest)
-            self._last = known if b"expect" not in self._headers else None
+            self._last = known if _ONCE.isdisjoint(self._headers) else None
         # An open stream keeps nothing of its head.
         self.coming, self._body, self._url, self._headers = None, b"", b"", {}
         self._taker.arrived(exchange)

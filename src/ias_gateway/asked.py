@@ -1,10 +1,10 @@
 """An answer of Redis that a fiber waits for, and why there may be none."""
 
 from collections.abc import Callable
-from time import monotonic
 
 import hiredis
 
+from ias_gateway.clock import now
 from ias_gateway.fiber import Pause
 
 Reply = object
@@ -26,7 +26,7 @@ class Asked(Pause[Reply]):
 
     def __init__(self, late: Callback | None) -> None:
         super().__init__()
-        self.since = monotonic()
+        self.since = now()
         self._late = late
 
     def answered(self, reply: Reply) -> None:

@@ -1,24 +1,24 @@
 """One request, start to finish: who calls, what is asked, may it run, dispatch, settle."""
 
 from collections.abc import Callable
-from time import monotonic, time
 from typing import Final
 
 from uuid_utils import uuid7
 
 from ias.contract.admission import Admitted, Near, Refused
 from ias.contract.answers import NO_RATE
-from ias.contract.usage import Facts, Outcome
+from ias.contract.usage import Outcome
 from ias_gateway import admission, counting, errors
-from ias_gateway.admission import Caller
+from ias_gateway.account import Times, account
 from ias_gateway.asked import RedisDown
 from ias_gateway.bodies.endpoints import Endpoint
 from ias_gateway.bodies.strict import BadBody
-from ias_gateway.door import Door, milliseconds
+from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.reply import Reply
 from ias_gateway.routing import Replica
+from ias_gateway.tracing import known
 from ias_gateway.work import Work
 
 ATTEMPTS = 2
@@ -44,8 +44,12 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     work = Work(exchange, endpoint, b"x-request-id: %b\r\n" % request_id.encode())
     try:
         caller = exchange.caller or admission.identify(exchange.authorization)
-        _read(work)
-        _admit(door, work, request_id, await _reserve(door, work, caller, request_id))
+        _read(door, work)
+        answer = await door.ledger.reserve(caller, request_id, work.ask)
+        if isinstance(answer, Near):
+            work.ask = await counting.counted(door, answer, request_id, work.ask, work.body)
+            answer = await door.ledger.reserve(caller, request_id, work.ask)
+        _admit(door, work, request_id, answer)
         outcome, reply = await _serve(door, work)
         # Redis hears of it before the client does.
         await door.redis.flushed(work.open.tag)
@@ -62,27 +66,17 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     door.note(exchange, request_id, endpoint.name)
 
 
-def _read(work: Work) -> None:
-    """What is asked. From here on nothing is kept of the key and the body as they came."""
+def _read(door: Door, work: Work) -> None:
+    """What is asked, and a guess at its prompt. From here on nothing is kept of the key and the body as they came."""
     exchange, endpoint = work.exchange, work.endpoint
     try:
         work.body = body = endpoint.read(exchange.body)
-        work.ask = body.ask(endpoint.name)
+        work.ask = ask = body.ask(endpoint.name)
     except BadBody as error:
         raise ApiError(400, error.message, param=error.param) from None
     exchange.body = exchange.authorization = b""
-
-
-async def _reserve(door: Door, work: Work, caller: Caller, request_id: str) -> Admitted | Refused:
-    """What admission says: by a guess in estimate mode, and near a budget's end by a count."""
-    ask = work.ask
     if ask.guess < 0:
         ask.guess = door.ratios.guess(ask)
-    answer = await door.ledger.reserve(caller, request_id, ask)
-    if isinstance(answer, Near):
-        work.ask = await counting.counted(door, answer, request_id, ask, work.body)
-        answer = await door.ledger.reserve(caller, request_id, work.ask)
-    return answer
 
 
 def _admit(door: Door, work: Work, request_id: str, answer: Admitted | Refused) -> None:
@@ -208,27 +202,17 @@ def _failure(work: Work, reply: Reply, outcome: Outcome) -> ApiError:
 def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, str]) -> None:
     outcome, replica = ending
     tokens, estimated = _tokens(work, reply, outcome)
-    admitted, started, now = work.open.admitted, work.exchange.started_at, monotonic()
-    facts = Facts(
-        organisation=admitted.org,
-        user=admitted.user,
-        key=admitted.key,
-        model=work.route.name,
-        model_id=work.route.model_id,
-        endpoint=work.endpoint.name,
-        started_at=int((time() - (now - started)) * 1e6) / 1e6,
-        streamed=work.ask.streamed,
-        gateway=door.settings.gateway_name,
-        replica=replica,
-        status=reply.status if reply else 0,
-        duration_ms=milliseconds(now - started),
-        queue_ms=milliseconds(reply.started_at - started) if reply and reply.sent else None,
-        first_token_ms=milliseconds(reply.first_at - started) if reply and reply.first_at is not None else None,
+    sent = reply is not None and reply.sent
+    times = Times(
+        work.exchange.started_at, reply.started_at if reply and sent else None, reply.first_at if reply else None
     )
+    facts = account(work.open, work.route, door.name, (replica, reply.status if reply else 0), times)
+    if work.exchange.span is not None:
+        facts = work.exchange.span.settled(facts, known(work.open, replica, outcome, tokens))
     if not estimated:
         door.ratios.learn(work.ask, tokens[0])
     door.ledger.settle(work.open, tokens, (outcome, estimated), facts)
-    door.timed(facts)
+    door.timed(work.ask, times, tokens[1])
 
 
 def _tokens(work: Work, reply: Reply | None, outcome: Outcome) -> tuple[tuple[int, int, int], bool]:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections import deque
-from time import monotonic
 from typing import Protocol, cast
 
 from ias_gateway.arrival import Arrival
+from ias_gateway.clock import now
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.head import Bounds
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Exchange] = deque()
         self._active: Exchange | None = None
         self._ready: Exchange | None = None
-        self._deadline = monotonic() + server.bounds.head_s
+        self._deadline = now() + server.bounds.head_s
         self._closing = self._lingering = self._going_on = False
         self._stalled_at: float | None = None
 
@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
             self._server.run(ready)
 
     def pause_writing(self) -> None:
-        self._stalled_at = monotonic()
+        self._stalled_at = now()
         if self._active is not None and self._active.watcher is not None:
             self._active.watcher.pause()
 
@@ -166,11 +166,11 @@ class Connection(asyncio.Protocol):
             return
         if self._lingering:
             transport.write_eof()
-            self._deadline = monotonic() + LINGER_S
+            self._deadline = now() + LINGER_S
         elif not exchange.keep_alive or (self._server.draining and not self._queue):
             self._close(transport)
         else:
-            self._deadline = monotonic() + IDLE_S
+            self._deadline = now() + IDLE_S
             if self._queue:
                 self._go_on()
 
@@ -215,4 +215,4 @@ class Connection(asyncio.Protocol):
         """Close once the client has read everything, or is given up."""
         transport.close()
         self._closing = True
-        self._deadline = monotonic() + self._server.bounds.stalled_s
+        self._deadline = now() + self._server.bounds.stalled_s

@@ -9,8 +9,8 @@ import asyncio
 
 import msgspec
 
-from ias.contract.admission import NO_GUESS, Ask, Near
-from ias_gateway.bodies.chat import Chat
+from ias.contract.admission import Ask, Near
+from ias_gateway.bodies.chat import Plain
 from ias_gateway.bodies.endpoints import JSON, Body
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.prompts import SPECIAL
@@ -40,7 +40,7 @@ async def counted(door: Door, near: Near, request_id: str, ask: Ask, body: Body)
     count = await _count(door, near.route, request_id, body)
     door.metrics.counted.values[("failed" if count is None else "counted",)] += 1
     prompt = ask.prompt if count is None else min(ask.prompt, count)
-    return msgspec.structs.replace(ask, prompt=prompt, guess=NO_GUESS)
+    return ask.counted(prompt)
 
 
 def question(body: Body, name: str) -> tuple[bytes, int] | None:
@@ -49,7 +49,7 @@ def question(body: Body, name: str) -> tuple[bytes, int] | None:
     `name` is the engine's name of the model. Images, several prompts and prompts of tokens are not asked about.
     """
     match body:
-        case Chat() if not body.ask("").images:
+        case Plain() if not body.ask("").images:
             return _chat(body, name)
         case Text(prompt=str(prompt)):
             return encode(Tokenize(model=name, prompt=prompt)), SPECIAL
@@ -57,7 +57,7 @@ def question(body: Body, name: str) -> tuple[bytes, int] | None:
             return None
 
 
-def _chat(body: Chat, name: str) -> tuple[bytes, int]:
+def _chat(body: Plain, name: str) -> tuple[bytes, int]:
     asked = Tokenize(
         model=name,
         messages=body.messages,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ias.contract.admission import Admitted, Ask, Refused
 from ias.contract.crashpoints import Crashpoint, arm, reached
-from ias.contract.usage import Facts, Outcome
+from ias.contract.usage import Outcome
 from ias_gateway.admission import Caller
 from ias_gateway.ledger import Ledger
 from ias_gateway.live import Open
@@ -66,7 +66,7 @@ def _before_settle() -> None:
     settle = Ledger.settle
 
     def settling(
-        self: Ledger, request: Open, tokens: tuple[int, int, int], ending: tuple[Outcome, bool], facts: Facts
+        self: Ledger, request: Open, tokens: tuple[int, int, int], ending: tuple[Outcome, bool], facts: bytes
     ) -> None:
         reached(Crashpoint.BEFORE_SETTLE)
         settle(self, request, tokens, ending, facts)

@@ -2,29 +2,31 @@
 
 import hmac
 from pathlib import Path
-from time import monotonic
+from typing import Final
 
-from ias.contract.usage import Facts
+import msgspec
+
+from ias.contract.asks import Ask
+from ias_gateway.account import Times
 from ias_gateway.addresses import Addresses
 from ias_gateway.beats import Beats
+from ias_gateway.clock import now
 from ias_gateway.exchange import Exchange
 from ias_gateway.ledger import Ledger
 from ias_gateway.ratios import Ratios
 from ias_gateway.reply import Limits
 from ias_gateway.routing import Routing
-from ias_gateway.series import Series
+from ias_gateway.series import Series, Tally
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.shards import Here
 from ias_gateway.store import open_store
-from ias_gateway.telemetry import Log, Metrics
+from ias_gateway.telemetry import Labels, Log, Metrics
+from ias_gateway.tracing import Tracer
 from ias_gateway.waiting import Waiting
 
 _REMEMBERED_SALTS = 65_536
 
-
-def milliseconds(seconds: float) -> float:
-    """The same, to the microsecond; `round` takes four times as long."""
-    return int(seconds * 1e6) / 1e3
+_encode: Final = msgspec.json.Encoder().encode
 
 
 class Door:
@@ -34,6 +36,8 @@ class Door:
         self.settings = settings
         self.log = log
         self.metrics = Metrics()
+        self.metrics.most.values[()] = settings.max_streams
+        self.tracer = _tracer(settings, (self.metrics, log))
         times = settings.first_token_timeout, settings.idle_timeout, settings.total_timeout, settings.ping_interval
         self.limits = Limits(*times)
         addresses = Addresses(settings.upstream_allow, log)
@@ -46,7 +50,10 @@ class Door:
         self.beats = Beats(settings.gateway_name, self._counts, (self.redis, addresses), log)
         self._secret = settings.cache_salt_secret.get_secret_value().encode()
         self._salts: dict[str, str] = {}
-        self._series: dict[str, tuple[Series, Series]] = {}
+        self.name = _encode(settings.gateway_name)
+        self._access_log = settings.access_log
+        self._series: dict[str, tuple[Series, Series, Series]] = {}
+        self._answered: dict[tuple[str, int], Tally] = {}
 
     def salt_of(self, org: str) -> str:
         """The organisation's `cache_salt`: HMAC-SHA256 of its id, so that no tenant can guess another's."""
@@ -57,22 +64,34 @@ class Door:
             salt = self._salts[org] = hmac.digest(self._secret, org.encode(), "sha256").hex()
         return salt
 
-    def timed(self, facts: Facts) -> None:
-        """Note how long an admitted request took."""
-        series = self._series.get(facts.model)
+    def timed(self, ask: Ask, times: Times, output_tokens: int) -> None:
+        """Note how long an admitted request took; of a stream also when it began, and how quickly it came."""
+        series = self._series.get(ask.model)
         if series is None:
-            key = (facts.model,)
-            series = self._series[facts.model] = self.metrics.duration.series(key), self.metrics.first_token.series(key)
-        if facts.duration_ms is not None:
-            series[0].observe(facts.duration_ms / 1000)
-        if facts.first_token_ms is not None:
-            series[1].observe(facts.first_token_ms / 1000)
+            series = self._series[ask.model] = self._series_of((ask.model,))
+        series[0].observe(times.ended - times.started)
+        if times.first is not None and ask.streamed:
+            series[1].observe(times.first - times.started)
+            if output_tokens > 1:
+                series[2].observe((times.ended - times.first) / (output_tokens - 1))
+
+    def _series_of(self, key: Labels) -> tuple[Series, Series, Series]:
+        metrics = self.metrics
+        return metrics.duration.series(key), metrics.first_token.series(key), metrics.token_time.series(key)
 
     def note(self, exchange: Exchange, request_id: str, endpoint: str) -> None:
         """Count a request, and log it where that is wanted. Never a prompt, an answer or a key."""
-        self.metrics.requests.values[(endpoint, str(exchange.status))] += 1
-        if self.settings.access_log:
-            self.log.request(request_id, endpoint, exchange.status, milliseconds(monotonic() - exchange.started_at))
+        status = exchange.status
+        tally = self._answered.get((endpoint, status))
+        if tally is None:
+            tally = self._answered[endpoint, status] = self.metrics.requests.tally((endpoint, str(status)))
+        tally.count += 1
+        if exchange.refusal:
+            self.metrics.refused.values[(exchange.refusal,)] += 1
+        if exchange.span is not None and self.tracer is not None:
+            self.tracer.end(exchange.span, (exchange.method.decode(), endpoint), request_id, status)
+        if self._access_log:
+            self.log.request(request_id, endpoint, status, now() - exchange.started_at)
 
     def _counts(self) -> tuple[int, int, int]:
         """What it says of itself: requests under way, settlements not confirmed, those of them in the spool file."""
@@ -81,3 +100,10 @@ class Door:
     def _redis_is_back(self, same: bool, here: Here) -> None:  # noqa: FBT001 - what a callback is told
         self.log.line("info", "connected to Redis")
         self.ledger.resend(same=same, here=here)
+
+
+def _tracer(settings: GatewaySettings, told: tuple[Metrics, Log]) -> Tracer | None:
+    if not settings.otlp_endpoint:
+        return None
+    process = {"service.name": "ias-gateway", "service.instance.id": settings.gateway_name}
+    return Tracer(settings.otlp_endpoint, settings.trace_ratio, process, told)

@@ -1,10 +1,11 @@
 """One request of a client, and the writer of its answer."""
 
-from time import monotonic
 from typing import Final, Protocol
 
 from ias_gateway.admission import Caller
+from ias_gateway.clock import now
 from ias_gateway.errors import REASONS, ApiError
+from ias_gateway.spans import Span
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 STREAM_HEAD: Final = (
@@ -51,6 +52,8 @@ class Exchange:
         "keep_alive",
         "method",
         "path",
+        "refusal",
+        "span",
         "started_at",
         "status",
         "watcher",
@@ -64,8 +67,10 @@ class Exchange:
         self.caller: Caller | None = None
         self.keep_alive = True
         self.gone = False
+        self.refusal = ""
+        self.span: Span | None = None
         self.status = 0
-        self.started_at = monotonic()
+        self.started_at = now()
         self.watcher: Watcher | None = None
         self._connection = connection
 
@@ -87,6 +92,7 @@ class Exchange:
 
     def refuse(self, error: ApiError, headers: bytes = b"") -> None:
         """Answer with an error."""
+        self.refusal = error.detail.code or error.detail.type
         extra = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in error.headers)
         self.answer(error.status, error.body, headers + extra)
 

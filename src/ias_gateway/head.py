@@ -1,9 +1,10 @@
 """What a request's head must say before its body is read, and the bounds of what a server takes in."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ias_gateway.errors import ApiError
+from ias_gateway.spans import Span
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_FIELDS = 100
@@ -18,10 +19,11 @@ SINGLE = frozenset(
         b"content-length",
         b"host",
         b"expect",
+        b"traceparent",
         b"transfer-encoding",
     )
 )
-"""The fields that are looked at; each at most once in a head."""
+"""The fields that are looked at; each at most once in a head, but for `traceparent`, which then says nothing."""
 METHODS = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 _LONGEST_LENGTH = 15
 _REMEMBERED_HOSTS = 1024
@@ -40,6 +42,9 @@ class Bounds:
         head_s: seconds in which a head must have come.
         body_s: seconds in which a body must have come; meanwhile at least 1 KB/s.
         stalled_s: seconds for which a client may leave unread what was written to it.
+
+    Attributes:
+        traced: begins the span of a request that has this `traceparent`; None where nothing is traced.
     """
 
     def __init__(  # noqa: PLR0913 - one for each limit
@@ -57,6 +62,7 @@ class Bounds:
         self.head_s = head_s
         self.body_s = body_s
         self.stalled_s = stalled_s
+        self.traced: Callable[[bytes], Span | None] | None = None
         self._allowed = frozenset(host.lower().encode() for host in hosts)
         self._served: set[bytes] = set()
 

@@ -7,7 +7,7 @@ from time import monotonic
 
 import msgspec
 
-from ias.contract.admission import LIBRARY_VERSION, LIBRARY_VERSION_CALL
+from ias.contract import forms
 from ias_gateway.asked import RedisDown, RedisRefused
 from ias_gateway.door import Door
 from ias_gateway.exchange import Exchange
@@ -17,6 +17,7 @@ from ias_gateway.redis import Redis
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.shards import SHARD
+from ias_gateway.weight import weigh
 
 OK = "ok"
 PROBE_TIMEOUT_S = 1.0
@@ -49,6 +50,7 @@ class Probes:
     def exposition(self) -> bytes:
         """The metrics as they are now."""
         self._door.metrics.tasks.values[()] = len(asyncio.all_tasks())
+        weigh(self._door.metrics)
         self._door.metrics.shard_up.values.clear()
         for name, part in self._door.redis.parts.items():
             if name.startswith(SHARD):
@@ -82,7 +84,7 @@ def serves(states: Mapping[str, str]) -> bool:
 async def look_at(redis: Redis) -> dict[str, str]:
     """What there is to say of one server."""
     try:
-        version = await asyncio.wait_for(redis.call(*LIBRARY_VERSION_CALL), PROBE_TIMEOUT_S)
+        understood = await asyncio.wait_for(redis.call(*forms.FORMS_CALL), PROBE_TIMEOUT_S)
         told = await asyncio.wait_for(redis.call("GET", redis.mark), PROBE_TIMEOUT_S)
     except RedisRefused as error:
         if str(error).startswith("MOVED"):
@@ -90,10 +92,12 @@ async def look_at(redis: Redis) -> dict[str, str]:
         return {"redis": OK, "function library": f"{error}; run `ias migrate up`"}
     except (RedisDown, TimeoutError):
         return {"redis": "does not answer; check IAS_REDIS_URL and that Redis runs"}
-    current, whole = version == LIBRARY_VERSION.encode(), redis.vouches(told)
+    served, whole = forms.serves(understood), redis.vouches(told)
     return {
         "redis": OK,
-        "function library": OK if current else "of another release; run `ias migrate up` with this one",
+        "function library": OK
+        if served
+        else "of a release that does not serve this one; run `ias migrate up` with this one",
         "projection": OK if whole else "not rebuilt yet; a worker does it, or `ias projection rebuild`",
     }
 

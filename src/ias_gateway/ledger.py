@@ -16,7 +16,7 @@ from typing import Final, cast
 from ias.contract import admission
 from ias.contract.admission import Admitted, Ask, Refused
 from ias.contract.catalogue import decode_route
-from ias.contract.told import settlement
+from ias.contract.told import entry_of, read_reserve, settlement
 from ias.contract.usage import Facts, Outcome, encode_facts
 from ias_gateway import calls
 from ias_gateway.admission import Caller
@@ -24,6 +24,7 @@ from ias_gateway.asked import RedisDown, Reply
 from ias_gateway.epochs import Epochs
 from ias_gateway.live import Meter, Open
 from ias_gateway.redis import Argument, pack
+from ias_gateway.settled import Settled
 from ias_gateway.shards import Here
 from ias_gateway.store import Store, everywhere
 from ias_gateway.telemetry import Log, Metrics
@@ -44,13 +45,16 @@ class Ledger:
         self.unsettled: dict[str, tuple[str, bytes]] = {}
         self._redis = redis
         self._gateway, self._lease = holder
+        self._holder = self._gateway.encode()
         self._metrics = metrics
+        self._counted = Settled(metrics)
         self._log = log
         self._kept: dict[str, deque[tuple[str, str, bytes]]] = {}
         self._kept_count = 0
         self._epochs = Epochs()
         self._loop = asyncio.get_running_loop()
         self._progress = asyncio.Event()
+        self._awaited = False
 
     async def reserve(self, caller: Caller, request_id: str, ask: Ask) -> Admitted | Refused:
         """Ask Redis whether this request may run, and hold its tokens where it may.
@@ -62,7 +66,7 @@ class Ledger:
         """
         call = calls.reserve(caller, request_id, ask, (self._gateway, self._lease))
         reply = await self._redis.ask(caller.tag, call, partial(self._release, caller, request_id, ask))
-        answer = admission.read_reserve(cast("admission.Reply", reply))
+        answer = read_reserve(cast("admission.Reply", reply))
         if isinstance(answer, Admitted):
             self.open[request_id] = Open(caller, request_id, ask, answer)
         elif isinstance(answer, admission.NotReady) and answer.unknown_org:
@@ -74,28 +78,23 @@ class Ledger:
         whole = await self._redis.whole(tag)
         return admission.BadKey() if whole else admission.NotReady(unknown_org=True)
 
-    def settle(self, request: Open, tokens: tuple[int, int, int], ending: tuple[Outcome, bool], facts: Facts) -> None:
+    def settle(self, request: Open, tokens: tuple[int, int, int], ending: tuple[Outcome, bool], facts: bytes) -> None:
         """Close a request: sent to Redis before anything that is written to the client later in this turn of the loop.
 
-        `ending` is the outcome and whether the tokens are estimated.
+        `ending` is the outcome and whether the tokens are estimated, `facts` the JSON of `Facts`.
         """
         self.open.pop(request.request_id, None)
         told = settlement(request.request_id, tokens, ending)
-        self._metrics.outcomes.values[(ending[0],)] += 1
-        self._metrics.tokens.values[(facts.model, "input")] += tokens[0]
-        self._metrics.tokens.values[(facts.model, "output")] += tokens[1]
-        passed = tokens[0] + tokens[1] - request.admitted.held
-        if passed > 0:
-            self._metrics.overshot.values[()] += passed
+        self._counted.note(request.ask.model, tokens, request.admitted.held, ending[0])
         # As bytes: that is what is kept, and the collector has no look at it.
-        call = calls.settle(request.caller, told, encode_facts(facts), request.admitted, self._gateway.encode())
+        call = calls.settle(request.caller, told, facts, request.admitted, self._holder)
         self.send(request.tag, request.request_id, call)
 
     def _release(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> None:
         """Close a request that was admitted when its caller had been told that it could not be decided."""
         if not isinstance(reply, list):
             return
-        answer = admission.read_reserve(reply)
+        answer = read_reserve(reply)
         if not isinstance(answer, Admitted):
             return
         facts = Facts(
@@ -109,7 +108,8 @@ class Ledger:
             streamed=ask.streamed,
             gateway=self._gateway,
         )
-        self.settle(Open(caller, request_id, ask, answer), (0, 0, 0), (Outcome.REJECTED, False), facts)
+        opened = Open(caller, request_id, ask, answer)
+        self.settle(opened, (0, 0, 0), (Outcome.REJECTED, False), encode_facts(facts))
 
     def tick(self) -> None:
         """Extend leases, store tokens so far, learn what must be cut and what the ledger has."""
@@ -160,6 +160,7 @@ class Ledger:
 
     async def all_settled(self) -> None:
         """Wait until Redis has confirmed every settlement."""
+        self._awaited = True
         while self.unsettled:
             await self._progress.wait()
             self._progress.clear()
@@ -182,8 +183,9 @@ class Ledger:
                 self._loop.call_later(1.0, self._try_again, tag, request_id)
             return
         self.unsettled.pop(request_id, None)
-        self._progress.set()
-        entry = admission.entry_of(cast("admission.Reply", reply))
+        if self._awaited:
+            self._progress.set()
+        entry = entry_of(cast("admission.Reply", reply))
         if self._kept_count >= MAX_KEPT or not entry:
             return
         kept = self._kept.get(tag)

@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import cast
 
 import hiredis
@@ -12,6 +11,7 @@ import hiredis
 from ias.contract.admission import PROJECTION_KEY
 from ias.contract.redis_url import Address, RedisUrl
 from ias_gateway.asked import Asked, Callback, RedisDown, RedisRefused, Reply
+from ias_gateway.clock import now
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
 from ias_gateway.greeting import INTRODUCTION, Greeting, Server, greetings, server_of
@@ -115,7 +115,7 @@ class Redis(asyncio.Protocol):
 
     def _write(self, callback: Callback, packed: bytes) -> None:
         if not self._waiting:
-            self._spoke_at = monotonic()
+            self._spoke_at = now()
         self._waiting.append(callback)
         if not self._out:
             self._loop.call_soon(self._flush)
@@ -144,7 +144,7 @@ class Redis(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
-        self._spoke_at = monotonic()
+        self._spoke_at = now()
         waiting = self._waiting
         while True:
             reply = self._reader.gets()
@@ -210,11 +210,11 @@ class Redis(asyncio.Protocol):
 
     def give_up_when_late(self) -> None:
         """Fail what was asked too long ago, and the connection where nothing at all comes."""
-        now = monotonic()
+        moment = now()
         asked = self._asked
-        while asked and (asked[0].done or now - asked[0].since > self._timeout_s):
+        while asked and (asked[0].done or moment - asked[0].since > self._timeout_s):
             asked.popleft().fail(RedisDown("Redis did not answer in time"))
-        if self._waiting and now - self._spoke_at > max(_DEAD_S, self._timeout_s):
+        if self._waiting and moment - self._spoke_at > max(_DEAD_S, self._timeout_s):
             self.drop()
 
     def drop(self) -> None:

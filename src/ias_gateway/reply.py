@@ -1,10 +1,10 @@
 """An engine's answer as it comes: a stream is pumped to the client by protocol callbacks, all else is collected."""
 
 from collections.abc import Callable
-from time import monotonic
 from typing import Final
 
 from ias.contract.usage import Outcome
+from ias_gateway.clock import now
 from ias_gateway.exchange import Exchange
 from ias_gateway.fiber import Pause
 from ias_gateway.scanner import Scanner
@@ -71,7 +71,7 @@ class Reply:
         self._connection: Connection | None = None
         self._parts: list[bytes] = []
         self._size = 0
-        self.started_at = self._last = self._pinged = monotonic()
+        self.started_at = self._last = self._pinged = now()
         self._paused_at: float | None = None
 
     def through(self, connection: Connection, message: bytes, answered: Callable[[], None]) -> Pause[Outcome]:
@@ -81,7 +81,8 @@ class Reply:
         self.stale = connection.reused
         self._connection = connection
         self._exchange.watcher = self
-        connection.send(self, message)
+        span = self._exchange.span
+        connection.send(self, message if span is None else span.carried(message))
         return self.done
 
     @property
@@ -100,20 +101,20 @@ class Reply:
         self.status = status
         if status != _OK:
             self.scanner = None
-            self._last = monotonic()
+            self._last = now()
             return
         answered, self._answered = self._answered, None
         if answered is not None:
             answered()
         if alone:
-            self._last = monotonic()
+            self._last = now()
             if self.scanner is not None:
                 self._begin(b"")
 
     def data(self, data: bytes, *, last: bool) -> None:
-        now = self._last = monotonic()
+        moment = self._last = now()
         if self.first_at is None:
-            self.first_at = now
+            self.first_at = moment
         if self.scanner is None:
             self._collect(data)
             return
@@ -148,13 +149,13 @@ class Reply:
         self.cut(Outcome.CLIENT_ABORTED)
 
     def pause(self) -> None:
-        self._paused_at = monotonic()
+        self._paused_at = now()
         if self._connection is not None:
             self._connection.pause()
 
     def resume(self) -> None:
         self._paused_at = None
-        self._last = monotonic()
+        self._last = now()
         if self._connection is not None:
             self._connection.resume()
 

@@ -1,4 +1,4 @@
-"""Observations of a histogram, under one set of labels."""
+"""What is counted and observed under one set of labels, kept by who does it for each request."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -24,6 +24,15 @@ LATENCY_BUCKETS_S: Final[Sequence[float]] = (
     300,
     900,
 )
+
+
+class Tally:
+    """The count under one set of labels."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class Series:

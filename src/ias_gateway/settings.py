@@ -68,6 +68,10 @@ class GatewaySettings(BaseSettings):
     """Folder for settlements that Redis does not take, on a disk of this machine that outlives the process; empty for
     none. Gateways may share it: each has a file of its own, and takes over those of gateways that have ended."""
     access_log: bool = True
+    otlp_endpoint: str = ""
+    """OpenTelemetry collector (HTTP), as `http://collector:4318`; nothing is traced where empty."""
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Of requests that come without a `traceparent`, how many are traced; who sends one decides by its flag."""
     log_level: str = "INFO"
     crashpoint: Annotated[str, AfterValidator(checked)] = ""
     """Where this process kills itself, for tests of faults alone; see docs/reliability.md."""

@@ -13,10 +13,12 @@ Families = dict[str, "Family"]
 """By name, in the order of the exposition."""
 
 FOLDS: dict[str, Callable[[float, float], float]] = {
+    "ias_build_info": max,
     "ias_gateway_loop_lag_seconds": max,
     "ias_gateway_redis_up": min,
     "ias_gateway_replica_up": min,
     "ias_gateway_shard_up": min,
+    "process_start_time_seconds": min,
 }
 """How gauges of several workers become one, where a sum would tell nothing."""
 

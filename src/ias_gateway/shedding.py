@@ -8,6 +8,8 @@ import asyncio
 from ias_gateway.telemetry import Counter
 
 BEAT_S = 0.05
+_REASONS = _LATE, _MANY = ("lag",), ("requests",)
+"""As labels; counted from 0 on, so that a first one is seen to be one more."""
 
 
 class Shedding:
@@ -24,6 +26,7 @@ class Shedding:
         self._most = most
         self._lag_s = lag_s
         self._turned_away = turned_away
+        turned_away.values |= dict.fromkeys(_REASONS, 0.0)
         self._loop = asyncio.get_running_loop()
         self._late = 0
         self._due = self._loop.time() + BEAT_S
@@ -32,10 +35,10 @@ class Shedding:
     def turns_away(self, running: int) -> bool:
         """Whether one more beside those that run is too much."""
         if self._late > 1:
-            self._turned_away.values[("lag",)] += 1
+            self._turned_away.values[_LATE] += 1
             return True
         if running >= self._most:
-            self._turned_away.values[("requests",)] += 1
+            self._turned_away.values[_MANY] += 1
             return True
         return False
 

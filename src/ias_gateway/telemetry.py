@@ -7,7 +7,9 @@ from time import time
 
 import msgspec
 
-from ias_gateway.series import LATENCY_BUCKETS_S, Series
+from ias.contract import conventions
+from ias_gateway.account import request_line
+from ias_gateway.series import LATENCY_BUCKETS_S, Series, Tally
 
 Labels = tuple[str, ...]
 
@@ -20,22 +22,11 @@ PIECE_BYTES = 4096
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-class _Request(msgspec.Struct, gc=False):
-    time: float
-    process: str
-    request_id: str
-    endpoint: str
-    status: int
-    duration_ms: float
-    level: str = "info"
-    event: str = "request"
-
-
 class Log:
     """JSON lines on standard output; written on `flush`, when enough of them wait, and at once from warnings on."""
 
     def __init__(self, process: str, level: str) -> None:
-        self._process = process
+        self._process, self._quoted = process, _encode(process)
         self._least = _LEVELS.index(level.lower()) if level.lower() in _LEVELS else 1
         self._lines: list[bytes] = []
 
@@ -49,10 +40,10 @@ class Log:
         if level != "info" or len(self._lines) >= _FLUSH_AT:
             self.flush()
 
-    def request(self, request_id: str, endpoint: str, status: int, duration_ms: float) -> None:
-        """Note a request; what `line` would say, at a third of its cost."""
+    def request(self, request_id: str, endpoint: str, status: int, seconds: float) -> None:
+        """Note a request; what `line` would say, at a tenth of its cost."""
         if self._least <= _INFO:
-            self._lines.append(_encode(_Request(time(), self._process, request_id, endpoint, status, duration_ms)))
+            self._lines.append(request_line(self._quoted, request_id, endpoint, (status, seconds)))
             if len(self._lines) >= _FLUSH_AT:
                 self.flush()
 
@@ -77,18 +68,29 @@ def pieces(lines: Sequence[bytes]) -> Iterator[bytes]:
 
 
 class Counter:
-    """A Prometheus counter; `values` maps label values to the count."""
+    """A Prometheus counter; `values` maps label values to the count. What is counted often has a tally of its own."""
 
     def __init__(self, name: str, text: str, labels: Labels = ()) -> None:
         self.name, self.text, self.labels = name, text, labels
         self.values: defaultdict[Labels, float] = defaultdict(float)
+        self._tallies: dict[Labels, Tally] = {}
+        if not labels:
+            self.values[()] = 0.0  # it can be said at once, and what grows from 0 shows the first one too
+
+    def tally(self, key: Labels) -> Tally:
+        """The count under these labels, to be kept by who counts often."""
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally()
+        return tally
 
     def lines(self) -> list[str]:
         """The exposition lines."""
         head = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} {self.kind}"]
-        return head + [
-            f"{self.name}{_labels(self.labels, key)} {value:.15g}" for key, value in sorted(self.values.items())
-        ]
+        counts = dict(self.values)
+        for key, tally in self._tallies.items():
+            counts[key] = counts.get(key, 0.0) + tally.count
+        return head + [f"{self.name}{_labels(self.labels, key)} {value:.15g}" for key, value in sorted(counts.items())]
 
     kind = "counter"
 
@@ -136,11 +138,16 @@ class Metrics:
         self.requests = Counter("ias_gateway_requests_total", "Requests answered, by endpoint and HTTP status.", by)
         self.outcomes = Counter("ias_gateway_outcomes_total", "Admitted requests, by how they ended.", ("outcome",))
         self.tokens = Counter("ias_gateway_tokens_total", "Tokens settled, by model and type.", ("model", "type"))
-        self.duration = Histogram("gen_ai_server_request_duration_seconds", "From head to last byte.", ("model",))
+        self.duration = Histogram(conventions.REQUEST_DURATION, "From head to last byte.", ("model",))
         self.first_token = Histogram(
-            "gen_ai_server_time_to_first_token_seconds", "From head to first byte.", ("model",)
+            conventions.TIME_TO_FIRST_TOKEN, "Of streams: from head to first byte.", ("model",)
+        )
+        self.token_time = Histogram(
+            conventions.TIME_PER_OUTPUT_TOKEN, "Of streams: between two tokens after the first.", ("model",)
         )
         self.open = Gauge("ias_gateway_open_requests", "Admitted requests under way.")
+        self.most = Gauge("ias_gateway_open_requests_limit", "Requests under way at which more are turned away.")
+        self.refused = Counter("ias_gateway_refusals_total", "Requests refused with an error, by its code.", ("code",))
         self.unsettled = Gauge("ias_gateway_unsettled", "Settlements that Redis has not confirmed.")
         self.kept = Gauge("ias_gateway_kept_settlements", "Settlements kept until the ledger has them.")
         self.at_risk = Gauge("ias_gateway_tokens_at_risk", "What estimated prompts hold too little, at most.")
@@ -155,14 +162,27 @@ class Metrics:
         self.shed = Counter("ias_gateway_shed_total", "Requests turned away at once, by reason.", ("reason",))
         self.redis_up = Gauge("ias_gateway_redis_up", "1 while Redis answers.")
         self.shard_up = Gauge("ias_gateway_shard_up", "1 while the shard of a Redis Cluster answers.", ("shard",))
-        self.tasks = Gauge("ias_gateway_tasks", "Tasks of the event loop.")
-        self.loop_lag = Gauge("ias_gateway_loop_lag_seconds", "How late the last tick was.")
+        self._of_replicas()
+        self._of_the_process()
+
+    def _of_replicas(self) -> None:
         replica = ("replica",)
         self.replica_up = Gauge("ias_gateway_replica_up", "1 while the replica says that it is healthy.", replica)
         self.replica_outstanding = Gauge("ias_gateway_replica_outstanding", "Requests under way on it.", replica)
         self.replica_ejections = Counter(
             "ias_gateway_replica_ejections_total", "How often it rested after failures in a row.", replica
         )
+
+    def _of_the_process(self) -> None:
+        self.tasks = Gauge("ias_gateway_tasks", "Tasks of the event loop.")
+        self.loop_lag = Gauge("ias_gateway_loop_lag_seconds", "How late the last tick was.")
+        self.spans = Counter("ias_gateway_spans_total", "Spans, by whether the collector has them.", ("result",))
+        self.build = Gauge("ias_build_info", "1; which release runs.", ("version",))
+        self.began = Gauge("process_start_time_seconds", "When the process began, since the epoch.")
+        self.cpu = Counter("process_cpu_seconds_total", "Time of processors, user's and system's.")
+        self.memory = Gauge("process_resident_memory_bytes", "Resident memory.")
+        self.files = Gauge("process_open_fds", "Open file descriptors.")
+        self.most_files = Gauge("process_max_fds", "Most file descriptors that may be open.")
 
     def exposition(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 
+from ias.contract.admitted import Admitted
 from ias.contract.answers import (
-    Admitted,
     BadKey,
     Duplicate,
     Near,
@@ -25,14 +25,13 @@ from ias.contract.answers import (
     TooLarge,
     UnknownModel,
     blob,
-    entry_of,
     read_limits,
     read_refusal,
     text,
 )
 from ias.contract.asks import NO_GUESS, NO_OUTPUT, NO_TOKENS, NOT_ASKED, Ask
 from ias.contract.ticked import Ticked, read_tick
-from ias.contract.told import read_reserve, reservation, settlement
+from ias.contract.told import entry_of, read_reserve, reservation, settlement
 
 __all__ = (
     "LIBRARY",

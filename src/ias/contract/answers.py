@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import msgspec
 
 Reply = Sequence[object]
-_ENTRY = 2
 _STANDING = 7
 _RATES = 6
 
@@ -22,24 +21,6 @@ class Rate(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_RATE = Rate(-1, -1, 0)
-
-
-class Admitted(msgspec.Struct, frozen=True, gc=False):
-    """The request holds its tokens. `output` is the output limit granted, perhaps less than was asked.
-
-    `risk` is how many tokens less the prompt holds than it could have: 0 where it holds its upper bound.
-    """
-
-    org: str
-    user: str
-    key: str
-    route: bytes
-    period: str
-    output: int
-    held: int
-    requests: Rate
-    tokens: Rate
-    risk: int = 0
 
 
 class Near(msgspec.Struct, frozen=True, gc=False):
@@ -148,11 +129,6 @@ def read_limits(reply: Reply) -> tuple[str, int, tuple[Standing, ...]] | Refused
     rows = (parts[start : start + _STANDING] for start in range(0, len(parts), _STANDING))
     standings = (Standing(kind, scope, *map(int, numbers)) for kind, scope, *numbers in rows)
     return text(reply[1]), int(text(reply[2])), tuple(standings)
-
-
-def entry_of(reply: Reply) -> str:
-    """The entry of the outbox that `settle` made, or that was there already; empty where it is not known."""
-    return text(reply[_ENTRY]) if len(reply) > _ENTRY else ""
 
 
 def read_refusal(reply: Reply) -> Refused:

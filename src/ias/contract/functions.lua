@@ -703,6 +703,8 @@ redis.register_function { function_name = 'ias_standing', callback = standing, f
 redis.register_function { function_name = 'ias_models', callback = models, flags = { 'no-writes' } }
 redis.register_function { function_name = 'ias_limits', callback = limits, flags = { 'no-writes' } }
 redis.register_function { function_name = 'ias_version', callback = function() return '@VERSION@' end, flags = { 'no-writes' } }
+-- The oldest and the newest form of calls that are understood; see contract/forms.py.
+redis.register_function { function_name = 'ias_forms', callback = function() return { 1, 1 } end, flags = { 'no-writes' } }
 
 -- Comparing with the ledger, and what operators are told.
 

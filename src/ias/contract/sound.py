@@ -35,9 +35,10 @@ def fault_in(event: UsageRecorded) -> str | None:
 def fingerprint(event: UsageRecorded) -> bytes:
     """SHA-256 of the event in its one spelling: the same request and line must always have the same.
 
-    Its times are left out: they are Redis's, and other ones where it lost a settlement that a gateway sent again.
+    Its times are left out: they are Redis's, and other ones where it lost a settlement that a gateway sent again. So is
+    what it belongs to as a trace, which nobody keeps.
     """
-    timeless = msgspec.structs.replace(event, started_at=FIRST, settled_at=FIRST)
+    timeless = msgspec.structs.replace(event, started_at=FIRST, settled_at=FIRST, traceparent="")
     return hashlib.sha256(_encode(timeless)).digest()
 
 

@@ -9,19 +9,20 @@ from typing import Final, cast
 
 import msgspec
 
-from ias.contract.answers import NO_RATE, Admitted, Rate, Refused, Reply, read_refusal
+from ias.contract.admitted import Admitted
+from ias.contract.answers import NO_RATE, Rate, Refused, Reply, read_refusal, text
 from ias.contract.asks import Ask
 
 _UNLIMITED: Final = 8
 """How long the answer to `reserve` is where no rate is limited, and the whole prompt is held."""
 _RISK: Final = 14
+_ENTRY: Final = 2
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 
 
 def reservation(fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, int]) -> bytes:
     """What `reserve` is told. `holder` is the gateway's name and the lease in seconds."""
-    gateway, lease = holder
     return _pack(
         (
             fingerprint,
@@ -30,8 +31,8 @@ def reservation(fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, 
             ask.prompt,
             ask.n,
             ask.output,
-            lease,
-            gateway,
+            holder[1],
+            holder[0],
             ask.endpoint,
             "1" if ask.streamed else "0",
             ask.images,
@@ -43,8 +44,8 @@ def reservation(fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, 
 
 def settlement(request_id: str, tokens: tuple[int, int, int], ending: tuple[str, bool]) -> bytes:
     """What `settle` is told, less the facts: prompt, completion, cached tokens; outcome, whether they are estimated."""
-    outcome, estimated = ending
-    return _pack((request_id, *tokens, outcome, "1" if estimated else "0"))
+    # Each by itself: of a tuple put into another one compiled code makes a list first.
+    return _pack((request_id, tokens[0], tokens[1], tokens[2], ending[0], "1" if ending[1] else "0"))
 
 
 def read_reserve(reply: Reply) -> Admitted | Refused:
@@ -65,3 +66,11 @@ def read_reserve(reply: Reply) -> Admitted | Refused:
         Rate(*numbers[11:14]) if limited else NO_RATE,
         numbers[_RISK] if len(reply) > _RISK else 0,
     )
+
+
+def entry_of(reply: Reply) -> str:
+    """The entry of the outbox that `settle` made, or that was there already; empty where it is not known."""
+    if len(reply) <= _ENTRY:
+        return ""
+    entry = reply[_ENTRY]
+    return entry.decode() if isinstance(entry, bytes) else text(entry)

@@ -47,6 +47,7 @@ class Facts(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     duration_ms: float | None = None
     queue_ms: float | None = None
     first_token_ms: float | None = None
+    traceparent: str = ""
 
 
 class UsageRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -81,6 +82,8 @@ class UsageRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     duration_ms: float | None = None
     queue_ms: float | None = None
     first_token_ms: float | None = None
+    traceparent: str = ""
+    """What the request's span causes, where it was traced."""
 
 
 encode_facts = msgspec.json.Encoder().encode

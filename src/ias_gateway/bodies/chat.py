@@ -20,8 +20,11 @@ OPENING = 4
 """Messages at most that say which conversation it is."""
 
 
-class Chat(Sampling, kw_only=True):
-    """What a caller may send."""
+class Plain(Sampling, kw_only=True):
+    """What a caller may send that an engine has a use for: all that is in nearly every request.
+
+    Each field more makes it dearer to decode, to encode and to let go of, though it be absent.
+    """
 
     messages: list[Message]
     max_completion_tokens: Whole | None = None
@@ -30,8 +33,6 @@ class Chat(Sampling, kw_only=True):
     tools: list[dict[str, JSON]] | None = None
     tool_choice: str | dict[str, JSON] | None = None
     parallel_tool_calls: bool | None = None
-    functions: list[dict[str, JSON]] | None = None
-    function_call: str | dict[str, JSON] | None = None
     response_format: dict[str, JSON] | None = None
     reasoning_effort: str | None = None
     include_reasoning: bool | None = None
@@ -41,19 +42,6 @@ class Chat(Sampling, kw_only=True):
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     add_special_tokens: bool | None = None
-    modalities: list[str] | None = None
-    audio: dict[str, JSON] | None = None
-    prediction: dict[str, JSON] | None = None
-    store: bool | None = None
-    metadata: dict[str, str] | None = None
-    service_tier: str | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
-    prompt_cache_retention: str | None = None
-    prompt_cache_options: dict[str, JSON] | None = None
-    moderation: dict[str, JSON] | None = None
-    verbosity: str | None = None
-    web_search_options: dict[str, JSON] | None = None
 
     def ask(self, endpoint: str) -> Ask:
         """What the request wants to hold: a strict upper bound of its prompt, and its output limit."""
@@ -65,11 +53,7 @@ class Chat(Sampling, kw_only=True):
         """The body for the engine: its name of the model, the output limit granted, running usage on streams."""
         self.model = name
         self.max_tokens, self.max_completion_tokens = None, output
-        # Of UNUSED, one by one: in a loop it takes as long as all the rest.
-        self.user = self.service_tier = self.safety_identifier = self.prompt_cache_key = None
-        self.store = self.metadata = self.prompt_cache_retention = self.prompt_cache_options = self.moderation = None
-        self.modalities = self.audio = self.prediction = self.verbosity = self.web_search_options = None
-        self.functions = self.function_call = None
+        self.user = None
         self.meter()
         return salted(encode(self), salt)
 
@@ -84,23 +68,49 @@ class Chat(Sampling, kw_only=True):
         return begun
 
     def _bound(self) -> int:
-        bound = sum(map(messages.bound, self.messages))
+        bound = 0
+        for message in self.messages:
+            bound += messages.bound(message)
         # A template may print what it is given.
         if self.tools or self.chat_template_kwargs or self.response_format or self.documents:
             bound += printed((self.tools, self.chat_template_kwargs, self.response_format, self.documents))
         return bound
 
 
-_decoder = msgspec.json.Decoder(Chat)
+class Chat(Plain, kw_only=True):
+    """All that a caller may send: also what vLLM has no use for."""
+
+    functions: list[dict[str, JSON]] | None = None
+    function_call: str | dict[str, JSON] | None = None
+    modalities: list[str] | None = None
+    audio: dict[str, JSON] | None = None
+    prediction: dict[str, JSON] | None = None
+    store: bool | None = None
+    metadata: dict[str, str] | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    prompt_cache_options: dict[str, JSON] | None = None
+    moderation: dict[str, JSON] | None = None
+    verbosity: str | None = None
+    web_search_options: dict[str, JSON] | None = None
 
 
-def read(raw: bytes) -> Chat:
+_decoder = msgspec.json.Decoder(Plain)
+_decoder_of_all = msgspec.json.Decoder(Chat)
+
+
+def read(raw: bytes) -> Plain:
     """The body of a request.
 
     Raises:
         BadBody: it is not JSON, or a field is unknown, missing, of the wrong type or out of range.
     """
-    body = decode(_decoder, raw)
+    try:
+        body = _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = _read_all(raw)
     body.check()
     within("max_completion_tokens", body.max_completion_tokens, MAX_OUTPUT)
     messages.check(body.messages)
@@ -108,4 +118,12 @@ def read(raw: bytes) -> Chat:
         kwargs = body.chat_template_kwargs
         check_template(kwargs)
         check_depth(body.tools, kwargs, body.response_format, body.structured_outputs, body.tool_choice)
+    return body
+
+
+def _read_all(raw: bytes) -> Plain:
+    """A body that has more in it than travels, which is dropped here; or that is refused."""
+    body = decode(_decoder_of_all, raw)
+    for name in UNUSED:
+        setattr(body, name, None)
     return body

@@ -1,7 +1,7 @@
 """Which path takes which body, how its stream is read, and what of it is charged."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ias.contract.admission import Ask
 from ias_gateway import response_events
@@ -41,7 +41,7 @@ def _failed(error: ApiError, scanner: Scanner | None) -> bytes:  # noqa: ARG001 
     return error.event
 
 
-class Endpoint(NamedTuple):
+class Endpoint:
     """One path of the API that is proxied to an engine.
 
     Attributes:
@@ -55,14 +55,27 @@ class Endpoint(NamedTuple):
         prompt: the field that the prompt is in.
     """
 
-    path: bytes
-    name: str
-    read: Callable[[bytes], Body]
-    reported: Callable[[bytes], Tokens | None] = reports.completion
-    scanner: Callable[[tuple[bool, bool], int, int], Scanner] = _scan_completion
-    failure: Callable[[ApiError, Scanner | None], bytes] = _failed
-    content_type: bytes = JSON
-    prompt: str = "messages"
+    __slots__ = ("content_type", "failure", "name", "path", "prompt", "read", "reported", "scanner")
+
+    def __init__(  # noqa: PLR0913 - what differs between endpoints
+        self,
+        path: bytes,
+        read: Callable[[bytes], Body],
+        *,
+        reported: Callable[[bytes], Tokens | None] = reports.completion,
+        scanner: Callable[[tuple[bool, bool], int, int], Scanner] = _scan_completion,
+        failure: Callable[[ApiError, Scanner | None], bytes] = _failed,
+        content_type: bytes = JSON,
+        prompt: str = "messages",
+    ) -> None:
+        self.path = path
+        self.name = path.decode()
+        self.read = read
+        self.reported = reported
+        self.scanner = scanner
+        self.failure = failure
+        self.content_type = content_type
+        self.prompt = prompt
 
 
 def _scan_response(wanted: tuple[bool, bool], choices: int, prompts: int) -> Scanner:  # noqa: ARG001 - one choice, its usage at its end
@@ -73,16 +86,15 @@ def _response_failed(error: ApiError, scanner: Scanner | None) -> bytes:
     return response_events.failure(error, scanner.passed if isinstance(scanner, ResponseScanner) else 0)
 
 
-_CHAT = Endpoint(b"/v1/chat/completions", "/v1/chat/completions", chat.read)
-_RERANK = Endpoint(b"/v1/rerank", "/v1/rerank", pooling.read_rerank, prompt="documents")
-_SCORE = Endpoint(b"/v1/score", "/v1/score", pooling.read_score, prompt="data_1")
+_CHAT = Endpoint(b"/v1/chat/completions", chat.read)
+_RERANK = Endpoint(b"/v1/rerank", pooling.read_rerank, prompt="documents")
+_SCORE = Endpoint(b"/v1/score", pooling.read_score, prompt="data_1")
 _ALL = (
     _CHAT,
-    Endpoint(b"/v1/completions", "/v1/completions", text.read, prompt="prompt"),
-    Endpoint(b"/v1/embeddings", "/v1/embeddings", embeddings.read, prompt="input"),
+    Endpoint(b"/v1/completions", text.read, prompt="prompt"),
+    Endpoint(b"/v1/embeddings", embeddings.read, prompt="input"),
     Endpoint(
         b"/v1/responses",
-        "/v1/responses",
         responses.read,
         reported=reports.response,
         scanner=_scan_response,
@@ -91,11 +103,10 @@ _ALL = (
     ),
     _RERANK,
     _SCORE,
-    Endpoint(b"/tokenize", "/tokenize", tokenizers.read_tokenize, reported=reports.nothing),
-    Endpoint(b"/detokenize", "/detokenize", tokenizers.read_detokenize, reported=reports.nothing),
+    Endpoint(b"/tokenize", tokenizers.read_tokenize, reported=reports.nothing),
+    Endpoint(b"/detokenize", tokenizers.read_detokenize, reported=reports.nothing),
     Endpoint(
         b"/v1/audio/transcriptions",
-        "/v1/audio/transcriptions",
         transcriptions.read,
         reported=reports.transcript,
         content_type=form.CONTENT_TYPE,

@@ -61,7 +61,8 @@ def check(given: list[Message]) -> None:
     for number, message in enumerate(given):
         if isinstance(message.content, list):
             parts.check(message.content, f"messages[{number}].content")
-        message.audio = message.annotations = None
+        if message.audio is not None or message.annotations is not None:
+            message.audio = message.annotations = None
 
 
 def images(given: list[Message]) -> int:

@@ -10,6 +10,7 @@ from ias_gateway.response_events import Response
 from ias_gateway.scanner import UNREADABLE, Count, Tokens
 from ias_gateway.usage import Usage
 
+_KEY = b'"usage":'
 Seconds = Annotated[float, msgspec.Meta(le=1e9)]
 
 
@@ -36,12 +37,23 @@ _decode_transcript = msgspec.json.Decoder(_Transcript).decode
 
 
 def completion(answer: bytes) -> Tokens | None:
-    """What a completion, an embedding or a score says, None where it says nothing."""
+    """What a completion, an embedding or a score says, None where it says nothing.
+
+    From the last `"usage":` on an answer is an object that lacks its opening, where that key is its own and not
+    one deeper in it: then what stands before need not be decoded. No string can hold the key unescaped.
+    """
+    at = answer.rfind(_KEY)
+    usage = _usage(b"{" + answer[at:]) if at > 0 else None
+    if usage is None:
+        usage = _usage(answer)
+    return usage.tokens if usage is not None else None
+
+
+def _usage(answer: bytes) -> Usage | None:
     try:
-        usage = _decode(answer).usage
+        return _decode(answer).usage
     except UNREADABLE:
         return None
-    return usage.tokens if usage is not None else None
 
 
 def response(answer: bytes) -> Tokens | None:

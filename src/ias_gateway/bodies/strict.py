@@ -142,7 +142,7 @@ def check_template(kwargs: dict[str, JSON] | None) -> None:
 
 def salted(body: bytes, salt: str | None) -> bytes:
     """An encoded body with the tenant's `cache_salt` put in, where there is one."""
-    return body if salt is None else b'%b,"cache_salt":"%b"}' % (body[:-1], salt.encode())
+    return body if salt is None else body[:-1] + b',"cache_salt":"' + salt.encode() + b'"}'
 
 
 def _explain(error: str) -> BadBody:

@@ -121,7 +121,8 @@ async def test_a_suspended_users_open_request_is_to_be_cut(org: Org) -> None:
 
 
 async def test_a_settlement_charges_the_month_of_its_reservation(org: Org) -> None:
-    admitted = msgspec.structs.replace((await org.held())[1], period="202001")
+    admitted = (await org.held())[1]
+    admitted.period = "202001"
     await org.settle("lost", admitted, 3, 4)
     assert (await org.outbox())[-1]["p"] == "202001"
     assert await org.edge.redis.hget(f"{{o:{org.tag}}}:bud:202001", "used") == b"7"

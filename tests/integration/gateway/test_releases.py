@@ -67,3 +67,25 @@ async def test_a_library_that_lacks_the_calls_of_this_release_decides_nothing_an
     used, held = (int(part) for part in (await lone.edge.standing(lone.tag, USER))[2:4])
     assert (used, held) == (int(line["pt"]) + int(line["ct"]), 0)
     assert (await lone.chat()).status_code == 200
+
+
+def of_the_next_release(forms: str) -> str:
+    """A library of another version, which understands these forms of calls."""
+    library = admission.LIBRARY.replace(f"'{admission.LIBRARY_VERSION}'", "'next'")
+    assert "return { 1, 1 }" in library
+    return library.replace("return { 1, 1 }", f"return {{ {forms} }}")
+
+
+async def test_a_gateway_stays_ready_on_the_library_of_the_next_release_as_long_as_that_serves_it(lone: Tenant) -> None:
+    await load(lone, of_the_next_release("1, 2"))
+    assert (await lone.place.client.get(f"{lone.place.probes}/ready")).status_code == 200
+    assert (await lone.chat()).status_code == 200
+    await lone.books_agree()
+    assert (await lone.edge.library_serves(), await lone.edge.library_is_current()) == (True, False)
+    await load(lone, of_the_next_release("2, 2"))
+    assert not await lone.edge.library_serves()
+    answer = await lone.place.client.get(f"{lone.place.probes}/ready")
+    assert (answer.status_code, answer.json()["dependencies"]["function library"][:38]) == (
+        503,
+        "of a release that does not serve this ",
+    )

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ias_gateway.telemetry import PIECE_BYTES, Counter, Histogram, Log, Metrics, pieces
+from ias_gateway.weight import weigh
 
 
 def test_a_counter_tells_its_values_by_label() -> None:
@@ -18,6 +19,16 @@ def test_a_counter_tells_its_values_by_label() -> None:
         "# TYPE c_total counter",
         'c_total{kind="a \\"b\\"\\n"} 2',
     ]
+
+
+def test_a_tally_is_part_of_its_counter_from_the_start() -> None:
+    counter = Counter("c_total", "Things.", ("kind",))
+    tally = counter.tally(("a",))
+    assert 'c_total{kind="a"} 0' in counter.lines()
+    tally.count += 2
+    counter.values[("a",)] += 1
+    assert counter.tally(("a",)) is tally
+    assert 'c_total{kind="a"} 3' in counter.lines()
 
 
 def test_a_histogram_is_cumulative() -> None:
@@ -63,3 +74,12 @@ def test_lines_are_written_whole_and_as_many_at_a_time_as_a_pipe_takes_whole(siz
 def test_warnings_do_not_wait(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     Log("gateway", "nonsense").line("warning", "look")
     assert b'"look"' in capsysbinary.readouterr().out
+
+
+def test_a_process_says_what_it_weighs_and_which_release_it_is() -> None:
+    metrics = Metrics()
+    weigh(metrics)
+    weighed = (metrics.cpu, metrics.memory, metrics.files, metrics.most_files, metrics.began)
+    assert all(family.values[()] > 0 for family in weighed)
+    assert metrics.files.values[()] < metrics.most_files.values[()]
+    assert list(metrics.build.values.values()) == [1]
