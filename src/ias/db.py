@@ -1,6 +1,5 @@
 """PostgreSQL: one pool per process, and the transaction that tells row-level security whose rows these are."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol, TypeAlias
@@ -10,7 +9,7 @@ import asyncpg
 from piccolo.engine.postgres import PostgresEngine
 from uuid_utils.compat import uuid7 as _uuid7
 
-from ias.outages import Outage
+from ias.outages import GIVEN_UP, Outage
 
 ROLE = "ias_app"
 STATEMENT_TIMEOUT_MS = 30_000
@@ -199,8 +198,8 @@ async def _connected(pool: "Pool | None") -> AsyncIterator[Connection]:
     if pool is None:
         raise DatabaseDown("PostgreSQL's pool is not open")
     try:
-        async with asyncio.timeout(WAIT_FOR_CONNECTION_S):
-            connection = await pool.acquire()
+        with GIVEN_UP.count_exceptions(TimeoutError):
+            connection = await pool.acquire(timeout=WAIT_FOR_CONNECTION_S)
         try:
             yield connection
         finally:

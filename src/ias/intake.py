@@ -12,6 +12,7 @@ from loguru import logger
 
 from ias.contract.usage import VERSION, UsageRecorded, encode_batch
 from ias.lag import LAGS
+from ias.traces import following
 
 Batch = Sequence[UsageRecorded]
 
@@ -206,6 +207,12 @@ def _read_one_by_one(body: bytes) -> tuple[list[UsageRecorded], list[Reject]]:
 
 
 async def _take_in(intake: Intake, events: Batch) -> None:
+    with following("process", intake.name, events):
+        await _record_or_reject(intake, events)
+    LAGS.observe(intake.name, [event.settled_at for event in events])
+
+
+async def _record_or_reject(intake: Intake, events: Batch) -> None:
     faults = list(map(intake.fault_in, events))
     rejects = [Reject.of(event, fault) for event, fault in zip(events, faults, strict=True) if fault is not None]
     good = [event for event, fault in zip(events, faults, strict=True) if fault is None] if rejects else list(events)
@@ -213,7 +220,6 @@ async def _take_in(intake: Intake, events: Batch) -> None:
     if rejects:
         logger.error("{} set aside {} events: {}", intake.name, len(rejects), rejects[0].reason)
         await intake.quarantine(rejects)
-    LAGS.observe(intake.name, [event.settled_at for event in events])
 
 
 async def _record(intake: Intake, events: Batch) -> list[Reject]:

@@ -143,7 +143,7 @@ class _Seen:
         route = _route(scope)
         span.update_name(f"{scope['method']} {route}")
         span.set_attributes({"http.request.method": scope["method"], "http.route": route})
-        span.set_attribute("http.response.status_code", self.status)
+        span.set_attributes({"http.response.status_code": self.status, "ias.request_id": self.request_id})
 
     def tell(self, scope: HTTPScope) -> None:
         took = time.perf_counter() - self._began

@@ -18,6 +18,12 @@ def folders(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(":") if part)
 
 
+def beside(module: Path) -> Path:
+    """The migrations that came with a module of ours: a wheel has them in the package, a checkout beside `src`."""
+    installed = module.parent / "migrations"
+    return installed if installed.is_dir() else module.parents[2] / "migrations"
+
+
 SHORTEST_SECRET = 32
 
 
@@ -57,6 +63,8 @@ class Settings(BaseSettings):
     """How long it is kept what Git changed, and what was changed beside it and put back."""
     vitals_every_s: float = Field(default=10.0, gt=0)
     """How often a worker looks at what `ias doctor` looks at, for its metrics."""
+    usage_every_s: float = Field(default=60.0, gt=0)
+    """How often a worker sums up what organisations have used this month, for its metrics."""
     amqp_management_url: str = ""
     """RabbitMQ's management plugin, HTTP; where empty, nobody can see whether the queues are bound."""
     jwt_secret: SecretStr = Field(min_length=32)
@@ -100,11 +108,14 @@ class Settings(BaseSettings):
     gitops_webhook_secret: SecretStr = SecretStr("")
     """What Git hosts sign their webhooks with, 32 characters or more; where empty, webhooks are not taken."""
     log_level: str = "INFO"
-    migrations_dir: Path = Path(__file__).resolve().parents[2] / "migrations"
+    migrations_dir: Path = Field(default_factory=lambda: beside(Path(__file__).resolve()))
+    """The migrations of this release."""
     crashpoint: Annotated[str, AfterValidator(checked)] = ""
     """Where a worker kills itself, for tests of faults alone; see docs/reliability.md."""
     otlp_endpoint: str = ""
     """OpenTelemetry collector (HTTP); no traces are sent where empty."""
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)
+    """Of requests that come without a `traceparent`, how many are traced; who sends one decides by its flag."""
 
     @field_validator("gitops_webhook_secret")
     @classmethod

@@ -13,6 +13,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -45,11 +46,15 @@ def no_logging() -> None:
     logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
-def configure_tracing(process: str, endpoint: str) -> None:
-    """Send spans to an OpenTelemetry collector over HTTP; without an endpoint nothing is recorded."""
+def configure_tracing(process: str, endpoint: str, ratio: float) -> None:
+    """Send spans to an OpenTelemetry collector over HTTP; without an endpoint nothing is recorded.
+
+    `ratio` is how many are recorded of what comes without a trace, 0 to 1; what comes with one is as that one is.
+    """
     if not endpoint:
         return
-    provider = TracerProvider(resource=Resource.create({"service.name": f"ias-{process}"}))
+    resource = Resource.create({"service.name": f"ias-{process}"})
+    provider = TracerProvider(resource=resource, sampler=ParentBasedTraceIdRatio(ratio))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
     trace.set_tracer_provider(provider)
 

@@ -32,6 +32,7 @@ from ias.openapi import Pages, Told, document
 from ias.parameters import only_known
 from ias.probes import NotReady, Observed, Probes
 from ias.problems import Unexpected
+from ias.pulse import pulse
 from ias.settings import settings
 from ias.telemetry import configure_logging, configure_tracing
 
@@ -82,7 +83,8 @@ class Api:
     async def _resources(self, _: Litestar) -> AsyncIterator[None]:
         await open_pool(settings().database_url, settings().database_pool, "api")
         try:
-            yield
+            async with pulse():
+                yield
         finally:
             await self.edge.close()
             await close_pool()
@@ -177,7 +179,7 @@ async def serve() -> None:
         DatabaseDown: PostgreSQL does not answer, so there is no use in starting.
     """
     configure_logging("api", settings().log_level)
-    configure_tracing("api", settings().otlp_endpoint)
+    configure_tracing("api", settings().otlp_endpoint, settings().trace_ratio)
     await open_pool(settings().database_url, 2, "api")
     await close_pool()
     process = Api()
@@ -216,9 +218,9 @@ async def check_redis(edge: Edge) -> None:
 
 
 async def check_library(edge: Edge) -> None:
-    """Redis runs this release's Function library."""
-    if not await edge.library_is_current():
-        raise NotReady("not this release's; run `ias migrate up`")
+    """Redis runs this release's Function library, or a newer one that serves it."""
+    if not await edge.library_serves():
+        raise NotReady("of a release that does not serve this one; run `ias migrate up`")
 
 
 async def check_migrations() -> None:

@@ -27,6 +27,7 @@ from ias.gitops import doors as gitops
 from ias.identity import doors as identity
 from ias.intake import Batch, Inlet, Intake, take_in
 from ias.probes import NotReady, Probes
+from ias.pulse import pulse
 from ias.settings import settings
 from ias.stages import Stages, Turn, every
 from ias.telemetry import configure_logging, configure_tracing
@@ -85,7 +86,7 @@ class Worker:
             return
         sink = take_straight_in if self.bus is None else self.bus.publish
         relay = billing.Relay(self.edge, sink, consumer_name(), settings().relay_takeover_s)
-        async with asyncio.TaskGroup() as group:
+        async with pulse(), asyncio.TaskGroup() as group:
             for name, turn in {"relay": relay.turn, **self._clocks(sink)}.items():
                 group.create_task(self.stages.keep(name, turn))
             self._working = True
@@ -111,6 +112,8 @@ class Worker:
             "gitops": every(1.0, gitops.Reconciler(self.edge).turn),
             "months": every(3600.0, self._open_months),
             "engines": every(ENGINES_S, partial(alone, "ias.worker.engines", partial(analytics.collect, self.edge))),
+            "engines up": every(ENGINES_S, analytics.tell_engines),
+            "usage": every(settings().usage_every_s, billing.tell_use),
             "reconciliation": every(60.0, analytics.tell),
             "retention": every(3600.0, partial(alone, "ias.worker.retention", forget)),
         }
@@ -193,7 +196,7 @@ def worker() -> None:
 async def serve() -> None:
     """Work until SIGTERM or SIGINT, then finish what was begun, in twenty seconds at most."""
     configure_logging("worker", settings().log_level)
-    configure_tracing("worker", settings().otlp_endpoint)
+    configure_tracing("worker", settings().otlp_endpoint, settings().trace_ratio)
     if arm(settings().crashpoint) is not None:
         logger.critical("IAS_CRASHPOINT is set: this process will kill itself at {}", settings().crashpoint)
     process = Worker()

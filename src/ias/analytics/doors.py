@@ -2,7 +2,7 @@
 
 from ias.analytics.engines import examples as engines
 from ias.analytics.engines.api import EngineApi
-from ias.analytics.engines.clock import collect, tell
+from ias.analytics.engines.clock import collect, tell, tell_engines
 from ias.analytics.explorer.pages import PlatformUsagePages, UsagePages
 from ias.analytics.requests import examples as requests
 from ias.analytics.requests.api import RequestApi
@@ -33,6 +33,7 @@ __all__ = [
     "seen",
     "settled",
     "tell",
+    "tell_engines",
     "totals",
 ]
 

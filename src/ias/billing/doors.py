@@ -33,6 +33,7 @@ from ias.billing.projection import pay_debts, rebuild
 from ias.billing.quarantine.domain import event_in
 from ias.billing.spend import examples as spend
 from ias.billing.spend.api import SpendApi
+from ias.billing.spend.clock import tell as tell_use
 from ias.billing.spend.figures import of_members, of_orgs
 from ias.billing.spend.queries import key_use
 from ias.console.navigation import Area, Entry
@@ -69,6 +70,7 @@ __all__ = [
     "route_debts",
     "settled",
     "sweep",
+    "tell_use",
 ]
 
 controllers = (ModelApi, RateApi, ModelAccessApi, BudgetApi, OwnLimitsApi, AlertApi, SpendApi, LimitsApi, LedgerApi)

@@ -7,7 +7,7 @@ import msgspec
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError, ResponseError
 
-from ias.contract import admission
+from ias.contract import admission, forms
 from ias.contract.admission import Argument, Command, Reply
 from ias.contract.key_records import NO_RULES, Rules
 from ias.contract.redis_url import Kind, RedisUrl, read_redis_url
@@ -156,18 +156,35 @@ class Edge:
         Raises:
             EdgeDown: none answers.
         """
-        versions: list[object] = []
+        versions = await self._library_says(admission.LIBRARY_VERSION_CALL)
+        return all(version == admission.LIBRARY_VERSION.encode() for version in versions)
+
+    async def library_serves(self) -> bool:
+        """Whether every server that answers runs a library, this release's or a newer one, that understands our calls.
+
+        Raises:
+            EdgeDown: none answers.
+        """
+        return all(said is not None and forms.serves(said) for said in await self._library_says(forms.FORMS_CALL))
+
+    async def _library_says(self, call: Command) -> list[object]:
+        """What each server that answers says to a call; None where its library does not know it.
+
+        Raises:
+            EdgeDown: none answers.
+        """
+        said: list[object] = []
         failure = EdgeDown("Redis does not answer: no server has any slots")
         for shard in await self.shards():
             try:
-                versions.append(await self.at(shard, admission.LIBRARY_VERSION_CALL))
+                said.append(await self.at(shard, call))
             except EdgeDown as error:
                 if "not found" in str(error).lower():
-                    return False
+                    said.append(None)
                 failure = error
-        if not versions:
+        if not said:
             raise failure
-        return all(version == admission.LIBRARY_VERSION.encode() for version in versions)
+        return said
 
     async def grant(self, tag: str, key: KeyRecord, version: int) -> None:
         """Let a key in, unless something newer is known of it."""

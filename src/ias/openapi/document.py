@@ -42,7 +42,7 @@ def document(routes: Iterable[BaseRoute], prefix: str, told: Told) -> bytes:
             "title": "Inference-as-a-Service: management API",
             "version": "1",
             "description": _ABOUT,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": said} for name, said in sorted(told.tags.items())],

@@ -24,6 +24,9 @@ METRICS = (
     Metric("ias_postgresql_role_ok", "0 or 1", "connections act as a role that no row-level security lets pass"),
     Metric("ias_timescaledb", "0 or 1", "usage events are in a hypertable; 0: in monthly partitions"),
     Metric("ias_worker_connections", "connections", "workers' connections to PostgreSQL; 0: no worker runs"),
+    Metric("ias_postgresql_connections", "connections", "connections of the whole server, whoever's they are"),
+    Metric("ias_postgresql_connections_limit", "connections", "connections that the server takes"),
+    Metric("ias_postgresql_size_bytes", "bytes", "size of the database"),
     Metric("ias_redis_up", "0 or 1", "every Redis shard answers"),
     Metric("ias_redis_shards", "shards", "Redis masters, by what they are: alone, sentinel or cluster", "kind"),
     Metric(
@@ -31,6 +34,7 @@ METRICS = (
     ),
     Metric("ias_redis_shards_evicting", "shards", "shards that would evict instead of refusing: not `noeviction`"),
     Metric("ias_redis_memory_ratio", "0 to 1", "memory used of the memory allowed, in the fullest shard"),
+    Metric("ias_redis_memory_bytes", "bytes", "memory used, of all shards together"),
     Metric("ias_redis_clock_skew_seconds", "seconds", "Redis's clock before ours, in the shard where it is most"),
     Metric("ias_redis_shards_without_library", "shards", "shards that lack this release's Function library"),
     Metric("ias_projection_whole", "0 or 1", "every organisation was projected since Redis was last emptied"),

@@ -15,6 +15,12 @@ _WORKERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'ias-worker' AND datname = current_database()"
 )
 
+_THERE = """
+SELECT (SELECT coalesce(sum(numbackends), 0)::bigint FROM pg_stat_database) AS connections,
+       current_setting('max_connections')::bigint AS most, pg_database_size(current_database()) AS size
+"""
+CROWDED = 0.9
+
 
 async def look(unopened: str) -> list[Finding]:
     """PostgreSQL's findings; `unopened` is why no pool could be opened, empty where one was."""
@@ -26,6 +32,7 @@ async def look(unopened: str) -> list[Finding]:
             role = await connection.fetchrow(_ROLE)
             timescale = await connection.fetchval(_TIMESCALE)
             workers = await connection.fetchval(_WORKERS)
+            there = await connection.fetchrow(_THERE)
             missing = await schema.pending(connection, settings().migrations_dir)
     except DatabaseDown as error:
         return [_down(str(error))]
@@ -35,6 +42,8 @@ async def look(unopened: str) -> list[Finding]:
         _role(role["role"], passes=role["passes"]),
         _timescale(timescale),
         _workers(workers),
+        _connections(there["connections"], there["most"]),
+        well(NAME, "size", f"{there['size'] / 2**20:.0f} MiB", Figure("ias_postgresql_size_bytes", there["size"])),
     ]
 
 
@@ -64,6 +73,13 @@ def _role(role: str, *, passes: bool) -> Finding:
 def _timescale(version: str | None) -> Finding:
     said = f"TimescaleDB {version}" if version else "no TimescaleDB: usage events are in monthly partitions"
     return well(NAME, "timescaledb", said, Figure("ias_timescaledb", version is not None))
+
+
+def _connections(connections: int, most: int) -> Finding:
+    said = f"{connections} connections of {most}"
+    remedy = "raise max_connections, or lower IAS_DATABASE_POOL of the processes"
+    figures = (Figure("ias_postgresql_connections", connections), Figure("ias_postgresql_connections_limit", most))
+    return judged(connections < CROWDED * most, wrong(NAME, "connections", said, remedy, *figures))
 
 
 def _workers(connections: int) -> Finding:

@@ -98,7 +98,9 @@ def _memory(up: list[_Server]) -> Finding:
     limited = any(int(str(server.about.get("maxmemory", 0))) for server in up)
     said = f"{fullest.filled:.0%} used, at {fullest.name}" if limited else "no maxmemory is set"
     remedy = "give it more maxmemory, or more shards; gateways turn requests away from 80 % on"
-    finding = wrong(NAME, "memory", said, remedy, Figure("ias_redis_memory_ratio", fullest.filled))
+    used = sum(int(str(server.about.get("used_memory", 0))) for server in up)
+    figures = (Figure("ias_redis_memory_ratio", fullest.filled), Figure("ias_redis_memory_bytes", used))
+    finding = wrong(NAME, "memory", said, remedy, *figures)
     return judged(fullest.filled < FULL, finding)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 
 from ias.analytics.doors import INTAKE, collect
 from ias.analytics.engines import clock
@@ -14,6 +15,7 @@ from ias.contract.readings import Reading
 from ias.contract.usage import Outcome
 from ias.db import uuid7
 from ias.intake import take_in
+from ias.telemetry import now
 from tests.integration.billing.ground import Ground, Org
 from tests.integration.billing.test_ledger import events
 from tests.product.people import Person
@@ -172,3 +174,17 @@ async def test_the_gauges_tell_of_yesterday_and_today(ground: Ground, replica: s
     }
     assert {("prompt", 70.0), ("completion", 7.0)} <= samples
     assert any(sample.labels["models"] == model for sample in clock.WATCHED.collect()[0].samples)
+
+
+async def test_an_engine_is_up_while_it_is_read(ground: Ground, replica: str) -> None:
+    def up() -> float | None:
+        return REGISTRY.get_sample_value("ias_engine_up", {"replica": replica, "models": model_of(replica)})
+
+    await clock.tell_engines()
+    assert up() == 0
+    await read(ground, replica, now() - timedelta(minutes=1), 1, 1, 1)
+    await clock.tell_engines()
+    assert up() == 0
+    await read(ground, replica, now(), 2, 2, 2)
+    await clock.tell_engines()
+    assert up() == 1

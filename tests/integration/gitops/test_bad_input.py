@@ -246,8 +246,8 @@ def test_an_organisation_whose_name_no_folder_can_have_is_not_bound(ground: Grou
 
 
 async def test_a_file_that_grows_when_it_is_unpacked_is_not_read(ground: Ground, repo: Repo, org: Org) -> None:
-    repo.commit({file_of(org): b"\0" * (128 << 20)})
+    repo.commit({file_of(org): b"\0" * (16 << 20)})
     ground.bind(org, repo)
     await ground.reconcile()
     status = ground.status(org)
-    assert [fault["detail"] for fault in status["faults"]] == ["has 134,217,728 bytes; 262,144 are taken"], status
+    assert [fault["detail"] for fault in status["faults"]] == ["has 16,777,216 bytes; 262,144 are taken"], status

@@ -26,7 +26,10 @@ from tests.product.processes import Product
 from tests.services import Services
 
 QUICK = {"IAS_CHECK_EVERY_S": "0.5", "IAS_COMPARE_EVERY_S": "0.5", "IAS_VITALS_EVERY_S": "0.2"}
-MOVING = {"ias_check_age_seconds", "ias_redis_clock_skew_seconds", "ias_worker_connections", "ias_redis_memory_ratio"}
+MOVING = {
+    *("ias_check_age_seconds", "ias_redis_clock_skew_seconds", "ias_worker_connections", "ias_redis_memory_ratio"),
+    *("ias_redis_memory_bytes", "ias_postgresql_connections", "ias_postgresql_size_bytes"),
+}
 """What is never twice the same."""
 
 

@@ -16,9 +16,9 @@ LOST = wrong("redis", "reachable", "no", "start it", Figure("ias_redis_up", 0))
 
 
 def test_the_document_has_the_table() -> None:
-    text = (ROOT / "docs/operating.md").read_text()
+    text = (ROOT / "docs/metrics.md").read_text()
     rows = [
-        f"| `{metric.name}` | {metric.unit} | {metric.label and f'`{metric.label}`'} | {metric.meaning} |"
+        f"| `{metric.name}` | gauge | {metric.unit} | {metric.label and f'`{metric.label}`'} | {metric.meaning} |"
         for metric in METRICS
     ]
     assert "\n".join(rows) in text

@@ -13,7 +13,8 @@ from ias.analytics.shares.domain import in_whole_days
 from ias.analytics.usage.queries import fresh
 from ias.analytics.usage.sketch import OUTCOMES
 from ias.analytics.usage.spans import BadRange, Span
-from ias.db import Connection, Scope
+from ias.billing import replicas_of_models
+from ias.db import Connection, Scope, transaction
 
 LONGEST: Final = timedelta(days=93)
 COLUMNS: Final = tuple(name for name in Reconciled.__struct_fields__ if name != "reasons")
@@ -37,6 +38,7 @@ WHERE (settled_at AT TIME ZONE 'UTC')::date - (started_at AT TIME ZONE 'UTC')::d
     AND started_at >= $1::timestamptz - INTERVAL '1 day' AND started_at < $2 GROUP BY 1, 2
 """
 _THEIRS = "SELECT * FROM analytics.engine_daily WHERE day >= $1 AND day < $2 ORDER BY url"
+_LAST_READ = "SELECT url, read_at FROM analytics.engine_readings"
 _READ_AT = "SELECT max(read_at) FROM analytics.engine_readings"
 
 
@@ -61,6 +63,15 @@ async def reconciliation(scope: Scope, asked: Span, now: datetime) -> Reconcilia
         for item in reconciled(day, ours.get(day, {}), theirs.get(day, ()), now)
     ]
     return Reconciliation(start=days.start, end=days.end, items=items, read_at=read_at, data_as_of=as_of)
+
+
+async def last_read(scope: Scope) -> dict[str, tuple[list[str], datetime | None]]:
+    """Of each replica of an enabled model its models, and when its counters were last read, None where never."""
+    async with transaction(scope) as connection:
+        models = await replicas_of_models(connection)
+        read_at = {row["url"]: row["read_at"] for row in await connection.fetch(_LAST_READ)}
+    urls = sorted({url for each in models.values() for url in each})
+    return {url: ([name for name in sorted(models) if url in models[name]], read_at.get(url)) for url in urls}
 
 
 def row_of(item: Reconciled) -> Sequence[object]:

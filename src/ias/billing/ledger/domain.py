@@ -101,6 +101,7 @@ def event_of(fields: Mapping[bytes, bytes], settled_ms: int) -> UsageRecorded:
             duration_ms=facts.duration_ms,
             queue_ms=facts.queue_ms,
             first_token_ms=facts.first_token_ms,
+            traceparent=facts.traceparent,
         )
     except KeyError as error:
         raise BadEntry(f"field {error} is missing") from None

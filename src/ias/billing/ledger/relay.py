@@ -16,12 +16,13 @@ from ias.billing.ledger import outbox
 from ias.billing.ledger.actions import quarantine
 from ias.billing.ledger.domain import BadEntry, event_of
 from ias.billing.ledger.outbox import MINE, NEW, Entry
-from ias.contract.usage import UsageRecorded
+from ias.contract.usage import EXCHANGE, UsageRecorded
 from ias.db import DatabaseDown
 from ias.edge import Edge, EdgeDown
 from ias.identity import tags
 from ias.intake import Batch, Reject
 from ias.lag import LAGS
+from ias.traces import following
 
 RELAYED = Counter("ias_relay_relayed", "Outbox entries that the sink has confirmed.")
 
@@ -122,11 +123,13 @@ class Relay:
         return len(entries)
 
     async def _deliver(self, batch: Sequence[Pair]) -> None:
+        events = [event for _, event in batch]
         async with self._slots:
-            await self._sink([event for _, event in batch])
+            with following("send", EXCHANGE, events):
+                await self._sink(events)
         await outbox.acknowledge(self._edge, [entry for entry, _ in batch])
         RELAYED.inc(len(batch))
-        LAGS.observe("relay", [event.settled_at for _, event in batch])
+        LAGS.observe("relay", [event.settled_at for event in events])
 
     async def _set_aside(self, useless: Sequence[tuple[Entry, str]]) -> None:
         """What no event can be made of must not keep the others waiting, not even while PostgreSQL is away."""

@@ -18,6 +18,8 @@ from ias.gitops.repositories.refusals import told
 
 MEBIBYTE: Final = 1 << 20
 _PATIENCE_S: Final = 10.0
+_BURIALS: Final = 200
+"""Tries to bury what git left behind: as process 1 of a container we inherit it, and nobody else would."""
 LEAST: Final = (2, 37)
 """The first git that connects to the addresses that it is given; older ones look names up by themselves."""
 _VERSION: Final = re.compile(rb"git version (\d+)\.(\d+)")
@@ -226,3 +228,7 @@ async def _ended(child: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
+    with contextlib.suppress(ChildProcessError):  # none of them is our child
+        for _ in range(_BURIALS):
+            if os.waitpid(-child.pid, os.WNOHANG) == (0, 0):  # noqa: ASYNC222 - it does not wait
+                await asyncio.sleep(0.01)

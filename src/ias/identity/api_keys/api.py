@@ -95,7 +95,7 @@ class KeyApi(Controller):
         data: JSONBody[Rotation],
         edge: NamedDependency[Edge],
     ) -> IssuedKey:
-        """Issue a key like this one, and let this one end after a grace period (a day; 0 ends it at once)."""
+        """Issue a key like this one, and let this one end after a grace period: a day, or none with 0."""
         return await actions.rotate(principal, key_id, data, edge)
 
     @delete("/{key_id:uuid}", status_code=200, guards=[requires(Permission.KEYS_REVOKE)])

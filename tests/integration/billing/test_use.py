@@ -1,0 +1,56 @@
+"""What a worker's metrics say that organisations have used this month: bounded, however many there are."""
+
+from uuid import UUID
+
+import pytest
+from prometheus_client import REGISTRY
+
+from ias.billing.doors import INTAKE
+from ias.billing.policies.domain import DEFAULT_BUDGET
+from ias.billing.spend import clock
+from ias.intake import take_in
+from ias.telemetry import now
+from tests.integration.billing.ground import Ground, Org
+from tests.integration.billing.test_ledger import events
+
+pytestmark = pytest.mark.alike
+
+MOST = 10**14
+"""More than any other test has an organisation use."""
+
+
+async def use(org: Org, tokens: int) -> None:
+    moment = now()
+    times = {"started_at": moment, "settled_at": moment, "period": f"{moment:%Y%m}"}
+    await take_in(INTAKE, events(org, 1, prompt_tokens=tokens, completion_tokens=7, cached_tokens=0, **times))
+
+
+def told(metric: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(f"ias_{metric}", labels)
+
+
+def member(org: Org, user: UUID) -> float | None:
+    return told("member_tokens", organisation=f"org-{org.tag}", user=str(user))
+
+
+async def test_the_largest_is_told_by_itself_and_the_others_together(
+    ground: Ground, org: Org, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await ground.organisation()
+    await use(org, MOST)
+    await use(other, MOST // 2)
+    monkeypatch.setattr(clock, "LARGEST", 1)
+
+    await clock.tell()
+
+    name = f"org-{org.tag}"
+    assert told("organisation_tokens", organisation=name, type="input") == MOST
+    assert told("organisation_tokens", organisation=name, type="output") == 7
+    assert told("organisation_requests", organisation=name) == 1
+    assert told("organisation_cost", organisation=name) == pytest.approx(MOST / 1000 * 0.5)
+    assert told("organisation_budget_tokens", organisation=name) == DEFAULT_BUDGET.monthly_tokens
+    assert told("organisation_tokens", organisation=f"org-{other.tag}", type="input") is None
+    assert (told("organisation_tokens", organisation=clock.OTHERS, type="input") or 0) >= MOST // 2
+    assert (told("organisations_active") or 0) >= 2
+    assert member(org, org.user) == MOST + 7
+    assert member(other, other.user) is None
