@@ -18,6 +18,7 @@ import pytest
 
 from ias.dev.settings import inherited
 from ias.dev.vllm import installation
+from tests.e2e import blocks
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 NOT_CLONED = shutil.ignore_patterns(".git", ".venv", ".ias", ".nox", ".cache", "*_cache", "__pycache__", ".coverage*")
@@ -63,6 +64,12 @@ def run(where: Path, *command: str, **more: str) -> subprocess.CompletedProcess[
 def surroundings() -> dict[str, str]:
     dropped = ("OPENAI_", "MAKE", "MFLAGS", "PYTEST", "COV", "VIRTUAL_ENV")
     return {name: value for name, value in inherited().items() if not name.startswith(dropped)}
+
+
+def at_home(checkout: Path, home: Path) -> dict[str, str]:
+    """The surroundings of somebody who has the commands on the path, and logins of their own."""
+    path = f"{checkout}/.venv/bin:{os.environ['PATH']}"
+    return surroundings() | {"HOME": str(home), "PATH": path, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +162,14 @@ def test_openais_sdk_works_with_what_dev_env_says(running: Stack) -> None:
     assert answer.choices[0].message.content
     assert answer.usage
     assert answer.usage.completion_tokens > 0
+
+
+@pytest.mark.parametrize("page", ["docs/getting-started.md", "README.md"])
+def test_every_block_of_the_first_pages_does_what_it_says(running: Stack, tmp_path: Path, page: str) -> None:
+    commands = blocks.read(CHECKOUT / page)
+    env = at_home(running.checkout, tmp_path)
+    for block, printed in zip(commands, blocks.run(commands, running.checkout, env), strict=True):
+        assert not blocks.missing(block, printed), f"{block.text}\nprints\n{printed}"
 
 
 def test_ias_dev_env_can_be_evaluated_by_a_shell(running: Stack) -> None:
