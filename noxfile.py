@@ -2,6 +2,8 @@
 
 import logging
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from secrets import randbelow
@@ -38,7 +40,12 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     # The long ones first, so that no worker is left with one at the end.
     folders = [f"tests/{name}" for name in ("faults", "e2e", "integration", "sdk", "ship", "architecture")]
-    unit(session)
+    # The services' Debian is fetched and unpacked meanwhile, which mostly waits for a mirror and for the disk.
+    preparing = subprocess.Popen([sys.executable, "-m", "tests.services", "prepare"])
+    try:
+        unit(session)
+    finally:
+        preparing.wait()
     run(session, "tests.services", "prepare")
     beside(session, "ship")
     run(
@@ -191,9 +198,77 @@ def ship(session: nox.Session) -> None:
 
 
 @nox.session
+def compat(session: nox.Session) -> None:
+    # The API tests of the release before, on this schema and Function library; `-- --release=v1.2.0` says which.
+    run(session, "tests.services", "prepare")
+    run(session, "tests.compat", *session.posargs)
+
+
+@nox.session
+def public_charts(session: nox.Session) -> None:
+    # Where the charts' registries and a `helm` are: whether each chart that infra/argocd pins takes our values.
+    beside(session, "ship")
+    session.run(".cache/ship/bin/python", "tests/ship/public_charts.py", external=True)
+
+
+@nox.session
+def security(session: nox.Session) -> None:
+    # House rules, secrets, charts and cloud, by programs that need no network; `-- --history` for all commits too.
+    beside(session, "ship")
+    beside(session, "audit")
+    run(session, "tests.security", *session.posargs)
+
+
+@nox.session
+def images(session: nox.Session) -> None:
+    # The wheel in a clean environment; the Dockerfiles' own steps in a private Debian, and what they give, run.
+    run(session, "tests.services", "prepare")
+    run(session, "pytest", "tests/images", "--timeout=1200", *session.posargs)
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    # dist/sbom/*.cdx.json: what each image has of PyPI, as its lock says; BuildKit's own adds Debian's packages.
+    beside(session, "ship")
+    session.run(".cache/ship/bin/python", "images/sbom.py", "dist/sbom", external=True)
+
+
+@nox.session
+def observe(session: nox.Session) -> None:
+    # Debian's Prometheus against the live product: every panel and every alert has something to look at.
+    run(session, "tests.services", "prepare")
+    run(session, "tests.observe", *session.posargs)
+
+
+@nox.session
 def engine(session: nox.Session) -> None:
     run(session, "tests.engine")
     run(session, "pytest", "tests/engine", "--timeout=1200", *session.posargs)
+
+
+@nox.session
+def manual(session: nox.Session) -> None:
+    # The pages that are made of code, and docs/schema.md, of a database with every migration.
+    run(session, "scripts.manual", "write")
+    run(session, "pytest", "-q", "tests/integration/identity/test_schema_page.py", IAS_TEST_SCHEMA_PAGE="write")
+
+
+@nox.session
+def tutorials(session: nox.Session) -> None:
+    # The commands of docs/tutorials, on `make up`; those of docs/getting-started.md are run by `make test`.
+    run(session, "pytest", "tests/e2e/tutorials.py", "--timeout=600", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    # The site, into site/; a broken link fails it.
+    beside(session, "ship")
+    # Where its configuration is, `zensical build --clean` removes the folder .cache: so it is built in one of its own.
+    place = Path(".cache", "manual")
+    run(session, "scripts.manual", "stage", str(place))
+    session.run(".cache/ship/bin/zensical", "build", "--strict", f"--config-file={place}/zensical.toml", external=True)
+    shutil.rmtree("site", ignore_errors=True)
+    shutil.copytree(place / "site", "site")
 
 
 @nox.session
@@ -202,6 +277,9 @@ def lock(session: nox.Session) -> None:
     run(session, "uv", "pip", "compile", *everything, *LOCK, "--output-file=requirements/dev.txt")
     for name, packages, sources in (
         ("run", "uv\nhatchling\neditables\n", ("pyproject.toml", "--extra=dev")),
+        ("image", "", ("pyproject.toml",)),
+        ("gateway", "", ("--group=gateway",)),
+        ("build", "", ("--group=build",)),
         ("uv", "uv\n", ()),
         ("fuzz", "", ("--group=fuzz",)),
         ("ship", "", ("--group=ship",)),

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import click
 import pytest
+from httpx import create_ssl_context
 
 from tests.services import Services, attend, join, new_folder
 from tests.services.cluster import Cluster, cluster
@@ -46,6 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
             owner.close()
 
         config.add_cleanup(leave)
+    # Each client, and each look whether a process is ready, would read the certificates of this system anew: 30 ms.
+    once = pytest.MonkeyPatch()
+    once.setattr("httpx._transports.default.create_ssl_context", cache(create_ssl_context))
+    config.add_cleanup(once.undo)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,0 +1,1 @@
+"""What the wheel and the images give, run: the Dockerfiles' own steps, in a private Debian where no engine is."""
