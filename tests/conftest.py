@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 from httpx import create_ssl_context
+from hypothesis import HealthCheck, settings
 
 from tests.services import Services, attend, join, new_folder
 from tests.services.cluster import Cluster, cluster
@@ -16,6 +17,10 @@ from tests.services.locks import hold
 from tests.services.worlds import choose
 
 FOLDER = pytest.StashKey[Path]()
+
+# How long an example takes says something of the machine, not of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -37,14 +37,14 @@ async def held_up(shedding: Shedding) -> bool:
 
 async def test_as_many_run_at_once_as_may(shedding: Shedding, counter: Counter) -> None:
     assert [shedding.turns_away(running) for running in (0, 2, 3, 4)] == [False, False, True, True]
-    assert counter.values == {("requests",): 2}
+    assert counter.values == {("requests",): 2, ("lag",): 0}
 
 
 async def test_a_loop_that_stays_late_turns_everybody_away_until_it_is_in_time(
     shedding: Shedding, counter: Counter
 ) -> None:
     assert await held_up(shedding)
-    assert counter.values == {("lag",): 1}
+    assert counter.values == {("lag",): 1, ("requests",): 0}
 
     async def in_time() -> bool:
         return not shedding.turns_away(0)
