@@ -25,7 +25,6 @@ SETTINGS = (
     "maintenance_work_mem = '1GB'",
     "synchronous_commit = off",
     "jit = off",
-    "session_replication_role = replica",  # triggers would sum up row by row what is summed up at the end
 )
 
 

@@ -11,8 +11,6 @@ DESCRIPTION = "org_daily, model_quarters"
 NAMES = ("requests", "failed", "prompt_tokens", "completion_tokens", "cached_tokens")
 SUMS = ", ".join(NAMES)
 ADDED = ", ".join(f"sum({name})::bigint" for name in NAMES)
-TAKEN = ", ".join(f"-{name}" for name in NAMES)
-MORE = ", ".join(f"{name} = r.{name} + excluded.{name}" for name in NAMES)
 
 TABLES = (
     """
@@ -47,34 +45,6 @@ PLACES = {
 }
 """Each table's source, and what it sums that up by."""
 
-# Kept by the database, whichever release writes: a worker of the one before knows nothing of these tables. In the order
-# of their keys, so that writers never wait in a circle.
-KEEP = """
-CREATE OR REPLACE FUNCTION analytics.keep_{table}() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO analytics.{table} AS r ({place}, {sums})
-        SELECT {place}, {added} FROM fresh GROUP BY {place} ORDER BY {place}
-        ON CONFLICT ({place}) DO UPDATE SET {more};
-    ELSE
-        INSERT INTO analytics.{table} AS r ({place}, {sums})
-        SELECT {place}, {added} FROM (
-            SELECT {place}, {sums} FROM fresh UNION ALL SELECT {place}, {taken} FROM stale
-        ) AS changed GROUP BY {place} ORDER BY {place}
-        ON CONFLICT ({place}) DO UPDATE SET {more};
-    END IF;
-    RETURN NULL;
-END $$
-"""
-INSERTED = """
-CREATE OR REPLACE TRIGGER {table}_inserted AFTER INSERT ON analytics.{source}
-REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION analytics.keep_{table}()
-"""
-UPDATED = """
-CREATE OR REPLACE TRIGGER {table}_updated AFTER UPDATE ON analytics.{source}
-REFERENCING NEW TABLE AS fresh OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION analytics.keep_{table}()
-"""
 FILL = """
 INSERT INTO analytics.{table} ({place}, {sums})
 SELECT {place}, {added} FROM analytics.{source} GROUP BY {place} ORDER BY bucket, {place} ON CONFLICT DO NOTHING
@@ -91,11 +61,6 @@ MINE = (
     "org_id = NULLIF(current_setting('app.org_id', true), '')::uuid"
     " OR (NULLIF(current_setting('app.everywhere', true), ''))::boolean"
 )
-# The same, asked once for each statement. Asked for each row it takes longer than all else where thousands are summed.
-MINE_ONCE = (
-    "org_id = (SELECT NULLIF(current_setting('app.org_id', true), '')::uuid)"
-    " OR (SELECT (NULLIF(current_setting('app.everywhere', true), ''))::boolean)"
-)
 RULES = tuple(
     statement
     for table in PLACES
@@ -103,9 +68,8 @@ RULES = tuple(
         f"ALTER TABLE analytics.{table} ENABLE ROW LEVEL SECURITY",
         f"ALTER TABLE analytics.{table} FORCE ROW LEVEL SECURITY",
         f"DROP POLICY IF EXISTS own_rows ON analytics.{table}",
-        f"CREATE POLICY own_rows ON analytics.{table} USING ({MINE_ONCE}) WITH CHECK ({MINE_ONCE})",
+        f"CREATE POLICY own_rows ON analytics.{table} USING ({MINE}) WITH CHECK ({MINE})",
         f"GRANT SELECT, INSERT, UPDATE ON analytics.{table} TO ias_app",
-        f"REVOKE ALL ON FUNCTION analytics.keep_{table}() FROM PUBLIC",
     )
 )
 
@@ -153,11 +117,6 @@ OLDER = ("usage_hourly", "usage_daily", "model_hourly", "model_daily")
 PLATFORM = ("platform_hourly", "platform_daily")
 
 
-def policies(rule: str) -> tuple[str, ...]:
-    """The rule of the sums that there were."""
-    return tuple(f"ALTER POLICY own_rows ON analytics.{table} USING ({rule}) WITH CHECK ({rule})" for table in OLDER)
-
-
 def named(tables: tuple[str, ...]) -> str:
     return ", ".join(f"'{table}'" for table in tables)
 
@@ -171,11 +130,11 @@ COUNTED = {
 }
 COMMENTS = {
     "org_daily": (
-        "Usage of organisations by the day (UTC): what usage_daily comes to, kept by its triggers",
+        "Usage of organisations by the day (UTC): what usage_daily comes to",
         {"org_id": "The organisation", "bucket": "Start of the day", **COUNTED},
     ),
     "model_quarters": (
-        "Usage of organisations by the quarter of an hour (UTC) and model: what usage_hourly comes to, kept likewise",
+        "Usage of organisations by the quarter of an hour (UTC) and model: what usage_hourly comes to",
         {
             "org_id": "The organisation",
             "bucket": "Start of the quarter of an hour",
@@ -189,15 +148,13 @@ COMMENTS = {
 def comments() -> list[str]:
     statements = []
     for table, (about, columns) in COMMENTS.items():
-        source = PLACES[table][0]
-        statements.append(f"COMMENT ON FUNCTION analytics.keep_{table}() IS 'Adds to {table} what {source} gets'")
         statements.append(f"COMMENT ON TABLE analytics.{table} IS '{about}'")
         statements += [f"COMMENT ON COLUMN analytics.{table}.{name} IS '{text}'" for name, text in columns.items()]
     return statements
 
 
 def of_each(template: str) -> tuple[str, ...]:
-    words = {"sums": SUMS, "added": ADDED, "taken": TAKEN, "more": MORE}
+    words = {"sums": SUMS, "added": ADDED}
     return tuple(
         template.format(table=table, source=source, place=place, **words) for table, (source, place) in PLACES.items()
     )
@@ -207,12 +164,8 @@ FILLED = of_each(FILL)
 
 UP = (
     *TABLES,
-    *of_each(KEEP),
     *RULES,
     *ALONE,
-    *policies(MINE_ONCE),
-    *of_each(INSERTED),
-    *of_each(UPDATED),
     *FILLED,
     INDEX,
     CLEAR.format(parts=named((*OLDER, *PLATFORM, *PLACES))),
@@ -221,15 +174,8 @@ UP = (
 )
 
 DOWN = (
-    *policies(MINE),
     FORGET.format(parts=named(OLDER)),
     CLEAR.format(parts=named((*OLDER, *PLATFORM))),
-    *(
-        f"DROP TRIGGER IF EXISTS {table}_{event} ON analytics.{source}"
-        for table, (source, _) in PLACES.items()
-        for event in ("inserted", "updated")
-    ),
-    *(f"DROP FUNCTION IF EXISTS analytics.keep_{table}()" for table in PLACES),
     "DROP TABLE IF EXISTS analytics.model_quarters, analytics.org_daily",
 )
 

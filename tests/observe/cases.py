@@ -82,7 +82,10 @@ CASES = {
     "IasGatewaySheds": grows('ias_gateway_shed_total{reason="lag"}', 1),
     "IasEventLoopLate": held("ias_gateway_loop_lag_seconds", 0.3, 0.2),
     # processes
-    "IasProcessDown": held('up{job="ias-gateway-metrics", instance="a"}', 0, 1),
+    "IasProcessDown": Case(
+        {'up{job="ias-gateway-metrics", instance="a"}': _stays(0)},
+        {'up{job="ias-gateway-metrics", instance="a"}': _stays(1), 'up{job="vllm", instance="b"}': _stays(0)},
+    ),
     "IasNoGateway": Case({}, {"ias_gateway_open_requests": _stays(0), "ias_gateways_up": _stays(2)}),
     "IasNoWorker": Case({}, {"ias_stage_up": _stays(1), "ias_worker_connections": _stays(16)}),
     "IasStageFailing": held('ias_stage_up{stage="relay"}', 0, 1),

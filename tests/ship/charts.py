@@ -1,5 +1,6 @@
 """The charts as they are released: rendered once for whoever looks at them, with what is looked for in them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -25,6 +26,8 @@ RELEASES: dict[str, Thing] = {
     },
 }
 WORKLOADS = {"Deployment", "StatefulSet", "Job"}
+IMAGE = re.compile(r"[a-z0-9./-]+:(?!latest$)[0-9A-Za-z][\w.-]*")
+"""An image of a release, or of a commit."""
 
 
 @cache

@@ -1,7 +1,10 @@
 """What the charts are told: variables that exist, secrets in Secrets alone, values that are known and explained."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,12 +16,16 @@ from ias.settings import Settings
 from ias_gateway.settings import GatewaySettings
 from tests.ship.charts import (
     ENVIRONMENTS,
+    IMAGE,
     MODELS,
     RELEASES,
+    ROOT,
+    WORKLOADS,
     component,
     containers,
     name_of,
     objects,
+    pod,
     releases,
     rendered,
     secret_variables,
@@ -195,9 +202,70 @@ def test_the_notes_say_what_to_do_next(release: str) -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_a_release_bumps_one_key_of_each_environment(environment: str) -> None:
-    text = text_of(f"charts/ias/values-{environment}.yaml")
-    assert len(re.findall(r"^image:\n  tag: \d+\.\d+\.\d+$", text, re.MULTILINE)) == 1
+def test_an_environment_names_its_images_by_one_key(environment: str) -> None:
+    assert_one_tag(text_of(f"charts/ias/values-{environment}.yaml"))
+
+
+@pytest.mark.parametrize("tag", ["0.2.0", "main-0123456789ab", "1234567"])
+def test_what_a_delivery_writes_is_one_key_and_what_every_container_runs(tag: str, tmp_path: Path) -> None:
+    (tmp_path / "charts/ias").mkdir(parents=True)
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/set-image-tag", tmp_path / "scripts")
+    files = {name: f"charts/ias/values-{name}.yaml" for name in ENVIRONMENTS}
+    for environment, file in files.items():
+        shutil.copy(ROOT / file, tmp_path / file)
+        subprocess.run([tmp_path / "scripts/set-image-tag", environment, tag], check=True, timeout=20)
+        assert_one_tag((tmp_path / file).read_text())
+    asked = {name: {"chart": "charts/ias", "values": [str(tmp_path / file)]} for name, file in files.items()}
+    for answer in rendered(asked).values():
+        assert {image.rpartition(":")[2] for image in images(answer)} == {tag}
+
+
+def test_where_no_tag_is_given_the_charts_own_release_runs() -> None:
+    own = YAML(typ="safe", pure=True).load(text_of("charts/ias/Chart.yaml"))["appVersion"]
+    answer = rendered({"own": {"chart": "charts/ias"}})["own"]
+    assert {image.rpartition(":")[2] for image in images(answer)} == {own}
+    assert {thing["metadata"]["labels"]["app.kubernetes.io/version"] for thing in answer["objects"]} == {own}
+    assert answer["notes"].startswith(f"ias {own} is installed")
+
+
+def test_browsers_that_know_production_trust_every_environment_under_its_names() -> None:
+    strict = {host for host, _ in doors("production")}
+    for environment in ENVIRONMENTS:
+        for host, issuer in doors(environment):
+            if any(host == above or host.endswith(f".{above}") for above in strict):
+                assert issuer == "letsencrypt", f"{host} would be refused: Strict-Transport-Security includes it"
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_where_traces_are_taken_few_requests_are_traced_unasked(environment: str) -> None:
+    for workload, container in containers(environment):
+        if component(workload) != "migrations":
+            told = variables(container)
+            assert told["IAS_OTLP_ENDPOINT"]
+            assert 0 < float(told["IAS_TRACE_RATIO"]) <= 0.01
+
+
+def doors(environment: str) -> list[tuple[str, str]]:
+    """The names of the doors, and who signs their certificates."""
+    return [
+        (rule["host"], door["metadata"]["annotations"]["cert-manager.io/cluster-issuer"])
+        for door in objects(environment, "Ingress")
+        for rule in door["spec"]["rules"]
+    ]
+
+
+def images(answer: Thing) -> list[str]:
+    """Of every container that was rendered; each is one that may run."""
+    workloads = [thing for thing in answer["objects"] if thing["kind"] in WORKLOADS]
+    found = [container["image"] for each in workloads for container in pod(each)["containers"]]
+    assert found
+    assert all(IMAGE.fullmatch(image) for image in found)
+    return found
+
+
+def assert_one_tag(text: str) -> None:
+    assert len(re.findall(r'^image:\n  tag: "?[0-9A-Za-z][\w.-]*"?$', text, re.MULTILINE)) == 1
     assert text.count("tag:") == 1
 
 

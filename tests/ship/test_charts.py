@@ -14,6 +14,7 @@ from ias_gateway.telemetry import Metrics
 from ias_gateway.workers import GRACE_S
 from tests.ship.charts import (
     ENVIRONMENTS,
+    IMAGE,
     MODELS,
     RELEASES,
     ROOT,
@@ -91,8 +92,7 @@ def test_every_container_says_what_it_needs_and_where_it_ends(release: str) -> N
         needs = container["resources"]
         assert {"cpu", "memory", "ephemeral-storage"} <= needs["requests"].keys()
         assert {"memory", "ephemeral-storage"} <= needs["limits"].keys()
-        assert not container["image"].endswith(":latest")
-        assert re.fullmatch(r"[a-z0-9./-]+:v?\d+\.\d+\.\d+", container["image"])
+        assert IMAGE.fullmatch(container["image"])
 
 
 @every_environment

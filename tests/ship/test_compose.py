@@ -193,10 +193,10 @@ def test_secrets_are_made_once_and_stay(tmp_path: Path) -> None:
         subprocess.run(["sh", str(script)], check=True, capture_output=True)
         made.append((tmp_path / ".env").read_text())
         (tmp_path / ".env").write_text(
-            made[-1].replace("TAG=0.1.0", "TAG=0.2.0") + ("MINE=1\n" if len(made) == 1 else "")
+            re.sub(r"(?m)^TAG=.*$", "TAG=0.2.0-mine", made[-1]) + ("MINE=1\n" if len(made) == 1 else "")
         )
     first, second = (dict(line.split("=", 1) for line in text.splitlines() if line and line[0] != "#") for text in made)
-    assert {**first, "TAG": "0.2.0", "MINE": "1"} == second
+    assert {**first, "TAG": "0.2.0-mine", "MINE": "1"} == second
     secrets = [
         value
         for name, value in first.items()

@@ -1,6 +1,9 @@
 """The images' recipes: what they promise, and that what they take is there. `nox -s images` builds and runs them."""
 
 import ast
+import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -19,6 +22,23 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = {"ias": "image", "gateway": "gateway"}
 
 each = pytest.mark.parametrize("name", FILES)
+VERSION = re.compile(rf"(?<![\w.]){re.escape(PROJECT['project']['version'])}(?![\w.])")
+
+
+def _named() -> list[tuple[str, int]]:
+    """Every line that says which release this is: file and number. What environments run is theirs."""
+    folders = [path for folder in ("charts", "images") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files = [ROOT / name for name in ("pyproject.toml", "compose.yaml", ".env.example")] + folders
+    return [
+        (path.relative_to(ROOT).as_posix(), number)
+        for path in sorted(files)
+        if not path.name.startswith("values-") and path.suffix != ".pyc"
+        for number, line in enumerate(path.read_text().splitlines())
+        if VERSION.search(line)
+    ]
+
+
+NAMED = _named()
 
 
 def _image(name: str) -> Stage:
@@ -63,6 +83,20 @@ def test_an_image_has_the_labels_of_the_open_container_initiative(name: str) -> 
     for label in ("title", "description", "source", "licenses", "version", "revision"):
         assert labels[f"org.opencontainers.image.{label}"]
     assert labels["org.opencontainers.image.version"] == PROJECT["project"]["version"]
+
+
+@pytest.mark.parametrize(("file", "number"), NAMED)
+def test_a_line_that_names_another_release_is_told_before_one_is_made(file: str, number: int, tmp_path: Path) -> None:
+    for name in {"CHANGELOG.md", "scripts/check-release", *(name for name, _ in NAMED)}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    lines = (tmp_path / file).read_text().splitlines()
+    lines[number] = VERSION.sub("99.0.0", lines[number])
+    (tmp_path / file).write_text("\n".join(lines) + "\n")
+    asked = [tmp_path / "scripts/check-release", PROJECT["project"]["version"]]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert f"check-release: {file} says" in done.stderr
 
 
 @each

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
@@ -12,6 +13,7 @@ from ruamel.yaml import YAML
 
 import ias.web
 import ias.worker  # noqa: F401 - what it imports has metrics
+from ias.vitals.metrics import METRICS
 from ias_gateway.overview import Overview
 from ias_gateway.telemetry import Histogram, Metrics
 from tests.observe.asked import DASHBOARDS, HOME, ROOT, RULES, board, metrics, questions, rules, selectors, variables
@@ -27,6 +29,13 @@ RUNBOOKS = {
     *("postgresql-restore", "rabbitmq-full", "redis-lost", "rollback"),
 }
 JOB = re.compile(r"(.*-)?(gateway|api|worker|vllm)(-.*)?")
+TOLD_BY_EACH = {
+    *(metric.name for metric in METRICS),
+    *("ias_organisation_tokens", "ias_organisation_requests", "ias_organisation_cost", "ias_member_tokens"),
+    *("ias_organisation_budget_tokens", "ias_organisations_active", "ias_budgets_passed"),
+    *("ias_engine_up", "ias_engine_difference_tokens", "ias_engine_watched_ratio"),
+}
+"""What every worker tells of the same thing: the ledger, the services, the engines."""
 _BOARDS = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 
 
@@ -107,6 +116,31 @@ def test_the_five_dashboards_are_there() -> None:
     assert titles == asked
 
 
+def test_what_every_worker_tells_is_never_added_up() -> None:
+    asked = [(f"{each.board}, {each.panel}", each.query) for path in DASHBOARDS for each in questions(path)]
+    seen = set()
+    for where, query in asked + [(rule.name, rule.query) for rule in rules()]:
+        for metric, within in placed(query):
+            if metric in TOLD_BY_EACH:
+                seen.add(metric)
+                made = next((one for one in within if one in {"sum", "count", "avg", "max", "min"}), "")
+                assert made not in {"sum", "count"}, f"{where}: {metric} is told once by each worker"
+    assert {"ias_organisation_tokens", "ias_engine_up", "ias_gateway_spool_left"} <= seen <= documented().keys()
+
+
+def placed(query: str) -> Iterator[tuple[str, list[str]]]:
+    """The words of a query, each with the functions that it is within, the innermost first."""
+    plain = re.sub(r'"[^"]*"|\b(?:by|without|on|ignoring)\s*\([^)]*\)', " ", query)
+    within: list[str] = []
+    for word, opens, closes in re.findall(r"([a-zA-Z_][\w:]*)?\s*(\()|(?<!\w)([a-zA-Z_][\w:]*|\))", plain):
+        if opens:
+            within.insert(0, word)
+        elif closes == ")":
+            within.pop(0)
+        else:
+            yield closes, list(within)
+
+
 def test_every_alert_says_how_grave_it_is_what_it_means_and_what_to_do() -> None:
     assert not repeated(rule.name for rule in rules())
     for rule in rules():
@@ -136,7 +170,36 @@ def test_prometheus_takes_the_rules_and_calls_its_jobs_what_the_queries_do() -> 
     assert {job["job_name"] for job in configured["scrape_configs"]} == {"gateway", "api", "worker", "vllm"}
     assert all(JOB.fullmatch(job["job_name"]) for job in configured["scrape_configs"])
     asked = re.findall(r'job=~"([^"]+)"', "".join(path.read_text() for path in RULES))
-    assert set(asked) == {JOB.pattern}
+    # Engines are scraped while they load, which is no fault: IasEngineDown tells of them.
+    assert set(asked) == {JOB.pattern.replace("|vllm", "")}
+    shown = [each.query for path in DASHBOARDS for each in questions(path)]
+    assert set(re.findall(r'job=~"([^"]+)"', "".join(shown))) == {JOB.pattern}
+
+
+def test_what_the_page_says_of_alertmanager_fits_together() -> None:
+    page = (ROOT / "docs/observability.md").read_text()
+    blocks = [YAML(typ="safe").load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    (told,) = (block for block in blocks if "receivers" in block)
+    (external,) = (block for block in blocks if block.get("kind") == "ExternalSecret")
+    (values,) = (block for block in blocks if "alertmanager" in block)
+    told_to = {receiver["name"]: receiver.keys() - {"name"} for receiver in told["receivers"]}
+    first: dict[str, str] = {}
+    for route in told["route"]["routes"]:
+        (matcher,) = route["matchers"]
+        _, severities = re.fullmatch(r'severity (=~|=) "([^"]+)"', matcher).groups()
+        first |= dict.fromkeys(severities.split("|"), route["receiver"])
+    sent = {rule.labels["severity"]: first.get(rule.labels["severity"], told["route"]["receiver"]) for rule in rules()}
+    assert sent.keys() == {"critical", "warning"}
+    assert all(told_to[receiver] for receiver in sent.values())
+    assert told_to.keys() == {told["route"]["receiver"], *first.values()}
+    ((key, name),) = re.findall(r"vault kv put kv/(\S+) (\w+)=@alertmanager.yaml", page)
+    laid = {"secretKey": "alertmanager.yaml", "remoteRef": {"key": key, "property": name}}
+    assert external["spec"]["data"] == [laid]
+    assert external["metadata"]["namespace"] == "observability"
+    assert external["spec"]["target"]["name"] == values["alertmanager"]["alertmanagerSpec"]["configSecret"]
+    asked = "import json, sys; from tests.ship.render import faulty; print(*faulty(json.load(sys.stdin), '1.30'))"
+    done = python("-c", asked, stdin=msgspec.json.encode(external).decode())
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr + done.stdout
 
 
 def check(query: str, where: str) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from ias.analytics.usage.rollups import ModelBucket, PlatformBucket, Rollups, Sums, Tally
+from ias.analytics.usage.rollups import Bucket, ModelBucket, OrgBucket, PlatformBucket, Rollups, Sum, Tally
 from ias.analytics.usage.sketch import written
 from ias.db import Connection
 
@@ -24,16 +24,17 @@ _SUMS = """
     cached_tokens = r.cached_tokens + excluded.cached_tokens
 """
 
-_USAGE = """
-INSERT INTO analytics.{table} AS r (
-    org_id, bucket, user_id, key_id, model, requests, failed, prompt_tokens, completion_tokens, cached_tokens
-)
-SELECT * FROM unnest(
-    $1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::text[],
-    $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]
-)
-ON CONFLICT (org_id, bucket, user_id, key_id, model) DO UPDATE SET {sums}
+_ADDED = """
+INSERT INTO analytics.{table} AS r ({place}, requests, failed, prompt_tokens, completion_tokens, cached_tokens)
+SELECT * FROM unnest({arrays}) ON CONFLICT ({place}) DO UPDATE SET {sums}
 """
+_KINDS: Final = {
+    "org_id": "uuid",
+    "bucket": "timestamptz",
+    "user_id": "uuid",
+    "key_id": "uuid",
+    "model": "text",
+}
 
 # All counts come as one array, and each row takes its part. They are folded only when they have grown long.
 _TALLIES = """
@@ -58,8 +59,16 @@ def _tallies(table: str, place: str, kind: str) -> str:
     return _TALLIES.format(table=table, place=place, kind=kind, sums=_SUMS, most=FOLDED_ABOVE)
 
 
-_USAGE_QUARTERS = _USAGE.format(table="usage_hourly", sums=_SUMS)
-_USAGE_DAYS = _USAGE.format(table="usage_daily", sums=_SUMS)
+def _added(table: str, *place: str) -> str:
+    kinds = [*(_KINDS[column] for column in place), *["bigint"] * 5]
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, 1))
+    return _ADDED.format(table=table, place=", ".join(place), arrays=arrays, sums=_SUMS)
+
+
+_USAGE_QUARTERS = _added("usage_hourly", *_KINDS)
+_USAGE_DAYS = _added("usage_daily", *_KINDS)
+_MODEL_QUARTERS = _added("model_quarters", "org_id", "bucket", "model")
+_ORG_DAYS = _added("org_daily", "org_id", "bucket")
 _MODEL_HOURS = _tallies("model_hourly", "org_id", "uuid")
 _MODEL_DAYS = _tallies("model_daily", "org_id", "uuid")
 _PLATFORM_HOURS = _tallies("platform_hourly", "slot", "smallint")
@@ -75,13 +84,17 @@ async def add(connection: Connection, rollups: Rollups) -> None:
     """Add to the rollups, always in the same order, inside the caller's transaction."""
     await _add_sums(connection, _USAGE_QUARTERS, rollups.usage_quarters)
     await _add_sums(connection, _USAGE_DAYS, rollups.usage_days)
+    await _add_sums(connection, _MODEL_QUARTERS, rollups.model_quarters)
+    await _add_sums(connection, _ORG_DAYS, rollups.org_days)
     await _add_tallies(connection, _MODEL_HOURS, rollups.model_hours)
     await _add_tallies(connection, _MODEL_DAYS, rollups.model_days)
     await _add_tallies(connection, _PLATFORM_HOURS, rollups.platform_hours)
     await _add_tallies(connection, _PLATFORM_DAYS, rollups.platform_days)
 
 
-async def _add_sums(connection: Connection, sql: str, sums: Sums) -> None:
+async def _add_sums(
+    connection: Connection, sql: str, sums: Sequence[tuple[Bucket | ModelBucket | OrgBucket, Sum]]
+) -> None:
     rows = [(*msgspec.structs.astuple(bucket), *msgspec.structs.astuple(added)) for bucket, added in sums]
     await connection.execute(sql, *map(list, zip(*rows, strict=True)))
 

@@ -3,7 +3,7 @@
 The finest sums are by the quarter of an hour, since no time zone of today begins its day or hour at another moment.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Final, TypeVar
@@ -42,6 +42,13 @@ class ModelBucket(msgspec.Struct, frozen=True, order=True):
     organisation: UUID
     start: datetime
     model: str
+
+
+class OrgBucket(msgspec.Struct, frozen=True, order=True):
+    """What is summed by for whole organisations by the day (UTC), whatever they called."""
+
+    organisation: UUID
+    start: datetime
 
 
 class PlatformBucket(msgspec.Struct, frozen=True, order=True):
@@ -85,8 +92,11 @@ class Tally(msgspec.Struct):
 
 Sums = list[tuple[Bucket, Sum]]
 Hours = list[tuple[ModelBucket, Tally]]
+ModelSums = list[tuple[ModelBucket, Sum]]
+OrgSums = list[tuple[OrgBucket, Sum]]
 _Place = tuple[int, int, int, int, str]
 """A bucket in numbers: organisation, which quarter or day since 1970, user, key, model."""
+_Totals = dict[_Place, tuple[Bucket, Sum, Tally]]
 
 
 class Rollups(msgspec.Struct, frozen=True):
@@ -94,6 +104,8 @@ class Rollups(msgspec.Struct, frozen=True):
 
     usage_quarters: Sums
     usage_days: Sums
+    model_quarters: ModelSums
+    org_days: OrgSums
     model_hours: list[tuple[ModelBucket, Tally]]
     model_days: list[tuple[ModelBucket, Tally]]
     platform_hours: list[tuple[PlatformBucket, Tally]]
@@ -112,11 +124,13 @@ def day_of(moment: datetime) -> datetime:
 
 def rolled_up(events: Iterable[UsageRecorded], slot: int = 0) -> Rollups:
     """What events add to the rollups; `slot` is the writer's among the platform's."""
-    quarters, days, hours = _summed(events)
+    totals, hours = _summed(events)
     model_days = _coarser(hours, lambda place: msgspec.structs.replace(place, start=day_of(place.start)))
     return Rollups(
-        usage_quarters=quarters,
-        usage_days=days,
+        usage_quarters=[totals[place][:2] for place in sorted(totals)],
+        usage_days=_days(totals),
+        model_quarters=_model_quarters(totals),
+        org_days=_org_days(totals),
         model_hours=hours,
         model_days=model_days,
         platform_hours=_coarser(hours, lambda place: PlatformBucket(slot, place.start, place.model)),
@@ -124,10 +138,10 @@ def rolled_up(events: Iterable[UsageRecorded], slot: int = 0) -> Rollups:
     )
 
 
-def _summed(events: Iterable[UsageRecorded]) -> tuple[Sums, Sums, Hours]:
-    """By quarter of an hour, by day, and by hour and model."""
+def _summed(events: Iterable[UsageRecorded]) -> tuple[_Totals, Hours]:
+    """By quarter of an hour, and by hour and model."""
     # By numbers: hashing and comparing a UUID is slow, and so is rounding a moment; this runs for every event.
-    totals: dict[_Place, tuple[Bucket, Sum, Tally]] = {}
+    totals: _Totals = {}
     hours: dict[tuple[int, int, str], tuple[ModelBucket, Tally]] = {}
     for event in events:
         quarter = int(event.started_at.timestamp()) // QUARTER_S
@@ -147,8 +161,7 @@ def _summed(events: Iterable[UsageRecorded]) -> tuple[Sums, Sums, Hours]:
         total.cached_tokens += event.cached_tokens
     for _, total, tally in totals.values():
         tally.sums.add(total)
-    quarters = [totals[place][:2] for place in sorted(totals)]
-    return quarters, _days(totals), [hours[place] for place in sorted(hours)]
+    return totals, [hours[place] for place in sorted(hours)]
 
 
 def _hour(hours: dict[tuple[int, int, str], tuple[ModelBucket, Tally]], hour: int, bucket: Bucket) -> Tally:
@@ -160,7 +173,30 @@ def _hour(hours: dict[tuple[int, int, str], tuple[ModelBucket, Tally]], hour: in
     return entry[1]
 
 
-def _days(quarters: Mapping[_Place, tuple[Bucket, Sum, Tally]]) -> Sums:
+def _model_quarters(quarters: _Totals) -> ModelSums:
+    sums: dict[tuple[int, int, str], tuple[ModelBucket, Sum]] = {}
+    for (org, quarter, _, _, model), (bucket, total, _) in quarters.items():
+        place = (org, quarter, model)
+        entry = sums.get(place)
+        if entry is None:
+            entry = sums[place] = ModelBucket(bucket.organisation, bucket.start, model), Sum()
+        entry[1].add(total)
+    return [sums[place] for place in sorted(sums)]
+
+
+def _org_days(quarters: _Totals) -> OrgSums:
+    sums: dict[tuple[int, int], tuple[OrgBucket, Sum]] = {}
+    for (org, quarter, _, _, _), (bucket, total, _) in quarters.items():
+        place = (org, quarter // QUARTERS_OF_DAY)
+        entry = sums.get(place)
+        if entry is None:
+            start = _moment(place[1] * QUARTERS_OF_DAY)
+            entry = sums[place] = OrgBucket(bucket.organisation, start), Sum()
+        entry[1].add(total)
+    return [sums[place] for place in sorted(sums)]
+
+
+def _days(quarters: _Totals) -> Sums:
     days: dict[_Place, tuple[Bucket, Sum]] = {}
     for (org, quarter, user, key, model), (bucket, total, _) in quarters.items():
         day = quarter // QUARTERS_OF_DAY
