@@ -16,6 +16,8 @@ from ias.settings import settings
 
 LOCK = 0x1A5_0001
 """Key of the advisory lock that a runner holds."""
+LOOK_EVERY_S = 0.2
+"""How often one that waits looks whether the other has ended."""
 TRIES = 30
 PAUSE_S = 2.0
 
@@ -58,7 +60,7 @@ def status() -> None:
 
 
 async def _up() -> None:
-    async with _alone() as connection:
+    async with alone(_owner_url()) as connection:
         await connection.execute(schema.RECORD)
         steps = await schema.pending(connection, settings().migrations_dir)
         for step in steps:
@@ -75,7 +77,7 @@ async def _up() -> None:
 
 
 async def _down(steps: int) -> None:
-    async with _alone() as connection:
+    async with alone(_owner_url()) as connection:
         done = await schema.applied(connection)
         known = [step for step in schema.discover(settings().migrations_dir) if step.name in done]
         for step in reversed(known[-steps:]):
@@ -84,7 +86,7 @@ async def _down(steps: int) -> None:
 
 
 async def _status() -> None:
-    async with _alone() as connection:
+    async with _connected(_owner_url()) as connection:
         done = await schema.applied(connection)
     for step in schema.discover(settings().migrations_dir):
         click.echo(f"{'applied' if step.name in done else 'pending'}  {step.name}")
@@ -158,16 +160,28 @@ async def _run(parts: Parts) -> None:
 
 
 @asynccontextmanager
-async def _alone() -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """The only runner on this database, as the owner of its schemas."""
-    url = settings().migration_database_url or settings().database_url
+async def alone(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """The only runner on this database, once whoever was before has ended."""
+    async with _connected(url) as connection:
+        # A statement that waited for the lock would hold a snapshot, for which an index that is being built waits.
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):  # noqa: ASYNC110 - of a process elsewhere
+            await asyncio.sleep(LOOK_EVERY_S)
+        yield connection
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     ENGINE.config = {"dsn": url, "timeout": 10.0, "server_settings": {"application_name": "ias-migrate"}}
     try:
         connection = await asyncpg.connect(**ENGINE.config)
     except (OSError, asyncpg.PostgresError) as error:
         raise click.ClickException(f"PostgreSQL does not answer ({error}); check IAS_MIGRATION_DATABASE_URL") from error
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         yield connection
     finally:
         await connection.close()
+
+
+def _owner_url() -> str:
+    """Where the owner of the schemas connects to."""
+    return settings().migration_database_url or settings().database_url

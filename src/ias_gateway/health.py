@@ -84,8 +84,8 @@ def serves(states: Mapping[str, str]) -> bool:
 async def look_at(redis: Redis) -> dict[str, str]:
     """What there is to say of one server."""
     try:
-        understood = await asyncio.wait_for(redis.call(*forms.FORMS_CALL), PROBE_TIMEOUT_S)
         told = await asyncio.wait_for(redis.call("GET", redis.mark), PROBE_TIMEOUT_S)
+        understood = await asyncio.wait_for(redis.call(*forms.FORMS_CALL), PROBE_TIMEOUT_S)
     except RedisRefused as error:
         if str(error).startswith("MOVED"):
             return {"redis": "does not have all slots of its cluster; let IAS_REDIS_URL begin with redis+cluster://"}

@@ -23,6 +23,7 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 _WATCH_EVERY_S = 0.05
 _NO_CONNECTION = "there is no connection to Redis"
+_FLUSH_AGAIN_S = 0.001
 _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
 
@@ -134,7 +135,13 @@ class Redis(asyncio.Protocol):
         out, self._out = self._out, []
         after, self._after_flush = self._after_flush, []
         if self._transport is not None:
-            self._transport.write(b"".join(out))
+            if out:
+                self._transport.write(b"".join(out))
+            if after and self._transport.get_write_buffer_size():
+                # Redis does not read: the kernel has not all of it yet.
+                self._after_flush = [*after, *self._after_flush]
+                self._loop.call_later(_FLUSH_AGAIN_S, self._flush)
+                return
         for pause in after:
             pause.resolve(None)
 

@@ -25,6 +25,9 @@ MOST_WAITING: Final = 8192
 SENT_WITHIN_S: Final = 5.0
 LAST_WORDS_S: Final = 2.0
 SAY_AGAIN_S: Final = 60.0
+MOST_CHOSEN: Final = 100
+"""Traces a second that clients may choose: beyond them nobody else's would be sent any more."""
+_NO_KEY: Final = 401
 _TAKEN: Final = range(200, 300)
 # The operator says where the collector is, and no tenant can.
 _ANYWHERE: Final = Addresses((ip_network("0.0.0.0/0"), ip_network("::/0")))
@@ -35,7 +38,8 @@ class Tracer:
 
     Args:
         endpoint: the collector's address, as `http://collector:4318`.
-        ratio: of requests that come without a `traceparent`, how many are traced: 0 to 1. Who sends one decides.
+        ratio: of requests that come without a `traceparent`, how many are traced: 0 to 1. Who sends one decides,
+            up to `MOST_CHOSEN` times a second.
         process: what the spans are said to be of.
     """
 
@@ -52,15 +56,28 @@ class Tracer:
         self._log = told[1]
         self._waiting: list[Written] = []
         self._said = -SAY_AGAIN_S
+        self._second, self._chosen = 0, 0
 
     def begin(self, header: bytes) -> Span | None:
         """A span where the request is traced. `header` is its `traceparent`, empty where it has none."""
         parent = read_traceparent(header) if header else None
-        traced = random() < self._ratio if parent is None else parent.sampled  # noqa: S311 - no secret
+        if parent is not None and not (parent.sampled and self._takes()):
+            return None
+        traced = parent is not None or random() < self._ratio  # noqa: S311 - no secret
         return Span(parent) if traced else None
 
+    def _takes(self) -> bool:
+        """Whether one more is taken this second of those that clients chose."""
+        second = int(monotonic())
+        if second != self._second:
+            self._second, self._chosen = second, 0
+        self._chosen += 1
+        return self._chosen <= MOST_CHOSEN
+
     def end(self, span: Span, about: tuple[str, str], request_id: str, status: int) -> None:
-        """A request is over. `about` is the method and the route."""
+        """A request is over. `about` is the method and the route. Of who has no key nothing is told."""
+        if status == _NO_KEY:
+            return
         if len(self._waiting) < MOST_WAITING:
             self._waiting += span.ended(about, request_id, status)
         else:

@@ -9,8 +9,9 @@ import pytest
 
 from ias import indexes
 from ias.db import ENGINE
-from ias.migrate import backwards, forwards
+from ias.migrate import alone, backwards, forwards
 from ias.schema import RECORD, Step
+from tests.integration.gateway.place import eventually
 from tests.services import Services
 
 FILE = """
@@ -117,6 +118,27 @@ async def test_an_index_whose_building_was_broken_off_is_built_anew(owner: async
     await owner.execute("DELETE FROM billing.things")
     await forwards(step(tmp_path, unique, whole=False))
     assert (await valid(owner, "billing.things_n"), await recorded(owner)) == (True, 1)
+
+
+async def test_a_runner_that_waits_for_its_turn_keeps_no_index_from_being_built(
+    owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    async def second() -> bool | None:
+        async with alone(ENGINE.config["dsn"]) as connection:
+            return await valid(connection, "billing.things_n")
+
+    async with alone(ENGINE.config["dsn"]):
+        waiting = asyncio.create_task(second())
+        looks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%' AND pid <> $1"
+        own = await owner.fetchval("SELECT pg_backend_pid()")
+
+        async def both_look() -> bool:
+            return await owner.fetchval(looks, own) == 2
+
+        await eventually(both_look)
+        await asyncio.wait_for(forwards(step(tmp_path, BUILD, whole=False)), 60)
+        assert not waiting.done()
+    assert await asyncio.wait_for(waiting, 60)
 
 
 async def test_a_partitioned_table_gets_its_index_part_by_part(owner: asyncpg.Connection) -> None:

@@ -11,6 +11,7 @@ from ias_gateway.scanner import UNREADABLE, Count, Tokens
 from ias_gateway.usage import Usage
 
 _KEY = b'"usage":'
+_BEFORE = (b",", b"{")
 Seconds = Annotated[float, msgspec.Meta(le=1e9)]
 
 
@@ -40,10 +41,10 @@ def completion(answer: bytes) -> Tokens | None:
     """What a completion, an embedding or a score says, None where it says nothing.
 
     From the last `"usage":` on an answer is an object that lacks its opening, where that key is its own and not
-    one deeper in it: then what stands before need not be decoded. No string can hold the key unescaped.
+    one deeper in it: then what stands before need not be decoded. No string can hold a comma and the key unescaped.
     """
     at = answer.rfind(_KEY)
-    usage = _usage(b"{" + answer[at:]) if at > 0 else None
+    usage = _usage(b"{" + answer[at:]) if answer[at - 1 : at] in _BEFORE else None
     if usage is None:
         usage = _usage(answer)
     return usage.tokens if usage is not None else None

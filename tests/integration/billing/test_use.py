@@ -33,6 +33,14 @@ def member(org: Org, user: UUID) -> float | None:
     return told("member_tokens", organisation=f"org-{org.tag}", user=str(user))
 
 
+def test_organisations_of_one_name_are_told_apart_by_their_ids() -> None:
+    first, second, third = (UUID(int=number) for number in range(3))
+
+    told_apart = clock.told_apart({first: "acme", second: "acme", third: "globex"})
+
+    assert told_apart == {first: f"acme ({first})", second: f"acme ({second})", third: "globex"}
+
+
 async def test_the_largest_is_told_by_itself_and_the_others_together(
     ground: Ground, org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:

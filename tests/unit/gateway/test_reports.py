@@ -24,6 +24,7 @@ REPORTED = (7, 3, 2)
         b'{"usage":{"prompt_tokens":1},%b}' % USAGE,
         b'{%b,"choices":[{"usage":{"prompt_tokens":900}}]}' % USAGE,
         b'{"choices":[{"message":{"usage":{"prompt_tokens":900}}}],%b}' % USAGE,
+        rb'{%b,"a\"usage":{"prompt_tokens":900}}' % USAGE,
     ],
 )
 def test_the_usage_of_the_answer_itself_is_read_wherever_it_stands(answer: bytes) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from ias.contract.traces import Parent, read_traceparent
 from ias_gateway.spans import CLIENT, SERVER, Span, export
 from ias_gateway.telemetry import Log, Metrics
-from ias_gateway.tracing import MOST_WAITING, Tracer
+from ias_gateway.tracing import MOST_CHOSEN, MOST_WAITING, Tracer
 
 PARENT = Parent("a" * 32, "b" * 16, sampled=True)
 MESSAGE = b"POST /v1/chat/completions HTTP/1.1\r\nhost: e\r\ncontent-length: 2\r\n\r\n{}"
@@ -53,6 +53,18 @@ def test_a_share_is_traced_of_what_comes_without_a_trace_and_all_that_comes_with
     assert begun is not None
     assert begun.trace == PARENT.trace
     assert tracer(ratio=1)[0].begin(header[:-2] + b"00") is None
+
+
+async def test_clients_choose_so_many_traces_a_second_and_nobody_without_a_key_is_told_of() -> None:
+    traced, metrics = tracer(ratio=0.0)
+    header = b"00-%b-%b-01" % (PARENT.trace.encode(), PARENT.span.encode())
+
+    spans = [span for _ in range(MOST_CHOSEN * 5) if (span := traced.begin(header)) is not None]
+    traced.end(spans[0], ("POST", "/v1/models"), "r", 401)
+
+    assert MOST_CHOSEN <= len(spans) < MOST_CHOSEN * 5  # more where a second ends meanwhile
+    await traced.close()
+    assert not metrics.spans.values["dropped",]
 
 
 async def test_what_no_collector_takes_is_dropped_and_counted() -> None:

@@ -3,6 +3,7 @@
 A series for each organisation and member would grow without bound; what is beyond the largest is in pages and API.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
@@ -65,7 +66,7 @@ async def tell() -> None:
         members = await connection.fetch(_MEMBERS, period, LARGEST)
         known = {row["org_id"] for row in (*orgs, *members)} - {None}
         budgets = await connection.fetch(_BUDGETS, [row["org_id"] for row in orgs if row["org_id"] is not None])
-    called = await names(known)
+    called = told_apart(await names(known))
     for gauge in _ALL:
         gauge.clear()
     ACTIVE.set(sum(row["organisations"] for row in orgs))
@@ -89,6 +90,12 @@ def _tell_budgets(budgets: Rows, called: Mapping[UUID, str]) -> None:
         tokens = row["monthly_tokens"] if row["given"] else DEFAULT_BUDGET.monthly_tokens
         if tokens is not None:
             BUDGET.labels(_called(row["org_id"], called)).set(tokens)
+
+
+def told_apart(called: Mapping[UUID, str]) -> Mapping[UUID, str]:
+    """The same, with their ids where two have one name: that of an organisation that was removed may be given again."""
+    twins = Counter(called.values())
+    return {org_id: name if twins[name] == 1 else f"{name} ({org_id})" for org_id, name in called.items()}
 
 
 def _called(org_id: UUID | None, called: Mapping[UUID, str]) -> str:
