@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +14,6 @@ from tests.ship.tools import ROOT, python
 
 ARGOCD = "infra/argocd"
 ENVIRONMENTS = ("dev", "staging", "production")
-REPOSITORY = "https://github.com/your-org/ias"
 
 Thing = dict[str, Any]
 
@@ -34,6 +34,9 @@ print(json.dumps(answers))
 
 def load(path: str) -> Any:
     return YAML(typ="safe").load((ROOT / path).read_text())
+
+
+REPOSITORY: str = load(f"{ARGOCD}/apps/values.yaml")["git"]["url"]
 
 
 @cache
@@ -72,6 +75,12 @@ def sources(application: Thing) -> list[Thing]:
     spec = application["spec"]
     found: list[Thing] = spec.get("sources") or [spec["source"]]
     return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ARGOCD).rglob("*.yaml")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_says_the_same_thing_twice(path: Path) -> None:
+    if path.parent.name != "templates":
+        assert list(YAML(typ="safe").load_all(path.read_text())), "Helm takes the last of two, and Argo CD neither"
 
 
 def test_kubernetes_would_take_what_has_a_schema() -> None:
@@ -134,7 +143,9 @@ def test_production_waits_for_somebody_and_the_others_do_not() -> None:
     for environment in ENVIRONMENTS:
         root = next(iter(YAML(typ="safe").load_all((ROOT / f"{ARGOCD}/bootstrap/{environment}.yaml").read_text())))
         assert root["kind"] == "AppProject"
+        assert root["spec"]["sourceRepos"] == [REPOSITORY]
         *_, root = YAML(typ="safe").load_all((ROOT / f"{ARGOCD}/bootstrap/{environment}.yaml").read_text())
+        assert root["spec"]["source"]["repoURL"] == REPOSITORY
         assert root["spec"]["source"]["helm"]["valueFiles"] == ["values.yaml", f"values-{environment}.yaml"]
         for application in [root, *applications(environment).values()]:
             automated = application["spec"]["syncPolicy"].get("automated")
@@ -233,3 +244,66 @@ def test_models_ask_for_nodes_that_terraform_makes() -> None:
         for label, value in (load(str(model.relative_to(ROOT))).get("gpu", {}).get("nodeSelector") or {}).items():
             assert f'"{label}" = "{value}"' in cluster, model.name
     assert 'key    = "nvidia.com/gpu"' in cluster
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_git_says_how_many_where_no_autoscaler_does(environment: str) -> None:
+    release = f"product-{environment}"
+    scaled = {each["spec"]["scaleTargetRef"]["name"] for each in things(release, "HorizontalPodAutoscaler").values()}
+    deployments = things(release, "Deployment")
+    assert scaled == {name for name, each in deployments.items() if "replicas" not in each["spec"]}
+    for name, application in applications(environment).items():
+        assert "ignoreDifferences" not in application["spec"], name
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_secret_store_may_ask_whose_token_it_was_shown(environment: str) -> None:
+    release = f"platform-{environment}"
+    (store,) = things(release, "ClusterSecretStore").values()
+    (binding,) = things(release, "ClusterRoleBinding").values()
+    account = store["spec"]["provider"]["vault"]["auth"]["kubernetes"]["serviceAccountRef"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", **account}]
+    assert binding["roleRef"]["name"] == "system:auth-delegator"
+    kinds = things(f"apps-{environment}", "AppProject")["platform"]["spec"]["clusterResourceWhitelist"]
+    assert {"group": "rbac.authorization.k8s.io", "kind": "ClusterRoleBinding"} in kinds
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_databases_port_is_the_same_for_the_product_and_for_its_logins(environment: str) -> None:
+    network = load(f"{ARGOCD}/values/ias-{environment}.yaml")["network"]["postgresql"]
+    assert network["ports"] == [load(f"{ARGOCD}/values/platform-{environment}.yaml")["postgresql"]["port"]]
+
+
+def test_a_database_that_is_outside_is_not_looked_for_in_any_private_network() -> None:
+    (peer,) = load(f"{ARGOCD}/values/ias-dev.yaml")["network"]["postgresql"]["peers"]
+    private = {"10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"}
+    assert private <= set(peer["ipBlock"]["except"])
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_the_ingress_believes_the_nodebalancer_wherever_the_firewall_lets_it_in(environment: str) -> None:
+    subnet = load(f"{ARGOCD}/values/ias-{environment}.yaml")["network"]["postgresql"]["peers"][0]["ipBlock"]["cidr"]
+    ports = load(f"{ARGOCD}/values/traefik-{environment}.yaml")["ports"]
+    for name in ("web", "websecure"):
+        assert set(ports[name]["proxyProtocol"]["trustedIPs"]) == {subnet, "192.168.255.0/24"}
+    assert 'concat(["192.168.255.0/24"]' in (ROOT / "infra/terraform/modules/network/main.tf").read_text()
+
+
+def test_of_two_that_measure_the_same_one_tells_mimir() -> None:
+    told = load(f"{ARGOCD}/values/kube-prometheus-stack.yaml")["prometheus"]["prometheusSpec"]
+    (mimir,) = told["remoteWrite"]
+    kept = [rule["regex"] for rule in mimir["writeRelabelConfigs"] if rule.get("action") == "keep"]
+    pods = [f"prometheus-prometheus-{number}" for number in range(told["replicas"])]
+    assert [pod for pod in pods if all(re.fullmatch(rule, pod) for rule in kept)] == [pods[0]]
+
+
+def test_logs_and_traces_lead_to_each_other_as_they_do_without_kubernetes() -> None:
+    here = load(f"{ARGOCD}/values/kube-prometheus-stack.yaml")["grafana"]["additionalDataSources"]
+    there = load("deploy/observability/grafana/provisioning/datasources/ias.yaml")["datasources"]
+    of = [{each["uid"]: each["jsonData"] for each in sources} for sources in (here, there)]
+    assert of[0]["loki"] == of[1]["loki"]
+    back = [each["tempo"]["tracesToLogsV2"].pop("query") for each in of]
+    assert of[0]["tempo"] == of[1]["tempo"]
+    # Which lines are the product's is said by another label here; which of them are the request's is not.
+    assert back[0].partition("}")[2] == back[1].partition("}")[2]
+    assert back[0].startswith('{k8s_namespace_name="ias"}')

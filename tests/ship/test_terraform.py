@@ -100,7 +100,7 @@ def test_every_reference_leads_to_something_that_is_declared(folder: str) -> Non
     assert set(re.findall(r"\bvar\.(\w+)", code)) == set(declared(folder, "variable")), "variables"
     assert set(re.findall(r"\blocal\.(\w+)", code)) <= set(declared(folder, "locals")), "locals"
     modules = declared(folder, "module")
-    for module, output in re.findall(r"\bmodule\.(\w+)(?:\.(\w+))?", code):
+    for module, output in re.findall(r"\bmodule\.(\w+)(?:\[[^]]+\])?(?:\.(\w+))?", code):
         where = os.path.normpath(Path(folder, modules[module]["source"]))
         assert not output or output in declared(where, "output"), f"module.{module}.{output}"
     for reference in re.findall(r"(?<![\w.\"])(?:ephemeral\.|data\.)?(?:linode|vault|random)_\w+\.\w+", code):
@@ -113,7 +113,7 @@ def test_every_reference_leads_to_something_that_is_declared(folder: str) -> Non
 def test_every_module_is_given_what_it_asks_for_and_no_more(folder: str) -> None:
     for name, call in declared(folder, "module").items():
         asked = declared(os.path.normpath(Path(folder, call["source"])), "variable")
-        given = set(call) - {"source"}
+        given = set(call) - {"source", "for_each"}
         assert given <= set(asked), f"{name} is given what it does not ask for: {given - set(asked)}"
         lacking = {variable for variable, body in asked.items() if "default" not in body} - given
         assert not lacking, f"{name} lacks {lacking}"
@@ -169,7 +169,8 @@ def test_no_secret_leaves_by_an_output() -> None:
     for name, call in declared("platform", "module").items():
         told = str({argument: value for argument, value in call.items() if argument != "source"})
         for module, output in secret:
-            assert (f"module.{module}.{output}" in told) == (name == "secrets"), name
+            found = re.search(rf"\bmodule\.{module}(\[[^]]+\])?\.{output}\b", told)
+            assert bool(found) == (name == "secrets"), name
     outputs = str(declared("platform", "output"))
     assert not re.search(r"\.(login|keys)\b|password|kubeconfig", outputs.replace("kubeconfig-view", ""))
 
@@ -179,6 +180,32 @@ def test_passwords_are_drawn_in_the_run_and_written_only() -> None:
     assert 'ephemeral "random_password"' in code
     assert "data_json " not in code, "would be in the state"
     assert not any(of == "random_password" for folder in FOLDERS for of, _ in resources(folder))
+
+
+def test_what_is_drawn_is_read_back_so_that_no_run_tells_one_without_the_others() -> None:
+    code = text("modules/secrets")
+    draws = re.findall(r"ephemeral\.random_password\.\w+", code)
+    assert len(draws) == 1, "only what writes a draw may see it: every run draws anew"
+    drawn = resources("modules/secrets")["vault_kv_secret_v2", "drawn"]
+    assert "ephemeral.random_password" in drawn["data_json_wo"]
+    assert drawn["data_json_wo_version"] == "${each.value}"
+    # Written again when anything that it is made of is another: a draw, or where the database is.
+    told = resources("modules/secrets")["vault_kv_secret_v2", "this"]
+    assert "jsonencode([var.draws, var.database])" in told["data_json_wo_version"]
+    logins = {f"postgresql-{of}" for of in ("api", "owner", "worker")}
+    asked = set(re.findall(r'local\.drawn\["([a-z-]+)"\]', code)) | logins
+    (names,) = (block["drawn"] for block in blocks("platform", "locals"))
+    assert asked == {_plain(name) for name in names}
+
+
+def test_a_restore_is_a_database_beside_the_one_that_it_begins_as() -> None:
+    call = declared("platform", "module")["database"]
+    assert call["for_each"] == "${var.database.instances}"
+    assert call["restore_from"] == "${each.value.from}"
+    for name in ENVIRONMENTS:
+        of = declared(f"environments/{name}", "module")["platform"]["database"]
+        instances = of.get("instances", {"first": {}})
+        assert of.get("use", "first") in instances, name
 
 
 def test_what_a_mistake_would_lose_is_protected() -> None:
@@ -199,6 +226,14 @@ def test_nothing_is_open_to_everybody_but_the_doors() -> None:
     for name in ENVIRONMENTS:
         call = declared(f"environments/{name}", "module")["platform"]
         assert "0.0.0.0/0" not in call["api_allow_ipv4"], name
+
+
+def test_nodes_let_in_all_that_linode_says_a_cluster_needs() -> None:
+    (local,) = (block for block in blocks("modules/network", "locals"))
+    allowed = {(_plain(each["protocol"]), _plain(each["ports"])) for each in local["among_nodes"].values()}
+    kubelet_and_proxy = {("TCP", "10250"), ("TCP", "10256")}
+    names_and_routes = {("TCP", "53"), ("UDP", "53"), ("TCP", "179"), ("UDP", "51820")}
+    assert kubelet_and_proxy | names_and_routes | {("TCP", "30000-32767"), ("UDP", "30000-32767")} <= allowed
 
 
 def test_production_and_staging_have_the_same_shape() -> None:

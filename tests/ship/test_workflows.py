@@ -141,7 +141,24 @@ def test_every_file_that_a_workflow_runs_or_builds_is_there() -> None:
     for image in workflows()["images"]["jobs"]["build"]["strategy"]["matrix"]["include"]:
         assert (ROOT / image["file"]).is_file()
         values = YAML(typ="safe").load((ROOT / "charts/ias/values.yaml").read_text())
-        assert values["image"]["registry"] == "ghcr.io/your-org", "the workflows push to the repository's owner"
+        repository = YAML(typ="safe").load((ROOT / "infra/argocd/apps/values.yaml").read_text())["git"]["url"]
+        owner = repository.split("/")[-2].lower()
+        assert values["image"]["registry"] == f"ghcr.io/{owner}", "the workflows push to the repository's owner"
+
+
+def test_only_images_that_passed_the_scan_are_said_to_be_ours() -> None:
+    names = [step.get("uses", step.get("name", "")) for step in workflows()["images"]["jobs"]["build"]["steps"]]
+    order = ["docker/build-push-action", "aquasecurity/trivy-action", "actions/attest-build-provenance", "Sign"]
+    at = [next(number for number, name in enumerate(names) if name.startswith(each)) for each in order]
+    assert at == sorted(at)
+
+
+def test_a_plan_takes_no_lock_and_an_apply_does() -> None:
+    infra = workflows()["infra"]["jobs"]
+    ran = {name: "\n".join(step.get("run", "") for step in infra[name]["steps"]) for name in ("plan", "apply")}
+    assert "-lock=false" in ran["plan"], "its key of the state may only read"
+    assert "-lock=false" not in ran["apply"]
+    assert infra["plan"]["environment"] == "${{ matrix.environment }}-plan", "logins that read are those of others"
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "production"])

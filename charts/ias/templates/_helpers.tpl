@@ -15,10 +15,15 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* The release that runs: that of the chart, unless another is named. */}}
+{{- define "ias.tag" -}}
+{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
 {{- define "ias.common" -}}
 app.kubernetes.io/name: ias
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Values.image.tag | quote }}
+app.kubernetes.io/version: {{ include "ias.tag" . | quote }}
 app.kubernetes.io/part-of: ias
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
@@ -33,7 +38,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- if eq .root.Values.image.tag "latest" }}
 {{- fail "image.tag: name a release; what `latest` is changes under a roll-out, and cannot be rolled back to" }}
 {{- end }}
-image: {{ printf "%s/%s:%s" .root.Values.image.registry .image .root.Values.image.tag }}
+image: {{ printf "%s/%s:%s" .root.Values.image.registry .image (include "ias.tag" .root) }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 {{- end }}
 

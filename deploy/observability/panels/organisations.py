@@ -4,6 +4,7 @@ from deploy.observability.panels.shape import Board, Panel, Row, Variable, rate,
 
 _OURS = '{organisation=~"$organisation"}'
 _TOKENS = worst(f"ias_organisation_tokens{_OURS}", "organisation, type")
+_GREW = f"delta(ias_organisation_tokens{_OURS}[1h])"
 _WHOLE = f"sum by (organisation) ({_TOKENS})"
 _BUDGET = worst(f"ias_organisation_budget_tokens{_OURS}", "organisation")
 
@@ -78,7 +79,7 @@ _TIME = Row(
             "Tokens in an hour",
             "By how much that grew in the hour before.",
             "short",
-            {"{{organisation}}": f"sum by (organisation) (clamp_min(delta(ias_organisation_tokens{_OURS}[1h]), 0))"},
+            {"{{organisation}}": f"sum by (organisation) ({worst(f'clamp_min({_GREW}, 0)', 'organisation, type')})"},
             width=12,
         ),
         Panel(

@@ -21,6 +21,9 @@ terraform {
 locals {
   name = "ias-${var.environment}"
   tags = ["ias", var.environment]
+
+  # What each is for: README.md, "Passwords drawn anew".
+  drawn = ["cache-salt", "grafana", "jwt", "postgresql-api", "postgresql-owner", "postgresql-worker", "rabbitmq", "redis", "redis-gateway", "redis-monolith", "webhook"]
 }
 
 module "network" {
@@ -53,10 +56,12 @@ module "cluster" {
   tags              = local.tags
 }
 
+# Restored ones stand beside the first: to change what one began as is to destroy it.
 module "database" {
-  source = "../modules/database"
+  source   = "../modules/database"
+  for_each = var.database.instances
 
-  name               = local.name
+  name               = each.key == "first" ? local.name : "${local.name}-${each.key}"
   region             = var.region
   postgresql_version = var.database.version
   type               = var.database.type
@@ -65,8 +70,8 @@ module "database" {
   vpc_id             = module.network.vpc_id
   subnet_id          = module.network.subnet_id
   allow_list         = module.cluster.node_addresses
-  restore_from       = var.database.restore_from
-  restore_to_time    = var.database.restore_to_time
+  restore_from       = each.value.from
+  restore_to_time    = each.value.to_time
 }
 
 module "storage" {
@@ -93,8 +98,8 @@ module "secrets" {
 
   mount       = var.secrets.mount
   environment = var.environment
-  rotation    = var.secrets.rotation
-  database    = module.database.login
+  draws       = { for name in local.drawn : name => lookup(var.secrets.draws, name, 1) }
+  database    = module.database[var.database.use].login
   buckets     = toset(keys(module.storage.buckets))
   keys        = module.storage.keys
 }

@@ -9,8 +9,8 @@ output "api_endpoints" {
 }
 
 output "database" {
-  description = "Its id (for a restore), and where it is: host and port are in infra/argocd/values/ias-<environment>.yaml too."
-  value       = { id = module.database.id, host = module.database.host, port = module.database.port }
+  description = "Each by name: id (for a restore), host, and the port that infra/argocd/values/{ias,platform}-<environment>.yaml have of the one in use."
+  value       = { for name, one in module.database : name => { id = one.id, host = one.host, port = one.port } }
 }
 
 output "ingress" {

@@ -124,14 +124,27 @@ variable "gpu" {
 }
 
 variable "database" {
-  description = "Managed PostgreSQL; `restore_from` and `restore_to_time` begin it as another was."
+  description = "Managed PostgreSQL. `instances` are databases by name: one begins empty, or as the one with the id `from` was at `to_time` (RFC 3339; the newest without it). `use` says which the product is told of."
   type = object({
-    version         = string
-    type            = string
-    nodes           = number
-    restore_from    = optional(number)
-    restore_to_time = optional(string)
+    version = string
+    type    = string
+    nodes   = number
+    use     = optional(string, "first")
+    instances = optional(map(object({
+      from    = optional(number)
+      to_time = optional(string)
+    })), { first = {} })
   })
+
+  validation {
+    condition     = contains(keys(var.database.instances), var.database.use)
+    error_message = "The database in use is one of its instances."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.database.instances) : can(regex("^[a-z0-9]{1,12}$", name))])
+    error_message = "An instance has a name of 1 to 12 small letters and digits, such as r20260131."
+  }
 
   validation {
     condition     = contains([1, 2, 3], var.database.nodes)
@@ -161,7 +174,12 @@ variable "names" {
 }
 
 variable "secrets" {
-  description = "The secret store's mount, and the number to raise when passwords or keys have changed."
-  type        = object({ mount = string, rotation = number })
-  default     = { mount = "kv", rotation = 1 }
+  description = "The secret store's mount; and by the name of what is drawn how often it has been, where that is not once: { jwt = 2 } draws it anew (README.md, \"Passwords drawn anew\")."
+  type        = object({ mount = optional(string, "kv"), draws = optional(map(number), {}) })
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.secrets.draws), local.drawn)) == 0
+    error_message = "Drawn are: ${join(", ", local.drawn)}."
+  }
 }

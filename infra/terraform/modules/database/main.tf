@@ -26,7 +26,7 @@ resource "linode_database_postgresql_v2" "this" {
     public_access = false
   } : null
 
-  # A restore is a new database that begins as this one was; see docs/delivery.md.
+  # Another value here is another database, and the end of this one: a restore is one beside it (platform/main.tf).
   fork_source       = var.restore_from
   fork_restore_time = var.restore_to_time
 
@@ -42,6 +42,7 @@ resource "linode_database_postgresql_v2" "this" {
   engine_config_pg_timezone                            = "Etc/UTC"
   engine_config_pg_password_encryption                 = "scram-sha-256"
 
+  # Never remove this here: it is every database's. README.md says how one is given up.
   lifecycle {
     prevent_destroy = true
   }

@@ -57,6 +57,9 @@ locals {
 
   among_nodes = {
     kubelet       = { protocol = "TCP", ports = "10250", ipv4 = local.nodes }
+    kube-proxy    = { protocol = "TCP", ports = "10256", ipv4 = local.nodes }
+    dns-tcp       = { protocol = "TCP", ports = "53", ipv4 = local.nodes }
+    dns-udp       = { protocol = "UDP", ports = "53", ipv4 = local.nodes }
     wireguard     = { protocol = "UDP", ports = "51820", ipv4 = local.nodes }
     calico-bgp    = { protocol = "TCP", ports = "179", ipv4 = local.nodes }
     calico-typha  = { protocol = "TCP", ports = "5473", ipv4 = local.nodes }

@@ -1,7 +1,7 @@
 # What each process and service is told in confidence, written into the secret store, from where External Secrets
-# brings it into the cluster. Passwords are drawn here and live in this run alone (ephemeral, written by write-only
-# arguments): neither state nor plan has them. The database's and the buckets' own are made by Linode, and so in the
-# state; that is why its bucket has a key of its own.
+# brings it into the cluster. What is drawn here is ephemeral and written by write-only arguments: neither state nor plan
+# has it. The database's and the buckets' own are made by Linode, and so in the state; that is why its bucket has a key of
+# its own.
 terraform {
   required_version = ">= 1.11, < 2.0" # write-only arguments
 
@@ -18,14 +18,34 @@ terraform {
 }
 
 ephemeral "random_password" "this" {
-  for_each = toset(["cache-salt", "grafana", "jwt", "postgresql-api", "postgresql-owner", "postgresql-worker", "rabbitmq", "redis", "redis-gateway", "redis-monolith", "webhook"])
+  for_each = var.draws
 
   length  = 48
   special = false # they are put into URLs
 }
 
+# Each by itself and once, until its number is raised: every run draws, but what lies there is left alone.
+resource "vault_kv_secret_v2" "drawn" {
+  for_each = var.draws
+
+  mount = var.mount
+  name  = "ias/${var.environment}/drawn/${each.key}"
+
+  data_json_wo         = jsonencode({ value = ephemeral.random_password.this[each.key].result })
+  data_json_wo_version = each.value
+}
+
+# Read back, so that all who are told of one are told the same, also by a later run, after one that failed half-way.
+ephemeral "vault_kv_secret_v2" "drawn" {
+  for_each = var.draws
+
+  mount    = var.mount
+  mount_id = vault_kv_secret_v2.drawn[each.key].id # not before it is written
+  name     = vault_kv_secret_v2.drawn[each.key].name
+}
+
 locals {
-  drawn = { for name, password in ephemeral.random_password.this : name => password.result }
+  drawn = { for name, secret in ephemeral.vault_kv_secret_v2.drawn : name => tostring(secret.data.value) }
 
   # A login for each kind of process, made by infra/argocd/platform/files/roles.sql with the one that Linode gives.
   postgresql = { for of in ["api", "owner", "worker"] : of =>
@@ -81,6 +101,7 @@ locals {
   }
 }
 
+# Written again when something was drawn anew, or the database is another one.
 resource "vault_kv_secret_v2" "this" {
   for_each = toset(["api", "gateway", "grafana", "migrations", "postgresql", "rabbitmq", "redis", "worker"])
 
@@ -88,7 +109,7 @@ resource "vault_kv_secret_v2" "this" {
   name  = "ias/${var.environment}/${each.key}"
 
   data_json_wo         = jsonencode(local.secrets[each.key])
-  data_json_wo_version = var.rotation
+  data_json_wo_version = parseint(substr(sha256(jsonencode([var.draws, var.database])), 0, 8), 16)
 }
 
 resource "vault_kv_secret_v2" "bucket" {
@@ -98,5 +119,5 @@ resource "vault_kv_secret_v2" "bucket" {
   name  = "ias/${var.environment}/buckets/${each.key}"
 
   data_json_wo         = jsonencode(var.keys[each.key])
-  data_json_wo_version = var.rotation
+  data_json_wo_version = parseint(substr(sha256(jsonencode(var.keys[each.key])), 0, 8), 16)
 }

@@ -8,9 +8,9 @@ variable "environment" {
   type        = string
 }
 
-variable "rotation" {
-  description = "Add one to draw and write everything anew: passwords of PostgreSQL's logins, Redis and RabbitMQ, what signs sessions, what salts prefix caches. Then restart what uses them (README.md)."
-  type        = number
+variable "draws" {
+  description = "What is drawn, and how often it has been."
+  type        = map(number)
 }
 
 variable "database" {
