@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import ceil
 from random import Random
 
 import asyncpg
@@ -232,5 +233,6 @@ def _row(name: str, rate: float, took: list[float], bar: float | None = BAR_MS) 
 
 def _timed(name: str, took: list[float]) -> tuple[str, int, float, float]:
     ordered = sorted(took) or [0.0]
-    p50, p99 = (round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1) for share in (0.5, 0.99))
+    # Nearest rank: of a hundred values the 99th in order is the p99, and not the largest one.
+    p50, p99 = (round(ordered[max(ceil(len(ordered) * share) - 1, 0)], 1) for share in (0.5, 0.99))
     return name, len(took), p50, p99

@@ -20,8 +20,7 @@ AT_ONCE: Final = 1000
 _AHEAD: Final = 4
 """Pieces of so many rows that are read before they are fetched."""
 
-# Compiling a plan takes longer than what it is compiled for: seconds, where the planner takes sums for many.
-_SETTINGS: Final = f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'; SET LOCAL jit = off"
+_SETTINGS: Final = f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'"
 
 Row = Mapping[str, object]
 

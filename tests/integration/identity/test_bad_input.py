@@ -363,7 +363,7 @@ def test_no_query_takes_longer_than_the_statement_timeout(api: Api) -> None:
     """Whatever a filter asks for: PostgreSQL ends it, and the answer is a 503."""
     done = api.command("python", "-c", _TIMEOUTS)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["30s", "ias_app", "cancelled"]
+    assert done.stdout.split() == ["30s", "ias_app", "off", "cancelled"]
 
 
 _TIMEOUTS = """
@@ -375,6 +375,7 @@ async def main():
     await open_pool(settings().database_url, 2, "tests")
     async with transaction(EVERYWHERE) as connection:
         print(await connection.fetchval("SHOW statement_timeout"), await connection.fetchval("SELECT current_user"))
+        print(await connection.fetchval("SHOW jit"))
     try:
         async with transaction(EVERYWHERE) as connection:
             await connection.execute("SET LOCAL statement_timeout = 50")
