@@ -271,7 +271,7 @@ async def test_analytics_totals_are_compared_as_if_it_had_caught_up(ground: Grou
     assert (await checks())["analytics"].oldest_open is None
 
     await ground.owner.execute(
-        "UPDATE analytics.usage_daily SET completion_tokens = completion_tokens - 3, requests = 3"
+        "UPDATE analytics.org_daily SET completion_tokens = completion_tokens - 3, requests = 3"
     )
 
     assert await once(org) == (0, 0, 3)
