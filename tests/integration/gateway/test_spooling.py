@@ -39,7 +39,7 @@ async def metric(place: Place, name: str) -> float:
 @asynccontextmanager
 async def unsettled(tenant: Tenant) -> AsyncIterator[None]:
     """A stream that ends while Redis is away, so that its settlement waits."""
-    body = tenant.body("[[mock tokens=30 delay_ms=10]]", stream=True, max_tokens=30)
+    body = tenant.body("[[mock tokens=30 delay_ms=40]]", stream=True, max_tokens=30)
     async with tenant.place.client.stream("POST", CHAT, json=body, headers=tenant.headers) as answer:
         parts = answer.aiter_bytes()
         await anext(parts)
