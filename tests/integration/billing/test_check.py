@@ -270,9 +270,7 @@ async def test_analytics_totals_are_compared_as_if_it_had_caught_up(ground: Grou
     assert await once(org) == (0, 0, 0)
     assert (await checks())["analytics"].oldest_open is None
 
-    await ground.owner.execute(
-        "UPDATE analytics.org_daily SET completion_tokens = completion_tokens - 3, requests = 3"
-    )
+    await ground.owner.execute("UPDATE analytics.org_daily SET completion_tokens = completion_tokens - 3, requests = 3")
 
     assert await once(org) == (0, 0, 3)
     assert await drifts("analytics") == {(org.id, ""): {"tokens": 3, "requests": 1}}
