@@ -1,0 +1,37 @@
+"""What was written counts as handed over once the kernel has it, also while Redis does not read."""
+
+import asyncio
+
+from ias.contract.redis_url import read_redis_url
+from ias_gateway.redis import Redis, pack
+from tests.integration.gateway.place import eventually
+from tests.services import Services
+
+MUCH = 64 << 20
+"""More than sockets hold."""
+
+
+async def test_nothing_counts_as_handed_over_that_redis_has_not_read_yet(services: Services) -> None:
+    with services.fresh("redis") as service:
+        redis = Redis(read_redis_url(service.url), 10.0, lambda _: None)
+        redis.start()
+
+        async def connected() -> bool:
+            return redis.connected
+
+        await eventually(connected)
+        service.stop()
+        try:
+            redis.write("", lambda _: None, pack(("SET", "much", b"-" * MUCH)))
+            handed_over = redis.flushed("")
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert not handed_over.done
+        finally:
+            service.cont()
+
+        async def done() -> bool:
+            return handed_over.done
+
+        await eventually(done)
+        await redis.close()
