@@ -71,8 +71,20 @@ async def booked(connection: asyncpg.Connection, people: Population, size: Size)
     await copy(connection, "billing.alerts", _ALERTS, _alerts(people))
     await connection.execute("SELECT billing.open_period($1)", people.period)
     await copy(connection, "billing.ledger_lines", _LINES, _lines(people, size.busy, rates))
-    await copy(connection, "billing.spend", _SPEND, _spend(people, size.busy))
+    await _spent(connection, people, size)
     await copy(connection, "billing.ledger_seen", _SEEN, _seen(people))
+
+
+_ORG_SPEND = """
+INSERT INTO billing.org_spend (org_id, period, requests, prompt_tokens, completion_tokens, cached_tokens, cost)
+SELECT org_id, period, sum(requests), sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(cost)
+FROM billing.spend GROUP BY org_id, period
+"""
+
+
+async def _spent(connection: asyncpg.Connection, people: Population, size: Size) -> None:
+    await copy(connection, "billing.spend", _SPEND, _spend(people, size.busy))
+    await connection.execute(_ORG_SPEND)
 
 
 def _alerts(people: Population) -> Iterator[Row]:

@@ -111,6 +111,7 @@ class Worker:
             "alerts": every(3.0, billing.Watch(self.edge).look),
             "gitops": every(1.0, gitops.Reconciler(self.edge).turn),
             "months": every(3600.0, self._open_months),
+            "sums": every(3600.0, partial(alone, "ias.worker.sums", billing.sum_up)),
             "engines": every(ENGINES_S, partial(alone, "ias.worker.engines", partial(analytics.collect, self.edge))),
             "engines up": every(ENGINES_S, analytics.tell_engines),
             "usage": every(settings().usage_every_s, billing.tell_use),

@@ -33,6 +33,7 @@ from ias.billing.projection import pay_debts, rebuild
 from ias.billing.quarantine.domain import event_in
 from ias.billing.spend import examples as spend
 from ias.billing.spend.api import SpendApi
+from ias.billing.spend.clock import sum_up
 from ias.billing.spend.clock import tell as tell_use
 from ias.billing.spend.figures import of_members, of_orgs
 from ias.billing.spend.queries import key_use
@@ -69,6 +70,7 @@ __all__ = [
     "relay_again",
     "route_debts",
     "settled",
+    "sum_up",
     "sweep",
     "tell_use",
 ]

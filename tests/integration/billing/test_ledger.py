@@ -43,7 +43,7 @@ def events(org: Org, count: int, **changes: object) -> list[UsageRecorded]:
 
 
 async def sums(ground: Ground, org: Org) -> tuple[object, ...]:
-    """Requests, prompt, completion, cached tokens and cost of the ledger's lines, which spend must equal."""
+    """Requests, prompt, completion, cached tokens and cost of the ledger's lines, which both sums must equal."""
     [lines] = await ground.rows(
         """SELECT count(*) FILTER (WHERE line = 1), sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens),
         sum(cost) FROM billing.ledger_lines WHERE org_id = $1""",
@@ -54,7 +54,12 @@ async def sums(ground: Ground, org: Org) -> tuple[object, ...]:
         FROM billing.spend WHERE org_id = $1""",
         org.id,
     )
-    assert lines == spend
+    [whole] = await ground.rows(
+        """SELECT sum(requests), sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(cost)
+        FROM billing.org_spend WHERE org_id = $1""",
+        org.id,
+    )
+    assert lines == spend == whole
     return lines
 
 

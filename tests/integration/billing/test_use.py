@@ -62,3 +62,20 @@ async def test_the_largest_is_told_by_itself_and_the_others_together(
     assert (told("organisations_active") or 0) >= 2
     assert member(org, org.user) == MOST + 7
     assert member(other, other.user) is None
+
+
+async def test_what_a_worker_without_sums_of_organisations_booked_is_summed_up_later(ground: Ground, org: Org) -> None:
+    await use(org, 100)
+    await ground.owner.execute("UPDATE billing.spend SET requests = 3, cost = cost * 3 WHERE org_id = $1", org.id)
+    other = await ground.organisation()
+    await use(other, 100)
+    await ground.owner.execute("DELETE FROM billing.org_spend WHERE org_id = $1", other.id)
+
+    await clock.sum_up()
+
+    differing = await ground.rows(
+        """SELECT org_id FROM billing.spend s WHERE org_id = ANY($1) AND ROW(requests, cost) IS DISTINCT FROM
+        (SELECT ROW(requests, cost) FROM billing.org_spend o WHERE (o.org_id, o.period) = (s.org_id, s.period))""",
+        [org.id, other.id],
+    )
+    assert differing == []

@@ -1,5 +1,7 @@
 """Putting a page of usage together: the columns over time, who makes them up, who changed most, how requests went."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Final
@@ -27,7 +29,7 @@ from ias.analytics.shares.queries import rows as share_rows
 from ias.analytics.usage.domain import SUMS, Grouping, Groups, Usage
 from ias.analytics.usage.queries import scope_of, usage, usage_rows
 from ias.analytics.usage.spans import Grain, Span
-from ias.analytics.usage.summing import Asked, sums
+from ias.analytics.usage.summing import Asked, over_time
 from ias.identity import Principal, addresses, key_labels, names
 
 LISTED: Final = 50
@@ -38,12 +40,6 @@ _SHOWN: Final = 7
 """Series of a chart, and the others together as one more."""
 OTHERS: Final = "others"
 _ID_SHOWN: Final = 8
-
-# Of the groups of usage only the largest are told apart.
-_FOLDED = """
-SELECT start, CASE WHEN {owner} = ANY({kept}) THEN {owner}::text END AS owner, sum(total_tokens)::bigint AS tokens
-FROM ({grouped}) AS grouped GROUP BY 1, 2
-"""
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,13 +89,15 @@ async def explored(principal: Principal, org_id: UUID | None, view: View, moment
     grain = grain_of(view, asked.span)
     owner = OWNERS.get(view.by, Owner.MODEL)
     found = await shares(principal, _question(asked, owner), LISTED)
-    models = found if owner is Owner.MODEL else await shares(principal, _question(asked, Owner.MODEL), LISTED)
     days = await usage(principal, asked, Groups((), grain)) if view.by is By.DAY else None
+    # Neither needs the other, and each takes as long as all the rest of the page.
+    models, rows = await asyncio.gather(
+        _models(principal, asked, owner, found), _over_time(principal, asked, grain, owner, None if days else found)
+    )
     moved = await _movers(principal, _question(asked, owner), found)
     shown = [getattr(item, owner.value) for item in (*found.items, *moved)]
     members, keys = await _names(principal, org_id, view, shown)
     called = {**members, **keys, **_unnamed(shown, members.keys() | keys.keys())}
-    rows = await _over_time(principal, asked, grain, owner, found) if days is None else []
     top = None
     if org_id is None:
         top = await shares(principal, _question(asked, Owner.ORGANISATION), ORGANISATIONS)
@@ -142,6 +140,10 @@ def _question(asked: Asked, owner: Owner, sort: Sort = Sort.TOKENS) -> Question:
     return Question(asked.org_id, asked.span, owner, sort, asked.only)
 
 
+async def _models(principal: Principal, asked: Asked, owner: Owner, found: Shares) -> Shares:
+    return found if owner is Owner.MODEL else await shares(principal, _question(asked, Owner.MODEL), LISTED)
+
+
 async def _movers(principal: Principal, question: Question, found: Shares) -> list[Part]:
     """Who changed most; asked for only where not all are known."""
     if found.rest is None:
@@ -153,16 +155,20 @@ async def _movers(principal: Principal, question: Question, found: Shares) -> li
 
 
 async def _over_time(
-    principal: Principal, asked: Asked, grain: Grain, owner: Owner, found: Shares
+    principal: Principal, asked: Asked, grain: Grain, owner: Owner, found: Shares | None
 ) -> list[tuple[datetime, str | None, int]]:
-    """Tokens of each column and of each of the largest; of all others together as None's."""
-    grouped, arguments = sums(asked, Groups((Grouping(_GROUPED[owner]),), grain))
+    """Tokens of each column and of each of the largest found; of all others together as None's."""
+    if found is None:
+        return []
     kept = [getattr(item, owner.value) for item in found.items[:_SHOWN]]
-    place = f"${len(arguments) + 1}::{'text' if owner is Owner.MODEL else 'uuid'}[]"
-    sql = _FOLDED.format(owner=owner.value, kept=place, grouped=grouped)
+    sql, arguments = over_time(asked, grain, Grouping(_GROUPED[owner]), kept)
     async with reading(await scope_of(principal, asked.org_id)) as connection:
-        rows = await connection.fetch(sql, *arguments, kept)
-    return [(row["start"], row["owner"], row["tokens"]) for row in rows]
+        rows = await connection.fetch(sql, *arguments)
+    others: Counter[datetime] = Counter()
+    for row in rows:
+        others[row["start"]] += row["tokens"] if row["owner"] is None else -row["tokens"]
+    told = [(row["start"], row["owner"], row["tokens"]) for row in rows if row["owner"] is not None]
+    return told + [(at, None, tokens) for at, tokens in others.items() if tokens]
 
 
 _GROUPED: Final = {Owner.MODEL: "model", Owner.USER: "user", Owner.KEY: "key"}

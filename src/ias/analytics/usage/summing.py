@@ -32,6 +32,12 @@ CROSS JOIN LATERAL (
     ) AS fine {grouped}
 ) AS moved CROSS JOIN (VALUES (1), (-1)) AS signs (sign)
 """
+_TIMED = """
+SELECT date_trunc('{grain}', bucket, {zone}) AS start, {owner} AS owner,
+    sum(prompt_tokens + completion_tokens)::bigint AS tokens
+FROM ({rows}) AS part GROUP BY 1, 2 HAVING sum(prompt_tokens + completion_tokens) <> 0
+"""
+_TOKENS: Final = ("prompt_tokens", "completion_tokens")
 _SUMS = "SELECT {columns} FROM ({rows}) AS part GROUP BY {groups} HAVING {some} ORDER BY {groups}"
 
 
@@ -44,10 +50,11 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Query:
-    """SQL in the making, and its arguments."""
+    """SQL in the making, its arguments, and a condition more of what is read from now on, with its AND."""
 
     def __init__(self) -> None:
         self.arguments: list[object] = []
+        self.also = ""
 
     def put(self, value: object, kind: str) -> str:
         """What stands for an argument of this type."""
@@ -76,8 +83,8 @@ class Query:
         places = {"bucket": "bucket", "table": "org_daily", "conditions": ""}
         return _PART.format(columns=columns, start=start, end=end, **places)
 
-    def moved(self, asked: Asked, by: Groups) -> str:
-        """More such rows: what of whole days (UTC) is moved into the day or month of the time zone that it is in."""
+    def moved(self, asked: Asked, by: Groups, names: Sequence[str] = _STORED) -> str:
+        """More such rows, of owners and these sums: what of whole days (UTC) is moved into the day or month there."""
         found = cuts(asked.span, by.grain)
         if not found:
             return ""
@@ -86,10 +93,10 @@ class Query:
             self.put([getattr(cut, name) for cut in found], "timestamptz[]") for name in ("start", "end", "noon")
         )
         return " UNION ALL " + _MOVED.format(
-            columns=", ".join([*owners, *(f"sign * {name}" for name in _STORED)]),
+            columns=", ".join([*owners, *(f"sign * {name}" for name in names)]),
             owners="".join(f"{owner}, " for owner in owners),
             grouped=f"GROUP BY {', '.join(owners)}" if owners else "",
-            added=", ".join(f"sum({name})::bigint AS {name}" for name in _STORED),
+            added=", ".join(f"sum({name})::bigint AS {name}" for name in names),
             table=_tables(asked, by.owners)[False],
             conditions=self._conditions(asked),
             starts=starts,
@@ -105,7 +112,7 @@ class Query:
             ("key_id", asked.only.key_id, "uuid"),
         )
         said = [f"{column} = {self.put(value, kind)}" for column, value, kind in wanted if value is not None]
-        return "".join(f"{each} AND " for each in said)
+        return "".join(f"{each} AND " for each in said) + self.also
 
 
 def sums(asked: Asked, by: Groups) -> tuple[str, list[object]]:
@@ -120,6 +127,22 @@ def sums(asked: Asked, by: Groups) -> tuple[str, list[object]]:
     # All of a group may have been moved elsewhere.
     some = " OR ".join(f"sum({name}) <> 0" for name in _STORED)
     sql = _SUMS.format(columns=", ".join([*start, *owners, added()]), rows=rows, groups=order, some=some)
+    return sql, query.arguments
+
+
+def over_time(asked: Asked, grain: Grain, owner: Grouping, kept: Sequence[object]) -> tuple[str, list[object]]:
+    """Tokens over time: `start`, `owner`, `tokens`; of those that are `kept`, and of all together as NULL's.
+
+    Of all is read from where owners are not told apart: those that are kept have few rows, and the others many.
+    """
+    query, column = Query(), OWNERS[owner]
+    zone = query.put(asked.span.zone, "text")
+    whole = query.rows(asked, (), grain, ", ".join(_TOKENS)) + query.moved(asked, Groups((), grain), _TOKENS)
+    query.also = f"{column} = ANY({query.put(list(kept), 'text[]' if owner is Grouping.MODEL else 'uuid[]')}) AND "
+    rows = query.rows(asked, (owner,), grain, ", ".join((column, *_TOKENS)))
+    rows += query.moved(asked, Groups((owner,), grain), _TOKENS)
+    parts = ((f"{column}::text", rows), ("NULL", whole))
+    sql = " UNION ALL ".join(_TIMED.format(grain=grain, zone=zone, owner=of, rows=each) for of, each in parts)
     return sql, query.arguments
 
 

@@ -22,14 +22,12 @@ LEFT JOIN LATERAL (
 ) s ON true
 """
 _ORGS = """
-SELECT asked.org_id, b.org_id IS NOT NULL AS given, b.monthly_tokens, coalesce(s.tokens, 0)::bigint AS tokens,
-       coalesce(s.requests, 0)::bigint AS requests, coalesce(s.cost, 0) AS cost
+SELECT asked.org_id, b.org_id IS NOT NULL AS given, b.monthly_tokens,
+       coalesce(s.prompt_tokens + s.completion_tokens, 0) AS tokens, coalesce(s.requests, 0) AS requests,
+       coalesce(s.cost, 0) AS cost
 FROM unnest($1::uuid[]) AS asked (org_id)
 LEFT JOIN billing.budgets b USING (org_id)
-LEFT JOIN LATERAL (
-    SELECT sum(prompt_tokens + completion_tokens) AS tokens, sum(requests) AS requests, sum(cost) AS cost
-    FROM billing.spend WHERE period = $2 AND org_id = asked.org_id
-) s ON true
+LEFT JOIN billing.org_spend s ON s.org_id = asked.org_id AND s.period = $2
 """
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +15,7 @@ from ias.identity import Principal, tenant
 from ias.problems import NotFound
 from ias.telemetry import now
 
+_NOTHING = Decimal(0)
 _COLUMNS = {SpendBy.MODEL: "model", SpendBy.USER: "user_id", SpendBy.KEY: "key_id"}
 
 _SPEND = """
@@ -24,7 +26,7 @@ SELECT {column} AS "group", grouping({column}) = 1 AS whole, coalesce(sum(reques
 FROM billing.spend WHERE org_id = $1 AND period = $2 GROUP BY GROUPING SETS (({column}), ()) ORDER BY whole, 1
 """
 
-_COST = "SELECT coalesce(sum(cost), 0) FROM billing.spend WHERE org_id = $1 AND period = $2"
+_COSTS = "SELECT period, cost FROM billing.org_spend WHERE org_id = $1 AND period = ANY($2)"
 
 # Of each key the newest month alone is read: its index begins with the key, and a key may be years old.
 _KEYS = """
@@ -60,7 +62,8 @@ async def costs(principal: Principal, org_id: UUID, periods: Collection[str]) ->
         NotFound: it is not the caller's organisation.
     """
     async with transaction(principal.within(org_id)) as connection:
-        return {period: written(await connection.fetchval(_COST, org_id, period)) for period in periods}
+        spent = {row["period"]: row["cost"] for row in await connection.fetch(_COSTS, org_id, list(periods))}
+    return {period: written(spent.get(period, _NOTHING)) for period in periods}
 
 
 async def key_use(keys: Collection[UUID]) -> dict[UUID, tuple[datetime, int]]:

@@ -19,7 +19,7 @@ WITH people AS MATERIALIZED (
         SELECT FROM identity.api_keys k
         WHERE k.user_id = u.id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)
     ) AS keyless
-    FROM identity.users u WHERE u.org_id = $1 AND u.status = 'active'
+    FROM identity.users u WHERE u.org_id = $1 AND u.status = 'active' AND $4
 ), open AS MATERIALIZED (
     SELECT expires_at > $2 AS lasts FROM identity.invites WHERE org_id = $1 AND closed_at IS NULL
 )
@@ -51,7 +51,7 @@ async def outline_of(principal: Principal, moment: datetime) -> Outline:
     """What stands out of the organisation that the caller acts in; `moment` is now."""
     every = principal.may(Permission.KEYS_ANY)
     async with transaction(principal) as connection:
-        row = await connection.fetchrow(_OUTLINE, principal.org_id, moment, principal.user_id)
+        row = await connection.fetchrow(_OUTLINE, principal.org_id, moment, principal.user_id, every)
         ending = await connection.fetch(
             _ENDING, principal.org_id, moment, moment + SOON, every, principal.user_id, _SHOWN, SOON
         )
