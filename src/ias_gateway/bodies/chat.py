@@ -46,8 +46,11 @@ class Plain(Sampling, kw_only=True):
     def ask(self, endpoint: str) -> Ask:
         """What the request wants to hold: a strict upper bound of its prompt, and its output limit."""
         limit = self.max_completion_tokens or self.max_tokens or NOT_ASKED
-        images = messages.images(self.messages)
-        return Ask(self.model, self._bound(), self.n or 1, limit, endpoint, bool(self.stream), images)
+        bound, images = messages.measured(self.messages)
+        # A template may print what it is given.
+        if self.tools or self.chat_template_kwargs or self.response_format or self.documents:
+            bound += printed((self.tools, self.chat_template_kwargs, self.response_format, self.documents))
+        return Ask(self.model, bound, self.n or 1, limit, endpoint, bool(self.stream), images)
 
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
         """The body for the engine: its name of the model, the output limit granted, running usage on streams."""
@@ -66,15 +69,6 @@ class Plain(Sampling, kw_only=True):
             if message.role == "user":
                 break
         return begun
-
-    def _bound(self) -> int:
-        bound = 0
-        for message in self.messages:
-            bound += messages.bound(message)
-        # A template may print what it is given.
-        if self.tools or self.chat_template_kwargs or self.response_format or self.documents:
-            bound += printed((self.tools, self.chat_template_kwargs, self.response_format, self.documents))
-        return bound
 
 
 class Chat(Plain, kw_only=True):
@@ -112,7 +106,8 @@ def read(raw: bytes) -> Plain:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = _read_all(raw)
     body.check()
-    within("max_completion_tokens", body.max_completion_tokens, MAX_OUTPUT)
+    if body.max_completion_tokens is not None:
+        within("max_completion_tokens", body.max_completion_tokens, MAX_OUTPUT)
     messages.check(body.messages)
     if body.tools or body.chat_template_kwargs or body.response_format or body.structured_outputs or body.tool_choice:
         kwargs = body.chat_template_kwargs

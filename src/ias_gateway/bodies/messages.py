@@ -65,28 +65,21 @@ def check(given: list[Message]) -> None:
             message.audio = message.annotations = None
 
 
-def images(given: list[Message]) -> int:
-    """How many images there are."""
-    count = 0
+def measured(given: list[Message]) -> tuple[int, int]:
+    """Tokens of messages at most, the bytes of all that a template may print; and how many images there are."""
+    tokens, count = OVERHEAD * len(given), 0
     for message in given:
-        if isinstance(message.content, list):
-            count += parts.images(message.content)
-    return count
-
-
-def bound(message: Message) -> int:
-    """Tokens of a message at most: the bytes of all that a template may print."""
-    content = message.content
-    tokens = OVERHEAD
-    if isinstance(content, str):
-        tokens += len(content) if content.isascii() else len(content.encode())
-    elif content is not None:
-        tokens += parts.bound(content)
-    if message.name or message.refusal or message.reasoning or message.reasoning_content or message.tool_call_id:
-        tokens += _texts(message)
-    if message.tool_calls or message.function_call:
-        tokens += printed((message.tool_calls, message.function_call))
-    return tokens
+        content = message.content
+        if isinstance(content, str):
+            tokens += len(content) if content.isascii() else len(content.encode())
+        elif content is not None:
+            tokens += parts.bound(content)
+            count += parts.images(content)
+        if message.name or message.refusal or message.reasoning or message.reasoning_content or message.tool_call_id:
+            tokens += _texts(message)
+        if message.tool_calls or message.function_call:
+            tokens += printed((message.tool_calls, message.function_call))
+    return tokens, count
 
 
 def _texts(message: Message) -> int:

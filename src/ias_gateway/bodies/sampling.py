@@ -54,8 +54,10 @@ class Sampling(Strict, kw_only=True):
         Raises:
             BadBody: it names the field.
         """
-        within("max_tokens", self.max_tokens, MAX_OUTPUT)
-        within("n", self.n, MAX_N)
+        if self.max_tokens is not None:
+            within("max_tokens", self.max_tokens, MAX_OUTPUT)
+        if self.n is not None:
+            within("n", self.n, MAX_N)
         if self.stream_options is not None and not self.stream:
             raise BadBody("stream_options: only allowed when stream is true.", "stream_options")
 

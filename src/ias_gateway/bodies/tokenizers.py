@@ -65,7 +65,7 @@ def read_tokenize(raw: bytes) -> Tokenize:
         raise BadBody("prompt: give either `prompt` or `messages`.", "prompt")
     if body.messages is not None:
         messages.check(body.messages)
-        if messages.images(body.messages):
+        if messages.measured(body.messages)[1]:
             raise BadBody("messages: images are not tokenized here; leave them out.", "messages")
     check_template(body.chat_template_kwargs)
     check_depth(body.chat_template_kwargs, body.tools)
