@@ -42,7 +42,7 @@ class Rig:
     def __init__(self, folder: Path, pins: Cores) -> None:
         self.folder = folder
         self.pins = pins
-        # A distribution's Redis where this machine can have one: that from PyPI lacks jemalloc, and takes a third longer.
+        # A distribution's Redis where one can be had: that from PyPI lacks jemalloc, and takes a third longer.
         self.services = Services(folder, partial(choose, folder, lambda _: None))
 
     def proxy(self, name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Process:

@@ -108,17 +108,22 @@ def _of_budget(about: Around) -> Iterator[Notice]:
 
 
 def _of_limit(whose: str, of: BudgetStanding | MemberStanding, where: tuple[str, str]) -> Iterator[Notice]:
-    if of.monthly_tokens is None:
-        return
-    if of.used_tokens >= of.monthly_tokens:
+    if _is_used_up(of):
         yield Notice("bad", f"{whose} is used up: requests are refused until the month ends or it is raised.", *where)
-    elif of.forecast.ends_on is not None:
+    elif of.monthly_tokens is not None and of.forecast.ends_on is not None:
         day = f"{of.forecast.ends_on:%-d %b}"
         yield Notice("warn", f"{whose} will be used up on {day} if it goes on like this.", *where)
 
 
+def _is_used_up(of: BudgetStanding | MemberStanding) -> bool:
+    return of.monthly_tokens is not None and of.used_tokens >= of.monthly_tokens
+
+
 def _of_alerts(about: Around) -> Iterator[Notice]:
     for alert in about.alerts:
+        if alert.user_id is None and about.budget is not None and _is_used_up(about.budget):
+            # It has been said that the organisation's is used up.
+            continue
         whose = "the organisation" if alert.user_id is None else about.called.get(alert.user_id, "a member")
         amounts = f"{alert.used_tokens:,} of {alert.limit_tokens:,}"
         said = f"{alert.threshold} % of the budget of {whose} was reached: {amounts}."

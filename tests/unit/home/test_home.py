@@ -1,7 +1,7 @@
 """What first pages say needs attention, and which steps they count as done."""
 
 from datetime import UTC, date, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -111,29 +111,38 @@ def test_few_requests_say_little_and_no_limit_is_never_used_up() -> None:
     assert said(around(budget=None)) == []
 
 
+def alert(user: UUID | None, threshold: int) -> Alert:
+    return Alert(
+        id=uuid4(),
+        scope="user" if user else "organisation",
+        user_id=user,
+        threshold=threshold,
+        period="202603",
+        used_tokens=1000,
+        limit_tokens=1000,
+        refused=False,
+        raised_at=NOW,
+        cleared_at=None,
+        acknowledged_at=None,
+        acknowledged_by=None,
+    )
+
+
 def test_alerts_name_whose_budget_it_is_and_the_worst_comes_first() -> None:
-    alerts = [
-        Alert(
-            id=uuid4(),
-            scope="user" if user else "organisation",
-            user_id=user,
-            threshold=threshold,
-            period="202603",
-            used_tokens=1000,
-            limit_tokens=1000,
-            refused=False,
-            raised_at=NOW,
-            cleared_at=None,
-            acknowledged_at=None,
-            acknowledged_by=None,
-        )
-        for user, threshold in ((None, 80), (MEMBER, 100), (uuid4(), 90))
-    ]
+    alerts = [alert(user, threshold) for user, threshold in ((None, 80), (MEMBER, 100), (uuid4(), 90))]
     found = said(around(alerts=alerts, called={MEMBER: "ada@example.org"}))
     assert [kind for kind, _ in found] == ["bad", "warn", "warn"]
     assert "100 % of the budget of ada@example.org was reached: 1,000 of 1,000." in found[0][1]
     assert "the organisation" in found[1][1]
     assert "a member" in found[2][1]
+
+
+def test_a_budget_that_is_used_up_is_told_of_once() -> None:
+    assert [text for _, text in said(around(alerts=[alert(None, 100)], budget=budget(100, 100)))] == [
+        "The organisation's budget is used up: requests are refused until the month ends or it is raised."
+    ]
+    [(_, text)] = said(around(alerts=[alert(None, 100)], budget=budget(100, 200)))
+    assert text.startswith("100 % of the budget of the organisation was reached")
 
 
 def test_a_user_is_told_of_their_own_and_not_what_only_admins_can_mend() -> None:
