@@ -79,3 +79,14 @@ async def test_what_a_worker_without_sums_of_organisations_booked_is_summed_up_l
         [org.id, other.id],
     )
     assert differing == []
+
+
+async def test_sums_wait_for_another_time_while_somebody_works_on_the_table(ground: Ground, org: Org) -> None:
+    await use(org, 100)
+    await ground.owner.execute("DELETE FROM billing.org_spend WHERE org_id = $1", org.id)
+
+    async with ground.owner.transaction():
+        await ground.owner.execute("LOCK TABLE billing.spend IN SHARE UPDATE EXCLUSIVE MODE")
+        await clock.sum_up()
+
+    assert await ground.rows("SELECT FROM billing.org_spend WHERE org_id = $1", org.id) == []

@@ -52,8 +52,8 @@ _BUDGETS = """
 SELECT asked.org_id, b.org_id IS NOT NULL AS given, b.monthly_tokens
 FROM unnest($1::uuid[]) AS asked (org_id) LEFT JOIN billing.budgets b USING (org_id)
 """
-# Consumers wait meanwhile: what they add must be in both sums, or in neither.
-_ALONE = "LOCK TABLE billing.spend IN SHARE MODE"
+# Consumers wait meanwhile: what they add must be in both sums, or in neither. They do not wait for who builds an index.
+_ALONE = "SET LOCAL lock_timeout = '2s'; LOCK TABLE billing.spend IN SHARE MODE"
 _SUM_UP = """
 INSERT INTO billing.org_spend AS s (org_id, period, requests, prompt_tokens, completion_tokens, cached_tokens, cost)
 SELECT org_id, period, sum(requests)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint,
@@ -80,9 +80,13 @@ async def sum_up() -> None:
     """
     this = now()
     months = [f"{moment:%Y%m}" for moment in (this, this.replace(day=1) - timedelta(days=1))]
-    async with transaction(EVERYWHERE) as connection:
-        await connection.execute(_ALONE)
-        corrected = await connection.fetch(_SUM_UP, months)
+    try:
+        async with transaction(EVERYWHERE) as connection:
+            await connection.execute(_ALONE)
+            corrected = await connection.fetch(_SUM_UP, months)
+    except asyncpg.LockNotAvailableError:
+        logger.info("what organisations have spent is summed up in an hour: somebody works on that table")
+        return
     if corrected:
         logger.warning("corrected what {} organisations have spent in a month", len(corrected))
 
