@@ -28,6 +28,7 @@ from ias.edge import Edge
 from ias.gitops import doors as gitops
 from ias.home import doors as home
 from ias.identity import doors as identity
+from ias.incoming import WholeFirst
 from ias.openapi import Pages, Told, document
 from ias.parameters import only_known
 from ias.probes import NotReady, Observed, Probes
@@ -95,7 +96,7 @@ def doors() -> Router:
     return Router(
         PREFIX,
         route_handlers=[*identity.controllers, *billing.controllers, *analytics.controllers, *gitops.controllers],
-        middleware=[identity.Authentication, identity.Repeats()],
+        middleware=[WholeFirst(MAX_BODY_BYTES), identity.Authentication, identity.Repeats()],
         guards=[only_known],
         after_request=tagged,
     )
@@ -108,7 +109,7 @@ def pages() -> Router:
     return Router(
         "/",
         route_handlers=[*home.pages, *identity.pages, *billing.pages, *analytics.pages, *gitops.pages],
-        middleware=[identity.Browsers],
+        middleware=[WholeFirst(MAX_BODY_BYTES), identity.Browsers],
         guards=[identity.sent_from_here],
         dependencies={
             **identity.page_dependencies,

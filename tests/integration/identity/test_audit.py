@@ -210,6 +210,14 @@ def test_an_export_has_every_entry_once_oldest_first(org: Org) -> None:
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
 
 
+def test_what_is_done_while_an_export_is_fetched_is_not_in_it(org: Org) -> None:
+    with org.admin.client.stream("GET", "/audit-logs/export") as answer:
+        lines = answer.iter_lines()
+        first = next(lines)
+        good(org.admin.client.patch("/me", json={"name": "Somebody Else"}))
+        assert not any("Somebody Else" in line for line in [first, *lines])
+
+
 def test_an_export_goes_by_the_filters(org: Org) -> None:
     lines = org.admin.client.get("/audit-logs/export", params={"action": "user.created"}).text.splitlines()
     assert {msgspec.json.decode(line)["action"] for line in lines} == {"user.created"}

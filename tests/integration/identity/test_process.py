@@ -1,6 +1,7 @@
 """The api process itself: bootstrap, health, errors in one form, Redis gone and back, a graceful end."""
 
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +95,22 @@ def test_every_failure_has_the_same_form(api: Api, method: str, path: str, statu
     assert (body["status"], body["instance"]) == (status, f"/api/v1{path}")
     assert body["request_id"] == answer.headers["x-request-id"]
     assert {"type", "title", "detail"} <= body.keys()
+
+
+def test_whoever_holds_a_body_back_is_asked_who_they_are_when_it_has_come(
+    api: Api, org: Org, root: httpx.Client
+) -> None:
+    body = msgspec.json.encode({"label": "held back"})
+    token = org.user.client.headers["authorization"]
+    head = (
+        f"POST /api/v1/api-keys HTTP/1.1\r\nhost: api\r\nauthorization: {token}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    with socket.create_connection((httpx.URL(api.url).host, httpx.URL(api.url).port or 80), timeout=30) as held:
+        held.sendall(head.encode() + body[:3])
+        good(root.delete(f"/users/{org.user.id}"))
+        held.sendall(body[3:])
+        assert held.makefile("rb").readline().startswith(b"HTTP/1.1 401")
 
 
 def test_a_body_that_is_too_large_is_refused(api: Api) -> None:

@@ -42,6 +42,16 @@ def test_somebody_who_logs_in_begins_to_count_anew(api: Api, org: Org) -> None:
         assert tried(api, org.user.email, PASSWORD).status_code == 200
 
 
+def test_whoever_holds_a_session_guesses_at_its_password_no_more_often(api: Api, org: Org) -> None:
+    def change(current: str) -> int:
+        sent = {"current_password": current, "new_password": "Another-good-1!"}
+        return int(org.user.client.put("/me/password", json=sent).status_code)
+
+    answers = [change(f"Wrong-guess-{turn}!") for turn in range(PER_PLACE + 1)]
+    assert answers == [401] * PER_PLACE + [429]
+    assert change(PASSWORD) == 429, "not even the right one is looked at"
+
+
 def test_nobody_counts_anew_by_saying_another_address(api: Api, org: Org) -> None:
     answers = [
         tried(api, org.user.email, "Wrong-guess-1!", **{"x-forwarded-for": f"10.0.0.{turn}"}).status_code

@@ -1,6 +1,7 @@
 """Which time and which columns a page of usage shows, by its address."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -113,6 +114,17 @@ def test_what_is_outside_of_the_chart_or_has_no_name_in_it_is_left_out() -> None
     rows = [(NOW - timedelta(days=3), "m", 5), (columns[0], "unknown", 5)]
     assert series(columns, rows, Grain.HOUR, ("m",)) == {}
     assert series([], rows, Grain.HOUR, ("m",)) == {}
+
+
+def test_an_hour_that_begins_amid_a_column_is_in_it_where_clocks_change_by_half_an_hour() -> None:
+    there = ZoneInfo("Australia/Lord_Howe")
+    span = Span(datetime(2026, 4, 4, 13, tzinfo=UTC), datetime(2026, 4, 5, 13, 30, tzinfo=UTC), str(there))
+    hours = [span.start + timedelta(minutes=30 * number) for number in range(49)]
+    rows = [(at.astimezone(there).replace(minute=0), "m", 1) for at in hours]
+
+    found = series(buckets(span, Grain.HOUR), rows, Grain.HOUR, ("m",))
+
+    assert sum(found["m"]) == len(rows)
 
 
 def test_the_address_says_what_is_not_as_it_is_anyway() -> None:

@@ -1,5 +1,6 @@
 """What a page of usage is asked for by its address, and the columns of its chart."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -124,9 +125,17 @@ def series(
     found = {name: [0] * len(columns) for name in names}
     for at, name, tokens in rows:
         there = places.get(_place(at.astimezone(columns[0].tzinfo), grain)) if columns else None
+        if there is None and grain is Grain.HOUR:
+            there = _amid(columns, at)
         if there is not None and name in found:
             found[name][there] += tokens
     return {name: values for name, values in found.items() if any(values)}
+
+
+def _amid(columns: Sequence[datetime], at: datetime) -> int | None:
+    """The column that an hour begins in: where clocks are changed by half an hour, hours begin amid columns."""
+    place = bisect_right(columns, at) - 1
+    return place if place >= 0 and at < columns[place] + timedelta(hours=1) else None
 
 
 def parts(totals: Totals) -> tuple[tuple[str, int], ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 from uuid import UUID
 
 import msgspec
@@ -13,9 +14,12 @@ from ias.identity.audit.domain import Entry, Fault, Filters, Verification
 from ias.identity.naming import folded
 from ias.identity.tables import AuditLog
 from ias.paging import Page, decode_cursor, page
-from ias.problems import NotFound
+from ias.problems import NotFound, Unavailable
+from ias.telemetry import now
 
 EXPORTED_AT_ONCE = 1000
+EXPORT_S = 600.0
+"""As long as an export may be fetched."""
 MOST_FAULTS = 100
 PLATFORM = UUID(int=0)
 """The chain of what happened in no organisation."""
@@ -82,13 +86,14 @@ async def one(principal: Principal, entry_id: UUID) -> Entry:
 
 
 async def exported(principal: Principal, filters: Filters) -> AsyncIterator[Entry]:
-    """Every entry that the filters let through, oldest first, read in pages; the first one before this returns.
+    """Every entry of until now that the filters let through, oldest first, in pages; the first before this returns.
 
     Raises:
         NotFound: `filters.org_id` is not the caller's organisation.
     """
     scope = principal if filters.org_id is None else principal.within(filters.org_id)
-    conditions = await _conditions(scope, filters)
+    # What is written from now on is not for whoever reads slowly: they may see it no longer.
+    conditions = [*await _conditions(scope, filters), AuditLog.created_at <= now()]
     return _and_on(scope, conditions, await _after(scope, conditions, None))
 
 
@@ -113,7 +118,12 @@ async def verified(principal: Principal, org_id: UUID | None) -> Verification:
 
 
 async def _and_on(scope: Principal, conditions: Sequence[Combinable], entries: list[Entry]) -> AsyncIterator[Entry]:
+    ends_at = monotonic() + EXPORT_S
     while entries:
+        if monotonic() > ends_at:
+            raise Unavailable(
+                f"it is fetched too slowly: an export takes {EXPORT_S:g} s at most; ask for a shorter time"
+            )
         for entry in entries:
             yield entry
         entries = await _after(scope, conditions, entries[-1].id) if len(entries) == EXPORTED_AT_ONCE else []

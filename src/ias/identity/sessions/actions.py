@@ -147,17 +147,20 @@ async def rename(principal: Principal, name: str) -> Me:
     return msgspec.structs.replace(before, name=clean)
 
 
-async def change_password(principal: Principal, change: PasswordChange) -> None:
-    """Change one's own password; every other session ends.
+async def change_password(edge: Edge, principal: Principal, change: PasswordChange) -> None:
+    """Change one's own password; every other session ends. The current one is guessed at no more often than at a login.
 
     Raises:
+        TooManyAttempts: it was tried too often.
         BadCredentials: the current password is wrong.
         WeakPassword: the new one cannot be taken.
     """
+    await attempt(edge, principal.email, principal.origin.client)
     async with transaction(EVERYWHERE):
         row = await Users.select(Users.password_hash).where(Users.id == principal.user_id).first()
     if row is None or not await matches(change.current_password, row["password_hash"]):
         raise BadCredentials("current_password: this is not your password")
+    await succeeded(edge, principal.email, principal.origin.client)
     password = await hashed(change.new_password, (principal.email,), "/new_password")
     async with transaction(EVERYWHERE) as connection:
         person = await connection.fetchrow(_PERSON, principal.user_id)

@@ -73,10 +73,12 @@ class MeApi(Controller):
         """Change one's own name."""
         return await actions.rename(principal, data.name)
 
-    @put("/password", status_code=204, opt=raising(BadCredentials, TooManyLogins, WeakPassword))
-    async def change_password(self, principal: NamedDependency[Principal], data: JSONBody[PasswordChange]) -> None:
+    @put("/password", status_code=204, opt=raising(BadCredentials, TooManyAttempts, TooManyLogins, WeakPassword))
+    async def change_password(
+        self, principal: NamedDependency[Principal], edge: NamedDependency[Edge], data: JSONBody[PasswordChange]
+    ) -> None:
         """Change one's own password; every other session ends."""
-        await actions.change_password(principal, data)
+        await actions.change_password(edge, principal, data)
 
     @get("/sessions")
     async def sessions(self, principal: NamedDependency[Principal]) -> Page[LiveSession]:

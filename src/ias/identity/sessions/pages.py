@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from ias.console.visit import Visit
+from ias.edge import Edge
 from ias.identity.access.domain import Principal
 from ias.identity.sessions import actions, queries
 from ias.identity.sessions.domain import PasswordChange
@@ -37,12 +38,12 @@ class MePages(Controller):
 
     @post("/password", status_code=200)
     async def change_password(
-        self, visit: NamedDependency[Visit], principal: NamedDependency[Principal]
+        self, visit: NamedDependency[Visit], principal: NamedDependency[Principal], edge: NamedDependency[Edge]
     ) -> Response[bytes]:
         """Change one's own password; every other session ends."""
         sent = PasswordChange(visit.form.secret("current_password"), visit.form.secret("new_password"))
         try:
-            await actions.change_password(principal, sent)
+            await actions.change_password(edge, principal, sent)
         except Problem as problem:
             return await _page(visit.refused(problem), principal)
         return visit.go("/me", "Your password is changed. Every other session of yours has ended.")
