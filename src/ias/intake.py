@@ -105,7 +105,8 @@ class Inlet:
         message = _Message(body)
         self._waiting.append(message)
         async with self._turns:
-            if not message.begun:
+            # What was cancelled before its turn still waits ahead, and may fill a transaction by itself.
+            while not message.begun:
                 await self._take_next()
         return await message.taken
 

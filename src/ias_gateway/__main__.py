@@ -8,12 +8,14 @@ import uvloop
 
 from ias_gateway.app import serve
 from ias_gateway.settings import MOST_WORKERS, GatewaySettings, read_settings
+from ias_gateway.telemetry import never_wait
 from ias_gateway.workers import supervise
 
 
 def main() -> None:
     """Run the gateway with the settings of the environment."""
     asked = _parser().parse_args()
+    never_wait()
     settings = read_settings()
     if asked.workers is not None:
         settings = settings.model_copy(update={"gateway_workers": asked.workers})

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Coroutine, Iterator
 from functools import partial
 
+from uuid_utils import uuid7
+
 from ias.contract.usage import Outcome
 from ias_gateway import errors
 from ias_gateway.bodies.endpoints import BY_PATH, JSON
@@ -92,12 +94,13 @@ def _public(door: Door) -> Server:
 
 def _failed(door: Door, exchange: Exchange, error: Exception) -> None:
     """The last line of defence: the client is told, the log says what."""
-    path = exchange.path.decode(errors="replace")
-    door.log.line("error", "a request failed", error=repr(error), path=path)
+    path, request_id = exchange.path.decode(errors="replace"), str(uuid7())
+    door.log.line("error", "a request failed", error=repr(error), path=path, request_id=request_id)
     if exchange.status:
         exchange.close()
     else:
-        exchange.refuse(errors.server_error(500, "The gateway failed. Please try again.", "internal_error"))
+        failure = errors.server_error(500, "The gateway failed. Please try again.", "internal_error")
+        exchange.refuse(failure, b"x-request-id: %b\r\n" % request_id.encode())
 
 
 def _clocks(door: Door) -> Iterator[Coroutine[None, None, None]]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Coroutine
 
+from uuid_utils import uuid7
+
 from ias_gateway.bodies.endpoints import BY_PATH
 from ias_gateway.completions import complete
 from ias_gateway.door import Door
@@ -27,10 +29,12 @@ def route(door: Door, exchange: Exchange) -> Coroutine[None, None, None]:
 
 
 async def _unrouted(door: Door, exchange: Exchange) -> None:
+    request_id = str(uuid7())
+    head = b"x-request-id: %b\r\n" % request_id.encode()
     if exchange.path in BY_PATH or exchange.path in {MODELS, LIMITS}:
         allowed = "POST" if exchange.path in BY_PATH else "GET"
-        exchange.refuse(ApiError(405, f"Use {allowed} for this path.", headers=(("allow", allowed),)))
+        exchange.refuse(ApiError(405, f"Use {allowed} for this path.", headers=(("allow", allowed),)), head)
     else:
         said = "There is no such path. The API is under /v1, for example POST /v1/chat/completions."
-        exchange.refuse(ApiError(404, said))
-    door.note(exchange, "", "unrouted")
+        exchange.refuse(ApiError(404, said), head)
+    door.note(exchange, request_id, "unrouted")

@@ -4,6 +4,8 @@ NO_OUTPUT = -1
 NO_TOKENS = -2
 NOT_ASKED = 0
 NO_GUESS = -1
+COUNTED = -2
+"""As a guess: an engine has counted the prompt, for which the request was taken from its rate already."""
 
 
 class Ask:
@@ -41,4 +43,5 @@ class Ask:
 
     def counted(self, prompt: int) -> "Ask":
         """The same, with the prompt as it was counted."""
-        return Ask(self.model, prompt, self.n, self.output, self.endpoint, self.streamed, self.images, self.prompts)
+        held = (self.model, prompt, self.n, self.output, self.endpoint, self.streamed, self.images, self.prompts)
+        return Ask(*held, COUNTED)

@@ -177,9 +177,9 @@ local function bucket(scope, field, rate, period, size, tat, us, cost)
 end
 
 -- The buckets of a caller: requests of organisation and user, tokens of both; nil where there is no limit.
-local function buckets(org, uid, g, us, est)
-  return { bucket('organisation', 'r', org.rps, SECOND, org.burst, g[1], us, 1),
-    bucket('user', 'r:' .. uid, org.urps, SECOND, org.uburst, g[2], us, 1),
+local function buckets(org, uid, g, us, est, requests)
+  return { bucket('organisation', 'r', org.rps, SECOND, org.burst, g[1], us, requests),
+    bucket('user', 'r:' .. uid, org.urps, SECOND, org.uburst, g[2], us, requests),
     bucket('organisation', 't', org.tpm, MINUTE, org.tpm, g[3], us, est),
     bucket('user', 't:' .. uid, org.utpm, MINUTE, org.utpm, g[4], us, est) }
 end
@@ -215,9 +215,9 @@ local UNLIMITED = { writes = {} }
 
 -- Takes a request and `est` tokens out of the buckets: what is to be written, what headers tell, and the tokens' slots
 -- (rate and end of each), which a refund goes by. Or nil and the refusal of the bucket that makes the caller wait longest.
-local function take(us, org, uid, est, g)
+local function take(us, org, uid, est, g, requests)
   if not org.rated then return UNLIMITED end
-  local all = buckets(org, uid, g, us, est)
+  local all = buckets(org, uid, g, us, est, requests)
   local last, wait = 0, 0
   for i = 1, 4 do
     if all[i] and all[i].wait > wait then last, wait = i, all[i].wait end
@@ -320,7 +320,12 @@ local function fit(P, org, route, ask, who, sec, us)
   -- No engine writes more than its context, whatever was asked for.
   local est = prompt + n * math.min(out, route.context)
   if est > left and asked ~= NO_TOKENS then
-    if countable(ask, left) then return nil, { 'near', route.json } end
+    if countable(ask, left) then
+      -- Counting is the engine's work: it is a request already, and is not taken again for the same one.
+      local counted, early = take(us, org, uid, 0, g, 1)
+      if counted and #counted.writes > 0 then redis.call('HSET', P .. ':g', unpack(counted.writes)) end
+      return nil, counted and { 'near', route.json } or early
+    end
     local clamped = math.floor((left - prompt) / n)
     local least = asked < 0 and 0 or math.max(1, math.min(org.floor < 0 and 1 or org.floor, out))
     if asked < 0 or clamped < least then
@@ -334,7 +339,7 @@ local function fit(P, org, route, ask, who, sec, us)
     est = prompt + n * out
   end
 
-  local taken, late = take(us, org, uid, est, g)
+  local taken, late = take(us, org, uid, est, g, ask.counted and 0 or 1)
   if not taken then return nil, late end
   return { est = est, risk = ask.prompt - prompt, per = per, out = out, taken = taken, live = live, bk = bk,
     resv = bud[2] + est, of_user = bud[4] + est, opening = bud[5] and NONE or OPENING, key = key }
@@ -353,7 +358,7 @@ local function reserve(K, A)
   if not route or (rules and rules.models and not rules.models[model]) then return { 'model', callable(org, rules) } end
   local images = tonumber(A[11] or 0)
   if images > 0 and route.image_tokens == 0 then return { 'images' } end
-  local ask = { prompt = tonumber(A[4]), n = tonumber(A[5]), output = tonumber(A[6]), guess = tonumber(A[12]) }
+  local ask = { prompt = tonumber(A[4]), n = tonumber(A[5]), output = tonumber(A[6]), guess = tonumber(A[12]), counted = A[12] == 'c' }
   local more = images * route.image_tokens + tonumber(A[13] or 1) * route.overhead
   if more > 0 and ask.output ~= NO_TOKENS then
     ask.prompt = ask.prompt + more
@@ -672,7 +677,7 @@ local function limits(K, A)
   add('budget', 'user', user_budget(P, org, uid), tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0, -1)
   local key = use_of_key(bk, kid, rules and rules.cap)
   if key and key.cap >= 0 then add('budget', 'key', key.cap, key.used, key.held, 0, -1) end
-  local all = buckets(org, uid, g, us, 0)
+  local all = buckets(org, uid, g, us, 0, 1)
   for i = 1, 4 do
     local b, kind = all[i], i < 3 and 'requests' or 'tokens'
     if b then

@@ -11,7 +11,7 @@ import msgspec
 
 from ias.contract.admitted import Admitted
 from ias.contract.answers import NO_RATE, Rate, Refused, Reply, read_refusal, text
-from ias.contract.asks import Ask
+from ias.contract.asks import COUNTED, Ask
 
 _UNLIMITED: Final = 8
 """How long the answer to `reserve` is where no rate is limited, and the whole prompt is held."""
@@ -36,7 +36,7 @@ def reservation(fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, 
             ask.endpoint,
             "1" if ask.streamed else "0",
             ask.images,
-            "" if ask.guess < 0 else ask.guess,
+            ask.guess if ask.guess >= 0 else "c" if ask.guess == COUNTED else "",
             ask.prompts,
         )
     )

@@ -1,5 +1,6 @@
 """What a worker's metrics say that organisations have used this month: bounded, however many there are."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -81,12 +82,14 @@ async def test_what_a_worker_without_sums_of_organisations_booked_is_summed_up_l
     assert differing == []
 
 
-async def test_sums_wait_for_another_time_while_somebody_works_on_the_table(ground: Ground, org: Org) -> None:
+async def test_sums_are_corrected_beside_whoever_works_on_the_table_and_nobody_waits(ground: Ground, org: Org) -> None:
     await use(org, 100)
     await ground.owner.execute("DELETE FROM billing.org_spend WHERE org_id = $1", org.id)
 
     async with ground.owner.transaction():
         await ground.owner.execute("LOCK TABLE billing.spend IN SHARE UPDATE EXCLUSIVE MODE")
-        await clock.sum_up()
+        await asyncio.gather(clock.sum_up(), clock.sum_up(), use(org, 100))
 
-    assert await ground.rows("SELECT FROM billing.org_spend WHERE org_id = $1", org.id) == []
+    assert await ground.rows("SELECT requests, prompt_tokens FROM billing.org_spend WHERE org_id = $1", org.id) == [
+        (2, 200)
+    ]

@@ -83,6 +83,20 @@ async def test_strict_budgets_are_never_passed_by_many_at_once_though_prompts_ar
     assert await metric(tenant, "ias_gateway_overshot_tokens_total") == 0
 
 
+async def test_counting_is_the_engines_work_and_is_taken_from_the_rate_once(tenant: Tenant) -> None:
+    text = "count me " * 100
+    prompt = await tokens_of(tenant, text)
+    before = await used(tenant)
+    await tenant.limit(tokens=before + prompt + 60, rps=1, burst=1)
+    assert (await tenant.chat(text, max_tokens=20)).status_code == 200, "counted and admitted is one request"
+
+    await tenant.limit(tokens=before + prompt + 60, rps=0)
+    counted = await metric(tenant, "ias_gateway_prompts_counted_total")
+    refused = await asyncio.gather(*(tenant.chat(text * 2, max_tokens=20) for _ in range(5)))
+    assert {answer.status_code for answer in refused} == {429}
+    assert await metric(tenant, "ias_gateway_prompts_counted_total") == counted
+
+
 async def test_an_estimate_is_learnt_held_and_its_risk_told(lone: Tenant) -> None:
     text = "learn me " * 200
     for _ in range(60):

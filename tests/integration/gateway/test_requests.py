@@ -190,11 +190,13 @@ async def test_what_is_not_on_the_list_is_a_404(tenant: Tenant, path: str) -> No
     answer = await tenant.place.client.post(path, json={}, headers=tenant.headers)
     assert answer.status_code == 404
     assert "/v1" in answer.json()["error"]["message"]
+    assert answer.headers["x-request-id"]
 
 
 async def test_a_wrong_method_is_a_405(tenant: Tenant) -> None:
     answer = await tenant.place.client.get(CHAT, headers=tenant.headers)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.headers["x-request-id"]
 
 
 async def test_a_client_that_leaves_stops_the_engine_and_pays_what_was_written(tenant: Tenant) -> None:

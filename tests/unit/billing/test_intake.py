@@ -127,9 +127,9 @@ def test_bad_events_of_a_message_are_told_from_good_ones() -> None:
     ]
 
 
-async def queued(store: Store, bodies: Sequence[bytes]) -> list[asyncio.Task[bool]]:
+async def queued(store: Store, bodies: Sequence[bytes], inlet: Inlet | None = None) -> list[asyncio.Task[bool]]:
     """Messages that arrive while the store is busy with others."""
-    inlet = Inlet(store.intake)
+    inlet = inlet or Inlet(store.intake)
     store.open.clear()
     tasks = [asyncio.ensure_future(inlet.take(body)) for body in bodies]
     for _ in range(10):
@@ -211,3 +211,18 @@ async def test_a_cancelled_transaction_cancels_its_messages_and_the_next_goes_on
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(answers[0], asyncio.CancelledError)
     assert answers[1:] == [True, True, True]
+
+
+async def test_messages_whose_takers_went_keep_none_behind_them_waiting() -> None:
+    store = Store()
+    whole = encode_batch(events(TOGETHER))
+    inlet = Inlet(store.intake)
+    tasks = await queued(store, [whole] * 5, inlet)
+    for task in tasks[2:]:
+        task.cancel()
+    await asyncio.gather(*tasks[2:], return_exceptions=True)
+    last = asyncio.ensure_future(inlet.take(encode_batch(events(1))))
+
+    store.open.set()
+
+    assert await asyncio.gather(*tasks[:2], last) == [True] * 3

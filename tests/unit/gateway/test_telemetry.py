@@ -1,13 +1,19 @@
 """Metrics in Prometheus's text form, and log lines that are JSON."""
 
+import errno
+import io
+import os
+import sys
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ias_gateway.telemetry import PIECE_BYTES, Counter, Histogram, Log, Metrics, pieces
+from ias_gateway.telemetry import PIECE_BYTES, Counter, Histogram, Log, Metrics, never_wait, pieces
 from ias_gateway.weight import weigh
 
 
@@ -74,6 +80,53 @@ def test_lines_are_written_whole_and_as_many_at_a_time_as_a_pipe_takes_whole(siz
 def test_warnings_do_not_wait(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     Log("gateway", "nonsense").line("warning", "look")
     assert b'"look"' in capsysbinary.readouterr().out
+
+
+def test_a_pipe_that_nobody_reads_keeps_nobody_waiting_and_what_was_lost_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        never_wait()
+        os.set_blocking(reading, False)
+        log = Log("gateway", "info")
+        for number in range(5000):
+            log.line("warning", "look", number=number, text="x" * 1000)
+        read = b""
+        while piece := pipe.read():
+            read += piece
+            log.flush()
+    lines = [msgspec.json.decode(line) for line in read.splitlines()]
+    looks = [line["number"] for line in lines if line["event"] == "look"]
+    [lost] = [line["lost"] for line in lines if line["event"] == "log lines were lost"]
+    assert (looks[0], looks[-1]) == (0, 4999)
+    assert len(looks) + lost == 5000
+
+
+def test_a_full_disk_ends_nothing_and_all_is_written_once_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Full(io.RawIOBase):
+        room = False
+        written = b""
+
+        def write(self, data: Any) -> int:
+            if not self.room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.written += bytes(data)
+            return len(data)
+
+    disk = Full()
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(raw=disk)))
+    log = Log("gateway", "info")
+    log.line("warning", "while it is full")
+    disk.room = True
+    log.line("warning", "afterwards")
+    assert [msgspec.json.decode(line)["event"] for line in disk.written.splitlines()] == [
+        "while it is full",
+        "afterwards",
+    ]
 
 
 def test_a_process_says_what_it_weighs_and_which_release_it_is() -> None:

@@ -52,20 +52,32 @@ _BUDGETS = """
 SELECT asked.org_id, b.org_id IS NOT NULL AS given, b.monthly_tokens
 FROM unnest($1::uuid[]) AS asked (org_id) LEFT JOIN billing.budgets b USING (org_id)
 """
-# Consumers wait meanwhile: what they add must be in both sums, or in neither. They do not wait for who builds an index.
-_ALONE = "SET LOCAL lock_timeout = '2s'; LOCK TABLE billing.spend IN SHARE MODE"
+# Whoever books adds to both sums at once: what they differ by at one moment is what others have left out, and is added.
 _SUM_UP = """
+WITH kept AS (
+    SELECT org_id, period, sum(requests)::bigint AS requests, sum(prompt_tokens)::bigint AS prompt_tokens,
+        sum(completion_tokens)::bigint AS completion_tokens, sum(cached_tokens)::bigint AS cached_tokens,
+        sum(cost) AS cost
+    FROM billing.spend WHERE period = ANY($1) GROUP BY org_id, period
+)
 INSERT INTO billing.org_spend AS s (org_id, period, requests, prompt_tokens, completion_tokens, cached_tokens, cost)
-SELECT org_id, period, sum(requests)::bigint, sum(prompt_tokens)::bigint, sum(completion_tokens)::bigint,
-    sum(cached_tokens)::bigint, sum(cost)
-FROM billing.spend WHERE period = ANY($1) GROUP BY org_id, period ORDER BY period, org_id
+SELECT k.org_id, k.period, k.requests - coalesce(o.requests, 0), k.prompt_tokens - coalesce(o.prompt_tokens, 0),
+    k.completion_tokens - coalesce(o.completion_tokens, 0), k.cached_tokens - coalesce(o.cached_tokens, 0),
+    k.cost - coalesce(o.cost, 0)
+FROM kept k LEFT JOIN billing.org_spend o USING (org_id, period)
+WHERE (k.requests, k.prompt_tokens, k.completion_tokens, k.cached_tokens, k.cost) IS DISTINCT FROM
+    (o.requests, o.prompt_tokens, o.completion_tokens, o.cached_tokens, o.cost)
+ORDER BY k.period, k.org_id
 ON CONFLICT (org_id, period) DO UPDATE SET
-    requests = excluded.requests, prompt_tokens = excluded.prompt_tokens, cost = excluded.cost,
-    completion_tokens = excluded.completion_tokens, cached_tokens = excluded.cached_tokens
-WHERE (s.requests, s.prompt_tokens, s.completion_tokens, s.cached_tokens, s.cost) IS DISTINCT FROM
-    (excluded.requests, excluded.prompt_tokens, excluded.completion_tokens, excluded.cached_tokens, excluded.cost)
+    requests = s.requests + excluded.requests,
+    prompt_tokens = s.prompt_tokens + excluded.prompt_tokens,
+    completion_tokens = s.completion_tokens + excluded.completion_tokens,
+    cached_tokens = s.cached_tokens + excluded.cached_tokens,
+    cost = s.cost + excluded.cost
 RETURNING org_id
 """
+# Two at once would add the same twice.
+_ALONE = "SELECT pg_advisory_xact_lock(hashtext('billing.org_spend'))"
 
 Rows = Sequence[asyncpg.Record]
 
@@ -80,13 +92,9 @@ async def sum_up() -> None:
     """
     this = now()
     months = [f"{moment:%Y%m}" for moment in (this, this.replace(day=1) - timedelta(days=1))]
-    try:
-        async with transaction(EVERYWHERE) as connection:
-            await connection.execute(_ALONE)
-            corrected = await connection.fetch(_SUM_UP, months)
-    except asyncpg.LockNotAvailableError:
-        logger.info("what organisations have spent is summed up in an hour: somebody works on that table")
-        return
+    async with transaction(EVERYWHERE) as connection:
+        await connection.execute(_ALONE)
+        corrected = await connection.fetch(_SUM_UP, months)
     if corrected:
         logger.warning("corrected what {} organisations have spent in a month", len(corrected))
 
