@@ -35,6 +35,7 @@ async def serve(settings: GatewaySettings, supervisor: socket.socket | None = No
 
     Raises:
         OSError: a port is taken.
+        SystemExit: what goes on as long as it serves has ended.
     """
     log = Log("gateway", settings.log_level)
     stop = stop_asked()
@@ -48,20 +49,37 @@ async def serve(settings: GatewaySettings, supervisor: socket.socket | None = No
             # The kernel sends requests to a worker as soon as it listens, whatever `/ready` says.
             await probes.wait_served(SERVED_WITHIN_S)
         await public.listen(settings.gateway_host, settings.gateway_port, reuse_port=supervisor is not None)
-        probes.process = OK
-        tasks = [asyncio.create_task(each) for each in _clocks(door)]
-        _say_so(settings, log)
-        _calm_the_collector()
-        await stop.wait()
-        probes.process = "draining"
-        log.line("info", "draining", open=len(door.ledger.open))
-        await _drain(door, public)
-        for task in tasks:
-            task.cancel()
-        public.close()
+        ended = await _until(stop, door, public, probes)
     await door.redis.close()
     log.line("info", "stopped", unsettled=len(door.ledger.unsettled))
     log.flush()
+    if ended:
+        raise SystemExit("ias-gateway: what goes on as long as it serves has ended; its log says why")
+
+
+async def _until(stop: asyncio.Event, door: Door, public: Server, probes: Probes) -> bool:
+    """Serve until told to stop, and drain. Answers whether anything that should have gone on had ended."""
+    log = door.log
+    probes.process = OK
+    tasks = [asyncio.create_task(each) for each in _clocks(door)]
+    for task in tasks:
+        task.add_done_callback(partial(_ended, log, stop))
+    _say_so(door.settings, log)
+    _calm_the_collector()
+    await stop.wait()
+    probes.process = "draining"
+    log.line("info", "draining", open=len(door.ledger.open))
+    await _drain(door, public)
+    going_on = [task.cancel() for task in tasks]
+    public.close()
+    return not all(going_on)
+
+
+def _ended(log: Log, stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Without its clocks a gateway would serve on, and lose every lease: it ends, to be started again."""
+    if not task.cancelled():
+        log.line("error", "what goes on as long as it serves has ended", error=repr(task.exception()))
+        stop.set()
 
 
 async def _take_up(door: Door) -> None:

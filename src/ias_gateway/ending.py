@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 
+CANCEL_AGAIN_S = 0.5
 LAST_WORDS_S = 2.0
 """What cut streams and their settlements get after the drain window."""
 
@@ -19,7 +20,11 @@ def stop_asked() -> asyncio.Event:
 
 async def end(task: asyncio.Task[None] | None) -> None:
     """Cancel a task, where there is one, and see it gone."""
-    if task is not None:
+    if task is None:
+        return
+    while not task.done():
+        # More than once: `asyncio.wait_for` of Python 3.11 loses a cancellation that comes with its answer.
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_S)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
