@@ -18,7 +18,7 @@ from ias.problems import ProblemDetails
 from ias.terminal import profiles
 from ias.terminal.profiles import Profile
 from tests.integration.cli.answering import answering
-from tests.integration.cli.shell import Shell, overheard
+from tests.integration.cli.shell import Shell, overheard, token_of
 from tests.integration.identity.conftest import PASSWORD, Api, Org
 from tests.product.processes import BIN, SECRET
 from tests.services import free_port
@@ -240,6 +240,44 @@ def test_logging_out_forgets_a_session_that_has_ended_already(logged_in: Shell) 
     logged_in.profiles.write_bytes(msgspec.json.encode(profiles.Profiles({"default": broken})))
     assert logged_in.run("logout").exit_code == 0
     assert kept(logged_in).tokens is None
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, 9), (429, 8), (500, 1)])
+def test_logging_out_keeps_a_session_that_the_server_does_not_end(logged_in: Shell, status: int, code: int) -> None:
+    before = kept(logged_in).tokens
+    with answering(status, refusal(status)) as away:
+        at(logged_in, away)
+        done = logged_in.run("logout")
+    assert (done.exit_code, "logged out" in done.stderr) == (code, False)
+    assert "not now" in done.stderr
+    assert kept(logged_in).tokens == before
+
+
+def test_a_session_that_cannot_be_renewed_just_now_is_not_said_to_be_over(logged_in: Shell) -> None:
+    before = kept(logged_in).tokens
+    with answering(401, refusal(401), {"/api/v1/auth/refresh": (503, refusal(503))}) as busy:
+        at(logged_in, busy)
+        for words in ("whoami", "logout"):
+            done = logged_in.run(words)
+            assert (done.exit_code, "not now" in done.stderr, "log in" in done.stderr) == (9, True, False), words
+    assert kept(logged_in).tokens == before
+
+
+def test_logging_out_with_a_token_of_the_environment_ends_that_session_alone(
+    logged_in: Shell, org: Org, api: Api
+) -> None:
+    before = kept(logged_in).tokens
+    logged_in.token = token_of(api.login(org.admin.email))
+    done = logged_in.run("logout")
+    assert done.exit_code == 0
+    assert "IAS_ACCESS_TOKEN" in done.stderr
+    assert logged_in.run("logout").exit_code == 4
+    with answering(503, b"<html>") as logged_in.api_url:
+        done = logged_in.run("logout")
+    assert (done.exit_code, "forgotten" in done.stderr) == (9, False)
+    assert kept(logged_in).tokens == before
+    logged_in.token, logged_in.api_url = "", api.url
+    assert org.user.email in logged_in.good("whoami")
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"profiles": 7}', b"\xff\xfe", b'{"profiles": {"default": {}}}'])
