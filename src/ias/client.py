@@ -182,7 +182,11 @@ class Client:
             return None
         body = msgspec.json.encode({"refresh_token": old.refresh_token})
         answer = self._once("POST", "/auth/refresh", None, (body, NONE))
-        return self._read(answer.content, Tokens) if answer.is_success else None
+        if answer.is_success:
+            return self._read(answer.content, Tokens)
+        if answer.is_server_error or answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            raise refusal(answer)  # which says nothing of the session
+        return None
 
     def _read(self, answer: bytes | msgspec.Raw, kind: type[ThingT]) -> ThingT:
         try:

@@ -20,11 +20,16 @@ class Unlimited(Enum):
 
 def moment(text: str) -> datetime:
     """A day or a moment; in UTC where it does not say."""
+    said = moment_there(text)
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
+
+
+def moment_there(text: str) -> datetime:
+    """The same where a time zone is asked for: without one where it does not say, for the API knows which is meant."""
     try:
-        said = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is no moment; write 2026-01-31 or 2026-01-31T13:00:00Z") from None
-    return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
 def month(text: str) -> str:

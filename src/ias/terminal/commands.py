@@ -65,18 +65,22 @@ class Terminal:
 
     @property
     def tokens(self) -> Tokens | None:
-        """The session to speak with, None where nobody is logged in."""
-        given = settings().access_token.get_secret_value()
-        kept = self.profile.tokens if self.profile else None
-        return Tokens(given) if given else kept
+        """The session to speak with, None where nobody is logged in there."""
+        kept = self.profile.tokens_for(self.api_url) if self.profile else None
+        return Tokens(self.given) if self.given else kept
+
+    @property
+    def given(self) -> str:
+        """The access token of the environment, which is used in place of the profile's session; empty without one."""
+        return settings().access_token.get_secret_value()
 
     @property
     def to_log_in(self) -> str:
         """What to do where the session is not taken."""
         name = "" if self.name == profiles.DEFAULT else f" --profile {self.name}"
-        given = settings().access_token.get_secret_value()
-        before = "set IAS_ACCESS_TOKEN to a token that holds, or unset it and " if given else ""
-        return f"{before}run `ias-admin login{name}`"
+        where = f" --api-url {self.said.api_url}" if self.said.api_url else ""
+        before = "set IAS_ACCESS_TOKEN to a token that holds, or unset it and " if self.given else ""
+        return f"{before}run `ias-admin login{name}{where}`"
 
     @property
     def client(self) -> Client:
@@ -168,7 +172,7 @@ class Terminal:
         return self.said.dry_run
 
     def _renewal(self, old: Tokens, exchange: Exchange) -> Tokens | None:
-        return profiles.renew(self.name, old, exchange) if old.refresh_token else None
+        return profiles.renew(self.name, self.api_url, old, exchange) if old.refresh_token else None
 
 
 def command(work: Callable[Concatenate[Terminal, OptionsP], None]) -> Callable[OptionsP, None]:

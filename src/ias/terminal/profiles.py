@@ -34,6 +34,10 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens: Tokens | None = None
     in_keyring: bool = False
 
+    def tokens_for(self, api_url: str) -> Tokens | None:
+        """The session, where it is this address's: no other is shown it."""
+        return self.tokens if api_url.rstrip("/") == self.api_url.rstrip("/") else None
+
 
 class Profiles(msgspec.Struct, omit_defaults=True):
     """All of them, by name."""
@@ -85,18 +89,20 @@ def forget(name: str) -> None:
         _write(every)
 
 
-def renew(name: str, old: Tokens, exchange: Callable[[Tokens], Tokens | None]) -> Tokens | None:
+def renew(name: str, api_url: str, old: Tokens, exchange: Callable[[Tokens], Tokens | None]) -> Tokens | None:
     """The session to go on with in place of `old`: the one that another shell has begun meanwhile, or a new one.
+
+    None where there is none, or the profile is another address's by now.
 
     Raises:
         BadProfiles: the file is damaged, or may not be written.
     """
     with _alone():
         profile = load(name)
-        if profile is None or profile.tokens is None:
+        if profile is None or (kept := profile.tokens_for(api_url)) is None:
             return None
-        if profile.tokens != old:
-            return profile.tokens
+        if kept != old:
+            return kept
         new = exchange(old)
         if new is not None:
             _save(name, msgspec.structs.replace(profile, tokens=new))

@@ -1,22 +1,26 @@
 """A server that is none of ours."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import MappingProxyType
 
 
 @contextmanager
-def answering(status: int, body: bytes, **headers: str) -> Iterator[str]:
-    """The address of a server that answers everything with this."""
+def answering(
+    status: int, body: bytes, other: Mapping[str, tuple[int, bytes]] = MappingProxyType({}), **headers: str
+) -> Iterator[str]:
+    """The address of a server that answers everything with this, but the paths in `other`."""
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
-            self.send_response_only(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            code, text = other.get(self.path, (status, body))
+            self.send_response_only(code)
+            for name, value in {"Content-Length": str(len(text)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(text)
 
         def do_GET(self) -> None:
             self._answer()

@@ -238,6 +238,23 @@ def test_limits_that_somebody_else_changes_meanwhile_end_with_7_and_stay(
     assert (in_force["user_concurrency"], in_force["concurrency"]) == (3, 5)
 
 
+@pytest.mark.parametrize("name", ["show", "users", "keys", "models", "platform", "platform-models"])
+def test_days_of_usage_are_those_of_the_time_zone(ground: Ground, name: str) -> None:
+    whose = "root" if name.startswith("platform") else "admin"
+    words = ("usage", name, "--from", "2026-01-01", "--to", "2026-01-02", "-o", "json")
+    for more, starts, ends in (
+        ((), "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
+        (("--timezone", "Asia/Tokyo"), "2026-01-01T00:00:00+09:00", "2026-01-02T00:00:00+09:00"),
+        (
+            ("--timezone", "Asia/Tokyo", "--from", "2026-01-01T03:00Z"),
+            "2026-01-01T12:00:00+09:00",
+            "2026-01-02T00:00:00+09:00",
+        ),
+    ):
+        found = msgspec.json.decode(ground.shell(whose).good(*words, *more))
+        assert (found["start"], found["end"]) == (starts, ends), more
+
+
 def test_login_ends_with_4_where_the_password_is_wrong_and_8_where_it_was_tried_too_often(
     shell: Shell, org: Org
 ) -> None:

@@ -14,9 +14,11 @@ from keyring.backend import KeyringBackend
 
 from ias.client import Client, Tokens
 from ias.identity.access import tokens
+from ias.problems import ProblemDetails
 from ias.terminal import profiles
 from ias.terminal.profiles import Profile
-from tests.integration.cli.shell import Shell
+from tests.integration.cli.answering import answering
+from tests.integration.cli.shell import Shell, overheard, token_of
 from tests.integration.identity.conftest import PASSWORD, Api, Org
 from tests.product.processes import BIN, SECRET
 from tests.services import free_port
@@ -57,6 +59,18 @@ def logged_in(shell: Shell, org: Org) -> Shell:
 
 def kept(shell: Shell, name: str = "default") -> Profile:
     return msgspec.json.decode(shell.profiles.read_bytes(), type=profiles.Profiles).profiles[name]
+
+
+def at(shell: Shell, api_url: str) -> None:
+    """The API is there now, and so is the session that is kept."""
+    profile = msgspec.structs.replace(kept(shell), api_url=api_url)
+    shell.profiles.write_bytes(msgspec.json.encode(profiles.Profiles({"default": profile})))
+    shell.api_url = api_url
+
+
+def refusal(status: int) -> bytes:
+    """The body of an answer with this status."""
+    return msgspec.json.encode(ProblemDetails(type="about:blank", title="T", status=status, detail="not now"))
 
 
 def with_access(shell: Shell, access: str) -> Tokens:
@@ -106,8 +120,30 @@ def test_the_address_is_remembered_and_an_option_wins_over_the_environment(logge
     logged_in.api_url = ""
     logged_in.good("whoami")
     logged_in.api_url = away
-    assert logged_in.run("whoami").exit_code == 9
+    assert away in logged_in.run("whoami").stderr
     logged_in.good("whoami", "--api-url", address)
+    logged_in.good("whoami", "--api-url", f"{address}/")
+
+
+def test_a_session_is_shown_to_no_address_but_the_one_that_it_is_of(logged_in: Shell) -> None:
+    with answering(401, refusal(401)) as other, overheard() as answers:
+        done = logged_in.run("whoami", "--api-url", other)
+        ended = logged_in.run("logout", "--api-url", other)
+    assert (done.exit_code, ended.exit_code, answers) == (4, 4, [])
+    assert f"not logged in to {other}; run `ias-admin login --api-url {other}`" in done.stderr
+    logged_in.good("whoami")
+
+
+def test_a_session_that_another_shell_has_begun_elsewhere_meanwhile_is_not_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    profiles.save("default", Profile("https://b.example.org", "", Tokens("new", "new")))
+    asked: list[Tokens] = []
+    old = Tokens("old", "old")
+    assert profiles.renew("default", "https://a.example.org", old, asked.append) is None
+    assert asked == []
+    assert profiles.renew("default", "https://b.example.org/", old, asked.append) == Tokens("new", "new")
 
 
 def test_a_session_whose_access_token_has_expired_goes_on(logged_in: Shell, org: Org) -> None:
@@ -146,7 +182,9 @@ def test_many_who_renew_one_session_at_once_do_not_end_it(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(logged_in.home))
 
     def asked(_: int) -> str:
-        client = Client(logged_in.api_url, start, lambda old, exchange: profiles.renew("default", old, exchange))
+        client = Client(
+            logged_in.api_url, start, lambda old, exchange: profiles.renew("default", logged_in.api_url, old, exchange)
+        )
         try:
             return client.get("/me", dict[str, object])["email"]
         finally:
@@ -189,7 +227,7 @@ def test_logging_out_ends_the_session_on_the_server(logged_in: Shell) -> None:
 
 
 def test_logging_out_forgets_the_session_where_the_server_is_away(logged_in: Shell) -> None:
-    logged_in.api_url = f"http://127.0.0.1:{free_port()}"
+    at(logged_in, f"http://127.0.0.1:{free_port()}")
     result = logged_in.run("logout")
     assert result.exit_code == 0
     assert "forgotten here" in result.stderr
@@ -202,6 +240,44 @@ def test_logging_out_forgets_a_session_that_has_ended_already(logged_in: Shell) 
     logged_in.profiles.write_bytes(msgspec.json.encode(profiles.Profiles({"default": broken})))
     assert logged_in.run("logout").exit_code == 0
     assert kept(logged_in).tokens is None
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, 9), (429, 8), (500, 1)])
+def test_logging_out_keeps_a_session_that_the_server_does_not_end(logged_in: Shell, status: int, code: int) -> None:
+    before = kept(logged_in).tokens
+    with answering(status, refusal(status)) as away:
+        at(logged_in, away)
+        done = logged_in.run("logout")
+    assert (done.exit_code, "logged out" in done.stderr) == (code, False)
+    assert "not now" in done.stderr
+    assert kept(logged_in).tokens == before
+
+
+def test_a_session_that_cannot_be_renewed_just_now_is_not_said_to_be_over(logged_in: Shell) -> None:
+    before = kept(logged_in).tokens
+    with answering(401, refusal(401), {"/api/v1/auth/refresh": (503, refusal(503))}) as busy:
+        at(logged_in, busy)
+        for words in ("whoami", "logout"):
+            done = logged_in.run(words)
+            assert (done.exit_code, "not now" in done.stderr, "log in" in done.stderr) == (9, True, False), words
+    assert kept(logged_in).tokens == before
+
+
+def test_logging_out_with_a_token_of_the_environment_ends_that_session_alone(
+    logged_in: Shell, org: Org, api: Api
+) -> None:
+    before = kept(logged_in).tokens
+    logged_in.token = token_of(api.login(org.admin.email))
+    done = logged_in.run("logout")
+    assert done.exit_code == 0
+    assert "IAS_ACCESS_TOKEN" in done.stderr
+    assert logged_in.run("logout").exit_code == 4
+    with answering(503, b"<html>") as logged_in.api_url:
+        done = logged_in.run("logout")
+    assert (done.exit_code, "forgotten" in done.stderr) == (9, False)
+    assert kept(logged_in).tokens == before
+    logged_in.token, logged_in.api_url = "", api.url
+    assert org.user.email in logged_in.good("whoami")
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"profiles": 7}', b"\xff\xfe", b'{"profiles": {"default": {}}}'])

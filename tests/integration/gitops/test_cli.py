@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from ias.db import uuid7
+from tests.integration.cli.shell import Shell, overheard, token_of
 from tests.integration.gitops.conftest import Ground
 from tests.integration.gitops.repos import Repo, policy, users
 from tests.integration.identity.conftest import Api, Org, good
@@ -101,6 +102,38 @@ async def test_a_plan_ends_with_0_for_nothing_3_for_changes_and_1_for_faults(
     assert command(api, org.admin.client, "plan", broken)[0] == 1
     assert command(api, org.user.client, "plan", same)[0] == 6
     assert good(org.admin.client.get(f"/organizations/{org.id}/budget"))["monthly_tokens"] == 5_000_000
+
+
+def test_a_system_admin_is_told_the_faults_of_a_file_whose_organisation_cannot_be_read(
+    ground: Ground, api: Api, tmp_path: Path
+) -> None:
+    bad = file(tmp_path, policy("x", "  nothing: 1\n"))
+    told = f"{bad}:6:3: spec: 'nothing' is not known here"
+    for words in (("plan", bad), ("replay", bad)):
+        code, out, err = command(api, ground.root, *words)
+        assert (code, out.startswith(told), "no organisation" in err) == (1, True, False), err
+    code, out, _ = command(api, ground.root, "plan", bad, "-o", "json")
+    assert (code, [fault["line"] for fault in json.loads(out)]) == (1, [6])
+    code, out, _ = command(api, ground.root, "plan", bad, "--markdown")
+    assert (code, "cannot be put into force" in out, f"{bad}:6:3" in out) == (1, True, True)
+
+
+def test_a_system_admin_is_told_a_name_that_no_organisation_has(
+    ground: Ground, org: Org, api: Api, tmp_path: Path
+) -> None:
+    unknown = file(tmp_path, policy(org.name[:-1]))
+    for name in ("plan", "replay"):
+        code, _, err = command(api, ground.root, name, unknown)
+        assert (code, repr(org.name[:-1]) in err, "--org" in err) == (5, True, True), err
+    assert command(api, ground.root, "plan", file(tmp_path, policy(org.name))) == (0, "nothing changes\n", "")
+
+
+def test_a_system_admins_plan_asks_for_the_one_organisation(ground: Ground, org: Org, api: Api, tmp_path: Path) -> None:
+    shell = Shell(tmp_path, api.url, token_of(ground.root))
+    with overheard() as answers:
+        shell.good("gitops", "plan", file(tmp_path, policy(org.name)))
+    (listed,) = [answer.json()["items"] for answer in answers if answer.request.url.path.endswith("/organizations")]
+    assert [each["id"] for each in listed] == [org.id]
 
 
 async def test_the_life_of_a_held_commit_is_told_and_ended(ground: Ground, repo: Repo, org: Org, api: Api) -> None:

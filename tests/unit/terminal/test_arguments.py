@@ -6,7 +6,7 @@ import click
 import msgspec
 import pytest
 
-from ias.terminal.arguments import Unlimited, amount, body, changes, given, moment, month
+from ias.terminal.arguments import Unlimited, amount, body, changes, given, moment, moment_there, month
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -29,8 +29,14 @@ def test_a_moment_is_in_utc_where_it_does_not_say(text: str, meant: datetime) ->
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "31.01.2026"])
 def test_what_is_no_moment_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="write 2026-01-31"):
-        moment(text)
+    for read in (moment, moment_there):
+        with pytest.raises(click.BadParameter, match="write 2026-01-31"):
+            read(text)
+
+
+def test_a_moment_there_is_of_no_time_zone_where_it_does_not_say() -> None:
+    assert moment_there("2026-01-31") == datetime(2026, 1, 31)  # noqa: DTZ001 - the API knows which
+    assert moment_there("2026-01-31T13:00Z") == datetime(2026, 1, 31, 13, tzinfo=UTC)
 
 
 def test_a_month_is_written_with_or_without_a_dash() -> None:

@@ -6,7 +6,7 @@ import rich_click as click
 
 from ias.analytics.usage.domain import OWNERS, SUMS, Grouping, Usage
 from ias.client import Query
-from ias.terminal.arguments import moment, org_argument
+from ias.terminal.arguments import moment_there, org_argument
 from ias.terminal.commands import Terminal, command
 from ias.terminal.installed import installed
 from ias.terminal.output import say
@@ -17,8 +17,10 @@ group_by = click.option(
     multiple=True,
     help="What the sums are of: day where left out; one of hour, day and month, up to two of the others.",
 )
-since = click.option("--from", "from", type=moment, help="First hour; the month's where left out.")
-until = click.option("--to", type=moment, help="Before this hour; now where left out.")
+since = click.option(
+    "--from", "from", type=moment_there, metavar="MOMENT", help="First hour; the month's where left out."
+)
+until = click.option("--to", type=moment_there, metavar="MOMENT", help="Before this hour; now where left out.")
 zone = click.option("--timezone", help="IANA time zone in which days begin, such as Europe/Berlin; UTC where left out.")
 
 

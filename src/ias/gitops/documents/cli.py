@@ -1,6 +1,6 @@
 """`ias-admin gitops validate` and `gitops schema`: what can be said of a policy file without a server."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -36,11 +36,7 @@ def validate(terminal: Terminal, paths: tuple[Path, ...]) -> None:
     """Check policy files, or all of a folder's; without PATHS those of `orgs`. Needs no server and no login."""
     files = [file for path in paths or (Path(FOLDER),) for file in _files(path)]
     found = [(file, fault) for file in files for fault in _faults(file)]
-    if terminal.said.output == "table":
-        for file, fault in found:
-            line(fault.said(str(file)))
-    else:
-        terminal.show([_finding(file, fault) for file, fault in found])
+    tell(terminal, found)
     if found or not files:
         say(f"{len(found)} faults in {len(files)} files" if files else f"there is no {FILE} here")
         raise SystemExit(int(Exit.ERROR))
@@ -52,6 +48,15 @@ def validate(terminal: Terminal, paths: tuple[Path, ...]) -> None:
 def schema(_: Terminal) -> None:
     """Print the JSON Schema of policy files; editors complete and check by it."""
     line(written())
+
+
+def tell(terminal: Terminal, found: Sequence[tuple[Path, Fault]]) -> None:
+    """Print faults: each as a line that editors and terminals turn into a link, or as data."""
+    if terminal.said.output == "table":
+        for file, fault in found:
+            line(fault.said(str(file)))
+    else:
+        terminal.show([_finding(file, fault) for file, fault in found])
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """A plan as it is asked for and answered, and as text and Markdown for people."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
@@ -70,10 +70,7 @@ def markdown(proposal: Proposal, file: str) -> Iterator[str]:
     yield f"### Plan for {_code(proposal.organisation)}"
     yield ""
     if proposal.faults:
-        yield f"**This policy cannot be put into force**: {len(proposal.faults)} faults."
-        yield from ("", "| where | what to do |", "| --- | --- |")
-        for fault in proposal.faults:
-            yield f"| {_code(f'{file}:{fault.line}:{fault.column}')} | {_cell(f'{fault.path}: {fault.detail}')} |"
+        yield from markdown_of_faults(proposal.faults, file)
         return
     if not proposal.changes:
         yield "Nothing changes."
@@ -82,6 +79,14 @@ def markdown(proposal: Proposal, file: str) -> Iterator[str]:
     for change in proposal.changes:
         yield f"| {_code(change.field)} | {_cell(said(change.before))} | {_cell(said(change.after))} |"
     yield from _warnings(proposal)
+
+
+def markdown_of_faults(faults: Sequence[Fault], file: str) -> Iterator[str]:
+    """The same of a file alone, whose organisation may not be known."""
+    yield f"**This policy cannot be put into force**: {len(faults)} faults."
+    yield from ("", "| where | what to do |", "| --- | --- |")
+    for fault in faults:
+        yield f"| {_code(f'{file}:{fault.line}:{fault.column}')} | {_cell(f'{fault.path}: {fault.detail}')} |"
 
 
 def _warnings(proposal: Proposal) -> Iterator[str]:

@@ -1,14 +1,18 @@
 """`ias-admin gitops plan`, `diff` and `replay`: what a policy would do."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 from uuid import UUID
 
 import msgspec
 import rich_click as click
 
+from ias.gitops.documents.cli import tell
+from ias.gitops.documents.faults import Fault, shown
 from ias.gitops.documents.reading import load
 from ias.gitops.documents.tree import MOST_BYTES
-from ias.gitops.plans.answers import Asked, AskedReplay, Proposal, markdown, text
+from ias.gitops.plans.answers import Asked, AskedReplay, Proposal, markdown, markdown_of_faults, text
 from ias.gitops.plans.replay import Replayed
 from ias.terminal.arguments import org_argument
 from ias.terminal.commands import Own, Terminal, command
@@ -27,7 +31,7 @@ _MARKDOWN = click.option("--markdown", is_flag=True, help="Print Markdown, for t
 def plan(terminal: Terminal, file: Path, org_id: UUID | None, markdown: bool) -> None:  # noqa: FBT001 - click's way
     """What a file would change, and whom that blocks now. Ends with 0 for nothing, 3 for changes, 1 for faults."""
     source = _read(file)
-    asked = Asked(document=source, org_id=org_id or _org_of(terminal, source))
+    asked = Asked(document=source, org_id=org_id or _org_of(terminal, file, source, as_markdown=markdown))
     if not terminal.would("POST", "/gitops/plan"):
         proposal = terminal.client.send("POST", "/gitops/plan", asked, Proposal)
         _tell(terminal, proposal, str(file), as_markdown=markdown)
@@ -51,7 +55,7 @@ def diff(terminal: Terminal, org_id: UUID | None, markdown: bool) -> None:  # no
 def replay(terminal: Terminal, file: Path, org_id: UUID | None, days: int) -> None:
     """How many requests of the last days a file would have refused, and whose."""
     source = _read(file)
-    asked = AskedReplay(document=source, org_id=org_id or _org_of(terminal, source), days=days)
+    asked = AskedReplay(document=source, org_id=org_id or _org_of(terminal, file, source), days=days)
     if not terminal.would("POST", "/gitops/replay"):
         found = terminal.client.send("POST", "/gitops/replay", asked, Replayed)
         terminal.show_items(found, found.users, "email", "requests", "refused", "reasons", "user_id")
@@ -63,14 +67,34 @@ class _Named(msgspec.Struct):
     name: str
 
 
-def _org_of(terminal: Terminal, source: str) -> UUID:
-    """One's own organisation; for system admins, the one that the file is about."""
-    document = load(source.encode()).document
-    if document is not None and terminal.client.get("/me", Own).org_id is None:
-        for each in terminal.client.listed("/organizations", _Named):
-            if each.name == document.metadata.name:
-                return each.id
-    return terminal.org(None)
+def _org_of(terminal: Terminal, file: Path, source: str, *, as_markdown: bool = False) -> UUID:
+    """One's own organisation; for system admins, the one that the file is about.
+
+    Raises:
+        SystemExit: the file does not say which, or there is no such organisation.
+    """
+    own = terminal.client.get("/me", Own).org_id
+    if own is not None:
+        return own
+    loaded = load(source.encode())
+    if loaded.document is None:
+        _end_faulty(terminal, file, loaded.faults, as_markdown=as_markdown)
+    name = loaded.document.metadata.name
+    found = terminal.client.listed("/organizations", _Named, {"search": name})
+    org_id = next((each.id for each in found if each.name == name), None)
+    if org_id is None:
+        said = f"{file}: no organisation is called {shown(name)}; correct metadata.name, or say which one with --org"
+        end(said, Exit.NOT_FOUND)
+    return org_id
+
+
+def _end_faulty(terminal: Terminal, file: Path, faults: Sequence[Fault], *, as_markdown: bool) -> NoReturn:
+    if as_markdown:
+        for each in markdown_of_faults(faults, str(file)):
+            line(each)
+    else:
+        tell(terminal, [(file, fault) for fault in faults])
+    raise SystemExit(int(Exit.ERROR))
 
 
 def _read(file: Path) -> str:

@@ -63,9 +63,8 @@ async def _let_in(permission: Permission, connection: Connection, _: BaseRouteHa
 
 
 def origin_of(connection: Connection) -> Origin:
-    """The door that the client says it is, and the request's id."""
-    said = connection.headers.get(SOURCE_HEADER, "")
-    source = Source(said) if said in {Source.UI, Source.CLI} else Source.API
+    """The door, which a client can only say to be the CLI, and the request's id."""
+    source = Source.CLI if connection.headers.get(SOURCE_HEADER) == Source.CLI else Source.API
     request_id = str(connection.scope["state"].get("request_id", ""))
     return Origin(source, request_id, connection.headers.get("if-match", ""), _client(connection))
 

@@ -1,8 +1,10 @@
 """`ias-admin login`, `logout`, `whoami`, `me`, `password`."""
 
+from http import HTTPStatus
+
 import rich_click as click
 
-from ias.client import Refused, Tokens, Unreachable
+from ias.client import Client, Refused, Tokens, Unreachable
 from ias.identity.sessions.domain import Credentials, Me, PasswordChange, Profile
 from ias.terminal import profiles
 from ias.terminal.commands import Terminal, command
@@ -32,15 +34,13 @@ def logout(terminal: Terminal) -> None:
     client = terminal.client
     if terminal.would("POST", "/auth/logout"):
         return
-    said = "logged out"
-    try:
+    if terminal.given:
         client.do("POST", "/auth/logout")
-    except Refused:
-        said = "logged out; the session had ended already"
-    except Unreachable as error:
-        said = f"the session is forgotten here, but {error}; there it ends by itself within 7 days"
-    profiles.forget(terminal.name)
-    say(said)
+        say("the session of IAS_ACCESS_TOKEN has ended; unset it to go on with the profile's, which is left as it was")
+    else:
+        said = _ended(client)
+        profiles.forget(terminal.name)
+        say(said)
 
 
 @click.command()
@@ -80,6 +80,23 @@ def password(terminal: Terminal) -> None:
     if not terminal.would("PUT", "/me/password"):
         terminal.client.do("PUT", "/me/password", change)
         say("the password is changed")
+
+
+def _ended(client: Client) -> str:
+    """What to say of the session, which may be forgotten now.
+
+    Raises:
+        Refused: it goes on, and may be ended later.
+    """
+    try:
+        client.do("POST", "/auth/logout")
+    except Refused as refused:
+        if refused.problem.status != HTTPStatus.UNAUTHORIZED:
+            raise
+        return "logged out; the session had ended already"
+    except Unreachable as error:
+        return f"the session is forgotten here, but {error}; there it ends by itself within 7 days"
+    return "logged out"
 
 
 def _show(terminal: Terminal) -> None:
