@@ -39,6 +39,11 @@ async def metric(place: Place, name: str) -> float:
 @asynccontextmanager
 async def unsettled(tenant: Tenant) -> AsyncIterator[None]:
     """A stream that ends while Redis is away, so that its settlement waits."""
+
+    async def connected() -> bool:
+        return await metric(tenant.place, "ias_gateway_redis_up") == 1
+
+    await eventually(connected)
     body = tenant.body("[[mock tokens=30 delay_ms=40]]", stream=True, max_tokens=30)
     async with tenant.place.client.stream("POST", CHAT, json=body, headers=tenant.headers) as answer:
         parts = answer.aiter_bytes()
