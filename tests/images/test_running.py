@@ -8,13 +8,14 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.images.conftest import GATEWAYS, SECRET, Shipped, ready, wait_until
+from tests.images.conftest import GATEWAYS, READY_WITHIN_S, SECRET, Shipped, ready, wait_until
 from tests.images.container import Image
 from tests.product import Person
 from tests.product.people import new_org
 from tests.services import free_port
 
 LOCK = 0x1A5_0001  # of ias.migrate
+LOOKED = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'ias-migrate' AND query LIKE '%try_advisory_lock%'"
 WORDS = [{"role": "user", "content": "Say hello. [[mock tokens=40 delay_ms=50]]"}]
 
 
@@ -130,9 +131,10 @@ def test_migrating_ends_when_it_is_told_to_though_it_is_process_1(shipped: Shipp
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         log = shipped.folder / "waiting.log"
         with shipped.images["ias"].running(("ias", "migrate", "up"), shipped.env, log) as waiting:
-            while not await connection.fetchval("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
-                assert waiting.alive, waiting.said()
-                await asyncio.sleep(0.1)
+            async with asyncio.timeout(READY_WITHIN_S):
+                while not await connection.fetchval(LOOKED):
+                    assert waiting.alive, waiting.said()
+                    await asyncio.sleep(0.1)
             code = await asyncio.to_thread(waiting.stop, 30)
         await connection.close()
         return code
