@@ -12,8 +12,10 @@ from ias.identity.access.domain import Origin, Permission, Principal
 from ias.identity.access.guards import PUBLIC, requires
 from ias.identity.naming import BadName
 from ias.identity.sessions import actions, queries
-from ias.identity.sessions.actions import AccountSuspended, BadCredentials, BadRefreshToken
 from ias.identity.sessions.domain import (
+    AccountSuspended,
+    BadCredentials,
+    BadRefreshToken,
     Credentials,
     LiveSession,
     Me,

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from ias.problems import Problem
+
 REFRESH_LIFETIME = timedelta(days=7)
 IDLE = timedelta(hours=12)
 """How long a browser may stay away. Its session ends as every one does, seven days after it began."""
@@ -125,3 +127,24 @@ def _has(password: str, kind: Callable[[str], bool]) -> bool:
 
 def _is_symbol(character: str) -> bool:
     return not character.isalnum() and not character.isspace()
+
+
+class BadCredentials(Problem):
+    """Unknown address or wrong password; which of them is not said."""
+
+    status = 401
+    title = "Bad credentials"
+
+
+class BadRefreshToken(Problem):
+    """The refresh token is unknown, expired, ended or was used before."""
+
+    status = 401
+    title = "Bad refresh token"
+
+
+class AccountSuspended(Problem):
+    """The password is right, but the account or its organisation is suspended."""
+
+    status = 403
+    title = "Account suspended"
