@@ -285,8 +285,14 @@ async def test_models_that_the_organisation_may_not_call_are_refused_by_name(tea
     for body in ({"monthly_tokens": -1}, {"monthly_tokens": 2**53}, {"models": ["x"] * 101}, {"models": "x"}, {"a": 1}):
         problem(team.user.api.patch(path, json=body), 400)
     assert change(team.user, mine, models=[known, known])["models"] == [known]
-    assert change(team.user, mine, models=[])["models"] == []
     assert change(team.user, mine, models=None)["models"] is None
+
+
+async def test_a_key_for_no_model_is_refused_where_it_is_asked_for(team: Org, mine: KeyUser) -> None:
+    told = problem(team.user.api.post("/api-keys", json={"label": "x", "models": []}), 400)
+    assert [fault["pointer"] for fault in told["errors"]] == ["/models"]
+    told = problem(team.user.api.patch(f"/api-keys/{mine.key['id']}", json={"models": []}), 400)
+    assert "revoke the key" in told["detail"]
 
 
 async def test_a_change_is_made_of_what_was_seen_and_use_changes_no_etag(team: Org, mine: KeyUser) -> None:

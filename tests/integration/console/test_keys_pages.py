@@ -1,12 +1,21 @@
 """Keys on pages: made once, copied, rotated, revoked, all without JavaScript."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
+import pytest
 
 from tests.integration.console.browser import Browser
 from tests.integration.console.conftest import Visiting
 from tests.integration.identity.conftest import PASSWORD, Api, Org, good
+
+
+@pytest.fixture
+def model(root: httpx.Client) -> str:
+    """A model that every organisation may call."""
+    name = f"model-{uuid4().hex}"
+    return good(root.post("/models", json={"name": name, "backends": [{"url": "http://93.184.215.14:8000"}]}))["name"]
 
 
 def test_a_key_is_made_shown_once_and_revoked_without_javascript(user: Browser, house: Org) -> None:
@@ -91,6 +100,25 @@ def test_models_and_a_cap_are_set_at_once_and_what_was_unticked_stays_so(
     browser.press("Save", models=[""], monthly_tokens="many")
     assert browser.status == 400
     assert not [box for box in browser.page.all("input", type="checkbox") if "checked" in box.attrs]
+
+
+async def test_the_cap_of_a_key_for_no_model_is_changed_and_it_still_may_call_none(
+    visiting: Visiting, model: str, org: Org, database_url: str
+) -> None:
+    key, browser = org.user.key("of an older release"), visiting(org.user)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("UPDATE identity.api_keys SET models = '{}' WHERE id = $1", UUID(key["id"]))
+    finally:
+        await connection.close()
+    page = browser.open(f"/orgs/{org.id}/keys/{key['id']}")
+    assert "This key may call no model" in page.text
+    assert "None ticked: every model" not in page.text
+    browser.press("Save", models=[""], monthly_tokens="1000")
+    read = good(org.user.client.get(f"/api-keys/{key['id']}"))
+    assert (read["models"], read["monthly_tokens"]) == ([], 1000)
+    browser.press("Save", models=["", model])
+    assert good(org.user.client.get(f"/api-keys/{key['id']}"))["models"] == [model]
 
 
 def test_a_key_that_was_changed_meanwhile_is_not_written_over(user: Browser, house: Org) -> None:

@@ -49,8 +49,13 @@ def test_an_expiry_in_the_past_or_without_time_zone_is_refused(asked: datetime, 
 
 def test_models_are_kept_once_and_in_order() -> None:
     assert checked(None, []) is None
-    assert checked([], ["a"]) == []
     assert checked(["b", "a", "b"], ["a", "b", "c"]) == ["a", "b"]
+
+
+def test_a_key_for_no_model_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UnknownModels, match="models: name one at least, or null for every model") as refused:
+        checked([], ["a"])
+    assert [fault.pointer for fault in refused.value.errors] == ["/models"]
 
 
 def test_each_model_that_is_not_known_is_named_with_those_that_are() -> None:

@@ -58,7 +58,7 @@ async def issue(principal: Principal, new: NewKey, edge: Edge, known: KnownModel
 
     Raises:
         SystemAdminsHoldNoKeys: the caller belongs to no organisation.
-        UnknownModels: it is to call models that the organisation may not call.
+        UnknownModels: it is to call no models, or such as the organisation may not call.
         EdgeDown: Redis did not confirm; the key does not work and its token is lost.
     """
     if principal.org_id is None:
@@ -72,7 +72,7 @@ async def issue(principal: Principal, new: NewKey, edge: Edge, known: KnownModel
         prefix=display_prefix(token),
         created_at=now(),
         expires_at=expiry(new.expires_at, now()),
-        models=new.models and checked(new.models, await known(principal.org_id)),
+        models=checked(new.models, await known(principal.org_id) if new.models else ()),
         monthly_tokens=new.monthly_tokens,
         token=token,
     )
@@ -127,7 +127,7 @@ async def change(principal: Principal, key_id: UUID, asked: KeyChanges, edge: Ed
     Raises:
         NotFound: it is not the caller's own, nor of an organisation whose keys they may revoke.
         KeyRevoked: it has ended already.
-        UnknownModels: it is to call further models, which the organisation may not call.
+        UnknownModels: it is to call no models, or further ones, which the organisation may not call.
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
     seen = await queries.one(principal, key_id)

@@ -15,8 +15,13 @@ MOST_MODELS: Final = 100
 """Each is a field of the key's record in Redis."""
 SHOWN: Final = 20
 """Names in a refusal."""
+_NONE: Final = "name one at least, or null for every model; revoke the key where it is to call none"
 
-Names = Annotated[list[Annotated[str, msgspec.Meta(max_length=128)]], msgspec.Meta(max_length=MOST_MODELS)]
+Names = Annotated[
+    list[Annotated[str, msgspec.Meta(max_length=128)]],
+    # That there is one at least is only told here: `checked` refuses an empty list, and says what to do instead.
+    msgspec.Meta(max_length=MOST_MODELS, extra_json_schema={"minItems": 1}),
+]
 MonthlyTokens = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
 KeyUse = Callable[[Collection[UUID]], Awaitable[dict[UUID, tuple[datetime, int]]]]
@@ -147,10 +152,12 @@ def checked(asked: list[str] | None, known: Collection[str]) -> list[str] | None
     """The models of a key, each once and in order.
 
     Raises:
-        UnknownModels: some are not among those that are `known`; names each.
+        UnknownModels: none is named, or some are not among those that are `known`; names each.
     """
     if asked is None:
         return None
+    if not asked:
+        raise UnknownModels(f"models: {_NONE}", (FieldError("/models", _NONE),))
     some = sorted(known)
     others = f"{', '.join(some[:SHOWN])}{' and others' if len(some) > SHOWN else ''}" or "none yet"
     detail = f"no such model, or your organisation may not call it; it may call: {others}"
@@ -165,7 +172,7 @@ def changed(key: ApiKey, asked: KeyChanges, known: Collection[str], now: datetim
 
     Raises:
         KeyRevoked: it has ended already.
-        UnknownModels: it is to call models that it could not yet, and that are not known.
+        UnknownModels: it is to call no models, or such as it could not yet call, and that are not known.
     """
     if ended(key, now):
         raise KeyRevoked("this key works no more; issue a new one")

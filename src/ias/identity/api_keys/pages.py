@@ -109,7 +109,9 @@ class KeyPages(Controller):
         by, form = principal.confined(), visit.form
         try:
             uncapped = {} if form.text("monthly_tokens") else {"monthly_tokens": None}
-            asked = form.made(KeyChanges, models=form.every("models") or None, **uncapped)
+            ticked = form.every("models")
+            models = {"models": ticked} if ticked else await _unticked(by, key_id)
+            asked = form.made(KeyChanges, **models, **uncapped)
             await actions.change(by, key_id, asked, edge, key_books)
         except Problem as problem:
             return await _one(_KEY, visit.refused(problem), principal, key_id, key_books)
@@ -161,6 +163,12 @@ def state(key: ApiKey) -> str:
     if key.revoked_at is not None:
         return "revoked"
     return "expired" if ended(key, now()) else "active"
+
+
+async def _unticked(by: Principal, key_id: UUID) -> dict[str, None]:
+    """What no tick asks for: every model. A key that may call none, as releases before let one say, stays so."""
+    key = await queries.one(by, key_id)
+    return {} if key.models == [] else {"models": None}
 
 
 async def _form(visit: Visit, principal: Principal, books: KeyBooks) -> Response[bytes]:
