@@ -114,6 +114,34 @@ def test_members_see_their_own_budget_and_admins_those_of_their_organisation(roo
         problem(read(person, user), 404)
 
 
+async def test_a_members_budget_is_changed_only_as_it_was_seen_and_use_changes_no_etag(
+    root: Person, team: Org, caller: Caller
+) -> None:
+    mine = f"/organizations/{team.id}/users/{ids(team)['org-user']}/budget"
+
+    def put(person: Person, tokens: int | None, if_match: str) -> httpx.Response:
+        return person.api.put(mine, json={"monthly_tokens": tokens}, headers={"if-match": if_match})
+
+    as_every_member = team.admin.api.get(mine).headers["etag"]
+    await caller.use(5)
+    assert team.admin.api.get(mine).headers["etag"] == as_every_member
+
+    own = put(root, 777, as_every_member)
+    assert own.status_code == 200
+    assert own.headers["etag"] == team.admin.api.get(mine).headers["etag"] != as_every_member
+    problem(put(team.admin, 5, as_every_member), 412)
+    assert team.user.get(mine)["monthly_tokens"] == 777
+    assert put(team.admin, 5, own.headers["etag"]).status_code == 200
+
+
+def test_a_budget_of_their_own_is_another_state_than_as_much_as_every_member(team: Org) -> None:
+    at = f"/organizations/{team.id}/users/{ids(team)['org-user']}/budget"
+    seen = team.admin.api.get(at)
+    team.admin.api.put(at, json={"monthly_tokens": seen.json()["monthly_tokens"]}).raise_for_status()
+    told = team.admin.api.put(at, json={"monthly_tokens": 5}, headers={"if-match": seen.headers["etag"]})
+    problem(told, 412)
+
+
 async def days(ground: Ground, team: Org, user: UUID, tokens: Mapping[date, int]) -> None:
     """Let analytics know what a member used on each day."""
     who = await ground.organisation()

@@ -101,6 +101,19 @@ def test_a_member_is_given_a_budget_of_their_own_and_it_stands_in_every_list(
     assert not [form for form in user.page.all("form") if "/budget" in form.attrs.get("action", "")]
 
 
+def test_a_members_budget_that_was_changed_meanwhile_is_not_written_over(org: Org, visiting: Visiting) -> None:
+    at, admin = f"/organizations/{org.id}/users/{org.user.id}/budget", visiting(org.admin)
+    admin.open(f"/orgs/{org.id}/members/{org.user.id}/budget")
+    good(org.admin.client.put(at, json={"monthly_tokens": 777}))
+    admin.press("Save", monthly_tokens="5")
+    assert admin.status == 412
+    assert "Somebody changed it after you opened the page" in admin.page.text
+    assert good(org.admin.client.get(at))["monthly_tokens"] == 777
+    admin.open(f"/orgs/{org.id}/members/{org.user.id}/budget")
+    admin.press("Save", monthly_tokens="5")
+    assert good(org.admin.client.get(at))["monthly_tokens"] == 5
+
+
 def test_limits_are_changed_with_what_is_wrong_beside_and_none_where_empty(org: Org, visiting: Visiting) -> None:
     admin = visiting(org.admin)
     admin.open(f"/orgs/{org.id}/budget/limits")

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET
 from piccolo.columns import Column
 
-from ias.billing.budgets.domain import BudgetChanges, MemberBudget
+from ias.billing.budgets.domain import BudgetChanges, MemberBudget, terms_of_member
 from ias.billing.policies.domain import AboveCeiling, Budget, within
 from ias.billing.policies.projection import project_policy
 from ias.billing.policies.queries import budget_ceiling, budget_of, hold, member_budgets
@@ -75,6 +75,7 @@ async def change_member(principal: Principal, member: tuple[UUID, UUID], budget:
 
     Raises:
         NotFound: it is not the caller's organisation, or the user is not of it.
+        Changed: their budget is not what the caller believes it to be.
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
     org_id, user_id = member
@@ -83,8 +84,9 @@ async def change_member(principal: Principal, member: tuple[UUID, UUID], budget:
         raise NotFound("no such member")
     async with transaction(by) as connection:
         await hold(connection, org_id)
-        before = (await member_budgets(org_id)).get(user_id)
-        await write_member_budgets(connection, by, org_id, {user_id: (before, budget.monthly_tokens)})
+        users = await member_budgets(org_id)
+        by.expects(terms_of_member(await budget_of(org_id), users, user_id))
+        await write_member_budgets(connection, by, org_id, {user_id: (users.get(user_id), budget.monthly_tokens)})
         debt = await owe(org_id)
     await project_policy(org, edge)
     await paid(debt)

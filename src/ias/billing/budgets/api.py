@@ -76,7 +76,7 @@ class BudgetApi(Controller):
         """A member's budget, their own or that of every member, and where it goes; members see their own only."""
         return await queries.member_standing(principal, (org_id, user_id), edge, daily_use)
 
-    @put("/users/{user_id:uuid}/budget", guards=[requires(Permission.BUDGETS_WRITE)])
+    @put("/users/{user_id:uuid}/budget", guards=[requires(Permission.BUDGETS_WRITE)], opt=raising(Changed))
     async def change_member(
         self,
         principal: NamedDependency[Principal],

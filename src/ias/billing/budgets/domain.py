@@ -53,10 +53,21 @@ class BudgetChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     user_monthly_tokens: Tokens | UnsetType | None = UNSET
 
 
+class MemberTerms(msgspec.Struct, frozen=True):
+    """What one member may use: tokens a month, and whether that is theirs or what every member has."""
+
+    monthly_tokens: int | None
+    own: bool
+
+
 class MemberBudget(msgspec.Struct, forbid_unknown_fields=True):
     """Tokens a month of one member; null is none."""
 
     monthly_tokens: Tokens | None
+
+    def lasting(self) -> object:
+        """What the member's budget is once this is theirs."""
+        return MemberTerms(self.monthly_tokens, own=True)
 
 
 class BudgetStanding(msgspec.Struct, kw_only=True):
@@ -90,6 +101,10 @@ class MemberStanding(msgspec.Struct, kw_only=True):
     held_tokens: int
     forecast: Forecast
     managed_by: ManagedBy | None = None
+
+    def lasting(self) -> object:
+        """What only a change of the member's budget, or of that of every member, changes."""
+        return MemberTerms(self.monthly_tokens, self.own)
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -148,6 +163,11 @@ def stopped(standing: BudgetStanding, used: Mapping[UUID, int], changes: BudgetC
             and _newly(tokens, standing.user_monthly_tokens, each)
         ),
     )
+
+
+def terms_of_member(budget: Budget, users: Mapping[UUID, int | None], user_id: UUID) -> MemberTerms:
+    """What a member may use by the organisation's budget and by those that `users` have of their own."""
+    return MemberTerms(users.get(user_id, budget.user_monthly_tokens), own=user_id in users)
 
 
 def month_of(moment: datetime) -> tuple[datetime, datetime]:

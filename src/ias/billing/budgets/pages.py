@@ -134,7 +134,13 @@ async def _member(visit: Visit, whom: tuple[Principal, UUID], edge: Edge, daily_
     principal, user_id = whom
     standing = await queries.member_standing(principal, (_org(principal), user_id), edge, daily_use)
     whose = await addresses(principal, [user_id])
-    values = {"standing": standing, "whose": whose[user_id], "user_id": user_id, "resets": month_of(now())[1]}
+    values = {
+        "standing": standing,
+        "etag": etag(standing),
+        "whose": whose[user_id],
+        "user_id": user_id,
+        "resets": month_of(now())[1],
+    }
     return visit.show(_MEMBER, values)
 
 

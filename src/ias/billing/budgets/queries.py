@@ -16,6 +16,7 @@ from ias.billing.budgets.domain import (
     Share,
     forecast,
     month_of,
+    terms_of_member,
 )
 from ias.billing.policies.queries import budget_of, limits_of, member_budgets
 from ias.contract.admission import Reply, slot, text
@@ -82,17 +83,17 @@ async def member_standing(
     async with transaction(scope) as connection:
         budget, users = await budget_of(org_id), await member_budgets(org_id)
         managed = await managed_by(connection, org_id)
-    limit = users.get(user_id, budget.user_monthly_tokens)
+    terms = terms_of_member(budget, users, user_id)
     count = await _count(edge, org.tag, user_id)
     days = await daily_use(org_id, user_id, *_days(count.moment))
     return MemberStanding(
         user_id=user_id,
-        monthly_tokens=limit,
-        own=user_id in users,
+        monthly_tokens=terms.monthly_tokens,
+        own=terms.own,
         period=count.period,
         used_tokens=count.user_used,
         held_tokens=count.user_held,
-        forecast=forecast(days, count.user_used, limit, count.moment),
+        forecast=forecast(days, count.user_used, terms.monthly_tokens, count.moment),
         managed_by=managed,
     )
 
