@@ -114,6 +114,16 @@ def test_members_see_their_own_budget_and_admins_those_of_their_organisation(roo
         problem(read(person, user), 404)
 
 
+def test_members_see_who_has_a_budget_of_their_own_only_where_it_is_theirs(team: Org) -> None:
+    at, users = f"/organizations/{team.id}", ids(team)
+    budgets = {str(users["org-admin"]): 123_456, str(users["org-user"]): 7}
+    for user_id, tokens in budgets.items():
+        team.admin.api.put(f"{at}/users/{user_id}/budget", json={"monthly_tokens": tokens}).raise_for_status()
+
+    assert team.admin.get(f"{at}/budget")["users"] == budgets
+    assert team.user.get(f"{at}/budget")["users"] == {str(users["org-user"]): 7}
+
+
 async def test_a_members_budget_is_changed_only_as_it_was_seen_and_use_changes_no_etag(
     root: Person, team: Org, caller: Caller
 ) -> None:

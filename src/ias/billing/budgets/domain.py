@@ -73,6 +73,7 @@ class MemberBudget(msgspec.Struct, forbid_unknown_fields=True):
 class BudgetStanding(msgspec.Struct, kw_only=True):
     """Tokens a month, null for none, and what is used and held of them in `period`, YYYYMM (UTC).
 
+    `users` are the members who have a budget of their own; whoever may not change budgets finds none but themselves.
     `managed_by` is the file in Git that puts back what is changed elsewhere, as far as it has lines for it.
     """
 

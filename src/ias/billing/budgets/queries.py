@@ -1,6 +1,6 @@
 """Reading budgets, what is used of them this month by the gateways' own count, and where that leads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import cast
 from uuid import UUID
@@ -39,7 +39,7 @@ class Count(msgspec.Struct, frozen=True):
 
 
 async def standing(principal: Principal, org_id: UUID, edge: Edge, daily_use: DailyUse) -> BudgetStanding:
-    """An organisation's budget and how much of it is gone.
+    """An organisation's budget and how much of it is gone; of members' own budgets what the caller may see.
 
     Raises:
         NotFound: it is not the caller's organisation.
@@ -56,7 +56,7 @@ async def standing(principal: Principal, org_id: UUID, edge: Edge, daily_use: Da
     return BudgetStanding(
         monthly_tokens=budget.monthly_tokens,
         user_monthly_tokens=budget.user_monthly_tokens,
-        users=users,
+        users=users if principal.may(Permission.BUDGETS_WRITE) else _only(principal.user_id, users),
         period=count.period,
         used_tokens=count.used,
         held_tokens=count.held,
@@ -137,6 +137,10 @@ async def _count(edge: Edge, tag: str, user_id: UUID | None) -> Count:
     period, seconds, *tokens = (text(part) for part in reply[:6])
     used, held, user_used, user_held = map(int, tokens)
     return Count(period, datetime.fromtimestamp(int(seconds), UTC), used, held, user_used, user_held)
+
+
+def _only(user_id: UUID, users: Mapping[UUID, int | None]) -> dict[UUID, int | None]:
+    return {each: tokens for each, tokens in users.items() if each == user_id}
 
 
 def _days(moment: datetime) -> tuple[datetime, datetime]:
