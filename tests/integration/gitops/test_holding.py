@@ -121,6 +121,19 @@ async def test_what_was_read_for_one_repository_is_not_put_into_force_under_anot
     assert (ground.status(org)["state"], budget(org, ground.root)) == ("in-force", 1000)
 
 
+async def test_an_older_commit_is_not_put_over_a_newer_one_by_whoever_read_it_before(
+    ground: Ground, repo: Repo, org: Org
+) -> None:
+    ground.bind(org, repo)
+    tenant, bound = await bound_to(ground, org)
+    newer = repo.commit({file_of(org): policy(org.name, BUDGET.format(3000))})
+    await ground.reconcile()
+    assert await actions.put_into_force(tenant, bound, offer_of(org), ground.edge) is None
+    async with transaction(EVERYWHERE) as connection:
+        await books.passed(connection, [bound], "c" * 40)
+    assert (budget(org, ground.root), ground.status(org)["applied_commit"]) == (3000, newer)
+
+
 async def test_what_the_database_does_not_take_is_told_of(
     ground: Ground, repo: Repo, org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:

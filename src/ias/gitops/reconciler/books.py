@@ -39,7 +39,8 @@ WHERE org_id = $1
 _PASSED = """
 UPDATE gitops.bindings SET commit_seen = $2, applied_commit = $2, state = 'in-force', faults = '[]', held_for = '[]',
     offered = applied, offered_lines = applied_lines, blob_seen = applied_blob, approved_commit = ''
-WHERE org_id = ANY($1) AND repository_id = ANY($3) AND applied_blob <> ''
+FROM unnest($1::uuid[], $3::uuid[], $4::text[]) AS was (org, repository, commit)
+WHERE org_id = was.org AND repository_id = was.repository AND applied_commit = was.commit AND applied_blob <> ''
 """
 _UNBIND = "DELETE FROM gitops.bindings WHERE org_id = ANY($1) RETURNING repository_id"
 _RUN = """
@@ -89,10 +90,11 @@ async def refused(
 
 
 async def passed(connection: Connection, bound: Sequence[Bound], commit: str) -> None:
-    """Note that a commit has for these organisations, which are bound to one repository, what is in force already."""
+    """Note that a commit has for these organisations, where they still are as they were read, what is in force."""
     if bound:
         org_ids, repositories = [each.org_id for each in bound], [each.repository_id for each in bound]
-        await connection.execute(_PASSED, org_ids, commit, repositories)
+        before = [each.applied_commit for each in bound]
+        await connection.execute(_PASSED, org_ids, commit, repositories, before)
 
 
 async def unbind(connection: Connection, org_ids: Sequence[UUID]) -> list[UUID]:

@@ -34,8 +34,11 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     suspended: bool
 
     def is_still(self, before: "Bound") -> bool:
-        """Whether nobody has bound the organisation anew since then."""
-        return (self.repository_id, self.enabled_at) == (before.repository_id, before.enabled_at)
+        """Whether nobody has bound the organisation anew, nor put another commit into force, since then."""
+        now, then = (
+            (each.repository_id, each.enabled_at, each.applied_commit, each.applied_blob) for each in (self, before)
+        )
+        return now == then
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
