@@ -134,6 +134,22 @@ async def test_an_older_commit_is_not_put_over_a_newer_one_by_whoever_read_it_be
     assert (budget(org, ground.root), ground.status(org)["applied_commit"]) == (3000, newer)
 
 
+async def test_a_file_of_the_repository_before_is_not_named_once_another_is_bound(
+    ground: Ground, repo: Repo, org: Org
+) -> None:
+    repo.commit({file_of(org): policy(org.name, BUDGET.format(1000))})
+    ground.bind(org, repo)
+    await ground.reconcile()
+    assert good(ground.root.get(f"/organizations/{org.id}"))["managed_by"]["repository"] == str(repo.folder)
+    other = Repo(repo.folder.with_name(f"{repo.folder.name}-other"))
+    other.commit({"README": "no policy here"})
+    ground.bind(org, other)
+    for _ in range(2):
+        assert good(ground.root.get(f"/organizations/{org.id}"))["managed_by"] is None
+        await ground.reconcile()
+    assert ground.status(org)["state"] == "missing"
+
+
 async def test_what_the_database_does_not_take_is_told_of(
     ground: Ground, repo: Repo, org: Org, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,8 @@ async def enable(principal: Principal, org_id: UUID, new: NewBinding) -> Status:
         await connection.execute(_BIND, org_id, repository_id, principal.user_id, principal.email)
         if left is not None:
             await registry.forget_unbound(connection, [left])
+            # Nothing is in force until it is read again, so that no file puts back what is changed elsewhere.
+            await say_managed(connection, org_id, None)
         await record(by, "gitops.enabled", org_id, before or None, {"repository": at.url, "branch": branch})
     return await status(principal, org_id)
 
