@@ -19,6 +19,7 @@ from ias.contract.admission import Admitted
 from ias.contract.usage import UsageRecorded
 from ias.db import EVERYWHERE, transaction, uuid7
 from ias.intake import take_in
+from ias.paging import encode_cursor
 from tests.integration.billing.doors import model_name, problem
 from tests.integration.billing.ground import Ground, Org
 from tests.integration.billing.test_ledger import events
@@ -81,6 +82,23 @@ def test_a_rate_that_begins_now_is_valid_at_once_and_until_the_announced_one(
     pages = [root.get(f"{at}/rates", limit="2")]
     pages.append(root.get(f"{at}/rates", limit="2", cursor=pages[0]["next_cursor"]))
     assert [[rate["input_rate"] for rate in page["items"]] for page in pages] == [["3", "2"], ["0.5"]]
+
+
+def test_the_page_after_a_rate_that_was_withdrawn_has_the_others(root: Person, model: dict[str, object]) -> None:
+    at = f"/models/{model['id']}/rates"
+    future = root.post(at, {"input_rate": "3", "output_rate": "3", "valid_from": later(1)})
+    first = root.get(at, limit="1")
+    assert first["items"] == [future]
+
+    root.api.delete(f"{at}/{future['id']}").raise_for_status()
+
+    rest = root.get(at, limit="1", cursor=first["next_cursor"])
+    assert ([rate["input_rate"] for rate in rest["items"]], rest["next_cursor"]) == (["0.5"], None)
+
+
+@pytest.mark.parametrize("cursor", ["x", encode_cursor(UUID(int=2**128 - 1)), encode_cursor(UUID(int=2**60))])
+def test_a_cursor_that_no_rate_gave_is_refused(root: Person, model: dict[str, object], cursor: str) -> None:
+    problem(root.api.get(f"/models/{model['id']}/rates", params={"cursor": cursor}), 400)
 
 
 @pytest.mark.parametrize(

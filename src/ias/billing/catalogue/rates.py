@@ -5,7 +5,7 @@ that their writers share and that whoever adds or withdraws a rate holds alone: 
 begins is priced before that rate is known.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -16,13 +16,15 @@ from ias.billing.catalogue.prices import ModelRate, NewRate, Rates, check_rates,
 from ias.billing.catalogue.queries import one
 from ias.db import Connection, transaction, uuid7
 from ias.identity import Principal, record
-from ias.paging import Page, decode_cursor, page
+from ias.paging import BadCursor, Page, decode_cursor, page
 from ias.problems import Conflict, FieldError, NotFound, Problem
 
 HOLD_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtext('billing.rates'))"
 HOLD_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtext('billing.rates'))"
 """For whoever prices lines, in the transaction that writes them and before rates are read."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _ADD = """
 INSERT INTO billing.rates (id, model_id, valid_from, input, output, cached_input)
 SELECT $1, $2, coalesce($3, clock_timestamp()), $4, $5, $6
@@ -35,8 +37,7 @@ SELECT * FROM (
     FROM billing.rates r WHERE r.model_id = $1
 ) known
 """
-_PAGE = f"{_KNOWN} WHERE $2::uuid IS NULL OR valid_from < "
-_PAGE += "(SELECT valid_from FROM billing.rates WHERE id = $2) ORDER BY valid_from DESC LIMIT $3"
+_PAGE = f"{_KNOWN} WHERE $2::timestamptz IS NULL OR valid_from < $2 ORDER BY valid_from DESC LIMIT $3"
 _ONE = f"{_KNOWN} WHERE id = $2"
 _WITHDRAW = "DELETE FROM billing.rates WHERE id = $1 AND valid_from > clock_timestamp() RETURNING id"
 
@@ -67,10 +68,10 @@ async def history(principal: Principal, model_id: UUID, cursor: str | None, limi
         BadCursor: the cursor is not one of this API's.
     """
     await one(principal, model_id)
-    after = decode_cursor(cursor)
+    after = _after(cursor)
     async with transaction(principal) as connection:
         rows = await connection.fetch(_PAGE, model_id, after, limit + 1)
-    return page([_rate(row) for row in rows], limit, lambda rate: rate.id)
+    return page([_rate(row) for row in rows], limit, lambda rate: _position(rate.valid_from))
 
 
 async def announce(principal: Principal, model_id: UUID, new: NewRate) -> ModelRate:
@@ -127,6 +128,19 @@ async def add(connection: Connection, model_id: UUID, rates: Rates, valid_from: 
         said = "has passed; leave it out for a rate that begins now"
         raise RateIsPast(f"valid_from {said}", (FieldError("/valid_from", said),))
     return rate_id
+
+
+def _position(valid_from: datetime) -> UUID:
+    """What a cursor holds: of a model no two rates begin at once, and the rate itself may be withdrawn by then."""
+    return UUID(int=(valid_from - _EPOCH) // _MICROSECOND)
+
+
+def _after(cursor: str | None) -> datetime | None:
+    position = decode_cursor(cursor)
+    try:
+        return None if position is None else _EPOCH + position.int * _MICROSECOND
+    except OverflowError:
+        raise BadCursor("cursor: not one that this list gave; leave it out to start at the first page") from None
 
 
 def _rate(row: asyncpg.Record | None) -> ModelRate:
