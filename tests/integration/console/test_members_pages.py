@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from ias.paging import DEFAULT_LIMIT
 from tests.integration.console.browser import Browser
 from tests.integration.console.conftest import Visiting
 from tests.integration.identity.conftest import PASSWORD, Api, Org, good, new_member
@@ -33,6 +34,23 @@ def test_somebody_invited_by_a_page_accepts_by_the_link_and_is_in_the_list(
     assert row.startswith("Radia Perlman radia@example.org Admin active 0")
     assert row.endswith("just now")
     assert "radia@example.org" not in admin.open(f"/orgs/{house.id}/members?search=%25").text
+
+
+def test_invites_are_read_page_by_page_beside_the_members(org: Org, visiting: Visiting) -> None:
+    for number in range(DEFAULT_LIMIT + 1):
+        good(org.admin.client.post("/users/invite", json={"email": f"n{number:02}@{org.tag.lower()}.example.org"}))
+    admin = visiting(org.admin)
+    admin.open(f"/orgs/{org.id}/members")
+    newest = admin.page.one("section", aria_labelledby="invited-title").text
+    assert f"n{DEFAULT_LIMIT}@" in newest
+    assert "n00@" not in newest
+    admin.follow("Older")
+    oldest = admin.page.one("section", aria_labelledby="invited-title").text
+    assert "n00@" in oldest
+    assert "n01@" not in oldest
+    assert org.user.email in admin.page.text
+    admin.follow("Newest")
+    assert "n00@" not in admin.page.text
 
 
 def test_a_new_link_takes_the_place_of_the_one_before_and_a_withdrawn_one_is_gone(

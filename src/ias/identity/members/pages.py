@@ -44,12 +44,13 @@ class MemberPages(Controller):
         org_id: FromPath[UUID],
         member_books: NamedDependency[MemberBooks],
     ) -> Response[bytes]:
-        """Who belongs to it, newest first, and above them who is invited."""
+        """Who belongs to it, newest first, and above them who is invited; each in pages of its own."""
         asked = visit.asked
         cursor, search = asked.text("cursor") or None, asked.text("search")
         page = await queries.listed(principal, org_id, cursor, DEFAULT_LIMIT, search)
         ids = [member.id for member in page.items]
-        invited = await queries.invited(principal, org_id, None, MAX_LIMIT)
+        after = asked.text("invited") or None
+        invited = await queries.invited(principal, org_id, after, DEFAULT_LIMIT)
         values = {
             "members": page.items,
             "older": page.next_cursor,
@@ -58,6 +59,8 @@ class MemberPages(Controller):
             "figures": await member_books(org_id, ids),
             "seen": await queries.seen(ids),
             "invites": [] if cursor or search else invited.items,
+            "invited": after,
+            "older_invites": invited.next_cursor,
         }
         return visit.show(_MEMBERS, values)
 
