@@ -22,7 +22,7 @@ PACKAGES = ("src/ias", "src/ias_gateway")
 _OF_THE_GATEWAY = (
     *("account", "admission", "arrival", "asked", "bodies/endpoints", "calls", "choices", "clock", "completions"),
     *("connection", "door", "exchange", "fiber", "head", "ledger", "live", "ratios", "redis", "repetition", "reply"),
-    *("routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding", "sse"),
+    *("room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding", "sse"),
     *("upstream", "work"),
 )
 MODULES = (

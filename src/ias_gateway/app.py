@@ -19,6 +19,7 @@ from ias_gateway.exchange import Exchange
 from ias_gateway.health import OK, Probes, private_port
 from ias_gateway.metering import meter
 from ias_gateway.report import line_to
+from ias_gateway.room import Room
 from ias_gateway.routes import route
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
@@ -99,6 +100,7 @@ def _public(door: Door) -> Server:
     """What clients talk to."""
     settings = door.settings
     bounds = settings.bounds([path for path, endpoint in BY_PATH.items() if endpoint.content_type != JSON])
+    bounds.room = Room(door.metrics.shed.tally(("bodies",)))
     bounds.traced = door.tracer.begin if door.tracer is not None else None
     arm_gateway(door.settings.crashpoint, door.log)
     shedding = Shedding(settings.max_streams, settings.shed_lag_ms / 1000, door.metrics.shed)

@@ -5,9 +5,19 @@ from typing import Final, Protocol
 
 import httptools
 
-from ias_gateway.errors import ApiError
+from ias_gateway.admission import identify
+from ias_gateway.errors import ApiError, busy
 from ias_gateway.exchange import Exchange, Wire
-from ias_gateway.head import MAX_FIELDS, MAX_HEAD_BYTES, SINGLE, Bounds, body_too_large, head_too_large, too_slow
+from ias_gateway.head import (
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    OF_STRANGERS_BYTES,
+    SINGLE,
+    Bounds,
+    body_too_large,
+    head_too_large,
+    too_slow,
+)
 from ias_gateway.repetition import Repetition, repetition
 
 TRACEPARENT: Final = b"traceparent"
@@ -37,7 +47,7 @@ class Arrival:
     __deletable__ = ("_parser", "_taker")  # mypyc's leave for `del`
     __slots__ = (
         *("_body", "_bounds", "_due", "_fields", "_head_size", "_headed", "_headers", "_parser", "_refusal", "_taker"),
-        *("_differed", "_last", "_longest", "_read", "_unread", "_url", "_weighed", "coming"),
+        *("_differed", "_last", "_longest", "_read", "_stranger", "_taken", "_unread", "_url", "_weighed", "coming"),
     )
 
     def __init__(self, taker: Taker, bounds: Bounds) -> None:
@@ -48,7 +58,7 @@ class Arrival:
         self._refusal: ApiError | None = None
         self._last: Repetition | None = None
         self._read = b""
-        self._differed = 0
+        self._differed = self._taken = 0
         self.on_message_begin()
         self._headed = True
 
@@ -82,6 +92,8 @@ class Arrival:
             return self._refusal or ApiError(400, "The request is not HTTP/1.1.")
         finally:
             self._read = b""
+        if self._body and not self._take_in():
+            return busy()
         if (heading and not self._headed) or (coming is not None and self.coming is coming):
             return self._weigh(len(data))
         return None
@@ -89,6 +101,7 @@ class Arrival:
     def end(self) -> None:
         """Nothing more will be fed. Parser, taker and this know each other: all would wait for the collector."""
         self.coming = None
+        self._give_back()
         del self._parser, self._taker
 
     @property
@@ -107,6 +120,7 @@ class Arrival:
         self._headers: dict[bytes, bytes] = {}
         self._headed = False
         self._body: bytes | bytearray = b""
+        self._stranger: ApiError | None = None
         self._due = monotonic() + self._bounds.head_s
 
     def on_url(self, url: bytes) -> None:
@@ -138,6 +152,8 @@ class Arrival:
         if fault is not None:
             raise self._fault(fault)
         self._longest = bounds.longest(exchange.path)
+        if bounds.room is not None:
+            self._look_at_key(exchange)
         self._due = exchange.started_at + bounds.body_s
         self._taker.headed(exchange, waiting=headers.get(b"expect", b"").lower() == b"100-continue")
 
@@ -149,19 +165,45 @@ class Arrival:
         else:
             self._body += body
         if len(self._body) > self._longest:
-            raise self._fault(body_too_large(self._longest))
+            raise self._fault(self._stranger or body_too_large(self._longest))
 
     def on_message_complete(self) -> None:
         exchange = self.coming
         if exchange is None:
             return
         exchange.body = bytes(self._body)
+        if self._taken:
+            self._give_back()
         if self._read and exchange.keep_alive and b"content-length" in self._headers:
             known = repetition(self._read, exchange.body, exchange.path, exchange.authorization, self._longest)
             self._last = known if _ONCE.isdisjoint(self._headers) else None
         # An open stream keeps nothing of its head.
         self.coming, self._body, self._url, self._headers = None, b"", b"", {}
         self._taker.arrived(exchange)
+
+    def _look_at_key(self, exchange: Exchange) -> None:
+        """See who calls before the body comes. A stranger's small request is refused by who answers its path."""
+        try:
+            exchange.caller = identify(exchange.authorization)
+        except ApiError as error:
+            if int(self._headers.get(b"content-length", b"0")) > OF_STRANGERS_BYTES:
+                raise self._fault(error) from None
+            self._stranger, self._longest = error, OF_STRANGERS_BYTES
+
+    def _take_in(self) -> bool:
+        """Whether there is room for what has come of a body that is not complete."""
+        room, size = self._bounds.room, len(self._body)
+        if room is not None:
+            if not room.take(size - self._taken, size):
+                self._give_back()
+                return False
+            self._taken = size
+        return True
+
+    def _give_back(self) -> None:
+        if self._taken and self._bounds.room is not None:
+            self._bounds.room.give_back(self._taken)
+        self._taken, self._body = 0, b""
 
     def _count(self, size: int) -> None:
         """Bound what was parsed of a head, all of which may have come in one read."""
@@ -178,4 +220,5 @@ class Arrival:
 
     def _fault(self, error: ApiError) -> ApiError:
         self._refusal = error
+        self._give_back()
         return error

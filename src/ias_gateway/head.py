@@ -4,11 +4,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from ias_gateway.errors import ApiError
+from ias_gateway.room import Room
 from ias_gateway.spans import Span
 
 MAX_HEAD_BYTES = 16 * 1024
 MAX_FIELDS = 100
 MIN_BODY_BYTES_PER_S = 1024
+OF_STRANGERS_BYTES = 16 * 1024
+"""The longest body of who shows no key: it would only be thrown away."""
 UNHURRIED_S = 5.0
 """How long a body may take before its speed is looked at."""
 SINGLE = frozenset(
@@ -44,6 +47,7 @@ class Bounds:
         stalled_s: seconds for which a client may leave unread what was written to it.
 
     Attributes:
+        room: for bodies that are coming, of a server whose callers show a key; None where nobody has to.
         traced: begins the span of a request that has this `traceparent`; None where nothing is traced.
     """
 
@@ -62,6 +66,7 @@ class Bounds:
         self.head_s = head_s
         self.body_s = body_s
         self.stalled_s = stalled_s
+        self.room: Room | None = None
         self.traced: Callable[[bytes], Span | None] | None = None
         self._allowed = frozenset(host.lower().encode() for host in hosts)
         self._served: set[bytes] = set()

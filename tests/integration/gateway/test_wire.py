@@ -9,8 +9,12 @@ import httpx
 import msgspec
 import pytest
 
+from ias.contract import keys
 from tests.integration.gateway.place import CHAT, Tenant, eventually
 from tests.integration.gateway.wire import FORM, GET, HEAD, HOST, Wire, request, wired
+
+KEY = f"authorization: Bearer {keys.mint(keys.new_tag())}\r\n".encode()
+"""A key that nobody has issued."""
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ async def wire(tenant: Tenant) -> AsyncIterator[Wire]:
         (FORM + HOST + b"content-type: application/json\r\ncontent-length: 2\r\n\r\n{}", 415),
         (HEAD + HOST + b"content-length: 2097153\r\n\r\n", 413),
         (HEAD + HOST + b"content-length: 999999999999999999\r\n\r\n", 413),
-        (HEAD + HOST + b"transfer-encoding: chunked\r\n\r\n" + (b"10000\r\n" + b"x" * 65536 + b"\r\n") * 33, 413),
+        (HEAD + HOST + KEY + b"transfer-encoding: chunked\r\n\r\n" + (b"10000\r\n" + b"x" * 65536 + b"\r\n") * 33, 413),
         (GET + HOST + b"x: y\r\n" * 101 + b"\r\n", 431),
         (GET + HOST + b"x: " + b"y" * 16_384 + b"\r\n\r\n", 431),
         (b"GET /" + b"y" * 16_385 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431),
