@@ -10,6 +10,7 @@ from ias.contract.answers import NO_RATE
 from ias.contract.usage import Outcome
 from ias_gateway import admission, counting, errors
 from ias_gateway.account import Times, account
+from ias_gateway.admission import Caller
 from ias_gateway.asked import RedisDown
 from ias_gateway.bodies.endpoints import Endpoint
 from ias_gateway.bodies.strict import BadBody
@@ -17,6 +18,7 @@ from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.reply import Reply
+from ias_gateway.room import LARGE_BYTES
 from ias_gateway.routing import Replica
 from ias_gateway.tracing import known
 from ias_gateway.work import Work
@@ -44,11 +46,12 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     work = Work(exchange, endpoint, b"x-request-id: %b\r\n" % request_id.encode())
     try:
         caller = exchange.caller or admission.identify(exchange.authorization)
+        if len(exchange.body) > LARGE_BYTES:
+            await door.vouching.vouch(caller)
         _read(door, work)
         answer = await door.ledger.reserve(caller, request_id, work.ask)
         if isinstance(answer, Near):
-            work.ask = await counting.counted(door, answer, request_id, work.ask, work.body)
-            answer = await door.ledger.reserve(caller, request_id, work.ask)
+            answer = await _reserve_counted(door, work, caller, (request_id, answer))
         _admit(door, work, request_id, answer)
         outcome, reply = await _serve(door, work)
         # Redis hears of it before the client does.
@@ -57,13 +60,24 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     except ApiError as error:
         exchange.refuse(error, work.head)
     except RedisDown as error:
-        door.log.line("info", "admission could not be decided", request_id=request_id, error=str(error))
-        exchange.refuse(errors.not_ready(), work.head)
+        _undecided(door, work, request_id, error)
     finally:
         # What was not settled is left to the sweeper: its lease must not be extended.
         door.ledger.open.pop(request_id, None)
         exchange.watcher = None
     door.note(exchange, request_id, endpoint.name)
+
+
+async def _reserve_counted(door: Door, work: Work, caller: Caller, near: tuple[str, Near]) -> Admitted | Refused:
+    """Ask once more, now with the prompt as an engine has counted it."""
+    request_id, answer = near
+    work.ask = await counting.counted(door, answer, request_id, work.ask, work.body)
+    return await door.ledger.reserve(caller, request_id, work.ask)
+
+
+def _undecided(door: Door, work: Work, request_id: str, error: RedisDown) -> None:
+    door.log.line("info", "admission could not be decided", request_id=request_id, error=str(error))
+    work.exchange.refuse(errors.not_ready(), work.head)
 
 
 def _read(door: Door, work: Work) -> None:

@@ -22,6 +22,7 @@ from ias_gateway.shards import Here
 from ias_gateway.store import open_store
 from ias_gateway.telemetry import Labels, Log, Metrics
 from ias_gateway.tracing import Tracer
+from ias_gateway.vouching import Vouching
 from ias_gateway.waiting import Waiting
 
 _REMEMBERED_SALTS = 65_536
@@ -45,6 +46,7 @@ class Door:
         self.ratios = Ratios()
         self.redis = open_store(settings.redis_url, settings.redis_timeout_ms / 1000, self._redis_is_back)
         self.ledger = Ledger(self.redis, (settings.gateway_name, settings.lease), self.metrics, log)
+        self.vouching = Vouching(self.redis, self.ledger)
         folder = Path(settings.spool_dir) if settings.spool_dir else None
         self.waiting = Waiting((folder, settings.gateway_name), self.ledger, self.metrics, log)
         self.beats = Beats(settings.gateway_name, self._counts, (self.redis, addresses), log)

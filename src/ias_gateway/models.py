@@ -1,19 +1,16 @@
 """`GET /v1/models` and `/v1/models/{id}`: only what this key may call."""
 
-from typing import cast
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 from uuid_utils import uuid7
 
-from ias.contract import admission as contract
 from ias.contract.catalogue import ModelRoute, decode_route
 from ias_gateway import admission, errors
 from ias_gateway.asked import RedisDown
 from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
-from ias_gateway.redis import pack
 
 PATH = b"/v1/models"
 
@@ -52,14 +49,7 @@ async def models(door: Door, exchange: Exchange) -> None:
 
 async def _routes(door: Door, exchange: Exchange) -> dict[str, ModelRoute]:
     caller = admission.identify(exchange.authorization)
-    asked = pack(contract.models(caller.tag, caller.fingerprint))
-    reply = cast("contract.Reply", await door.redis.ask(caller.tag, asked))
-    if reply[0] != b"ok":
-        refused = contract.read_refusal(reply)
-        if isinstance(refused, contract.NotReady) and refused.unknown_org:
-            refused = await door.ledger.unknown_organisation(caller.tag)
-        raise admission.refusal(refused, "")
-    encoded = cast("list[bytes]", reply[2])
+    encoded = await door.vouching.routes(caller)
     return {route.name: route for route in sorted(map(decode_route, encoded), key=lambda route: route.name)}
 
 

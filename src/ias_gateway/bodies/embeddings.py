@@ -7,7 +7,10 @@ import msgspec
 from ias.contract.admission import NO_GUESS, NO_OUTPUT, Ask
 from ias_gateway.bodies import prompts
 from ias_gateway.bodies.prompts import Prompts
-from ias_gateway.bodies.strict import Strict, Whole, decode, encode, salted
+from ias_gateway.bodies.strict import BadBody, Strict, Whole, decode, encode, salted
+
+MOST_INPUTS = 2048
+"""In one request, as OpenAI has it."""
 
 
 class Embeddings(Strict, kw_only=True):
@@ -24,8 +27,12 @@ class Embeddings(Strict, kw_only=True):
         """What the request wants to hold: a strict upper bound of its input.
 
         Raises:
-            BadBody: there is no input, or a mixture.
+            BadBody: there is no input, too many, or a mixture.
         """
+        # A list of numbers is one input.
+        many = isinstance(self.input, list) and len(self.input) > MOST_INPUTS
+        if many and not isinstance(self.input[0], int):
+            raise BadBody(f"input: {len(self.input)} inputs are given at once; {MOST_INPUTS} are the most.", "input")
         bound, count = prompts.bound(self.input, "input")
         guess = NO_GUESS if prompts.is_text(self.input) else bound
         return Ask(self.model, bound, 1, NO_OUTPUT, endpoint, streamed=False, prompts=count, guess=guess)

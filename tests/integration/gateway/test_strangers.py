@@ -10,10 +10,11 @@ import pytest
 from ias.contract import keys
 from tests.integration.gateway.place import Place, Tenant, eventually, place_of
 from tests.integration.gateway.test_overload import begun, shed
-from tests.integration.gateway.wire import FORM, HEAD, HOST, Wire, request, wired
+from tests.integration.gateway.wire import FORM, HEAD, HOST, Wire, post, request, wired
 from tests.services import Services
 
 MIB = 1024 * 1024
+LARGE = b'{"model":"mock-embed","input":"hello"}' + b" " * 100_000
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,33 @@ async def test_bodies_that_do_not_end_fill_their_room_and_no_more_and_small_requ
             return await in_pieces(wire, request(tenant, "word " * 60_000, max_tokens=1)) != 503
 
         await eventually(room_again, within=60)
+
+
+@pytest.mark.parametrize(("length", "status"), [(100_000, 401), (1000, 400)])
+async def test_a_large_body_with_a_key_that_nobody_issued_is_not_read(
+    place: Place, wire: Wire, tenants: Callable[[Place], Tenant], length: int, status: int
+) -> None:
+    await begun(place, tenants)
+    wire.send(HEAD + HOST + invented() + b"content-length: %d\r\n\r\n" % length + b"[" * length)
+    assert (await wire.answer(within=60))[0] == status
+
+
+async def test_who_may_call_is_told_what_is_wrong_with_a_large_body_and_served_with_a_good_one(
+    place: Place, wire: Wire, tenants: Callable[[Place], Tenant]
+) -> None:
+    tenant = await begun(place, tenants)
+    for body, status in ((b"[" * 100_000, 400), (LARGE, 200)):
+        wire.send(post(tenant, body, path="/v1/embeddings"))
+        assert (await wire.answer(within=60))[0] == status
+
+
+async def test_a_key_that_is_withdrawn_is_refused_whatever_it_sends(
+    place: Place, wire: Wire, tenants: Callable[[Place], Tenant]
+) -> None:
+    tenant = await begun(place, tenants)
+    large = post(tenant, LARGE, path="/v1/embeddings")
+    wire.send(large)
+    assert (await wire.answer(within=60))[0] == 200
+    await tenant.edge.revoke(tenant.tag, tenant.record, 2)
+    wire.send(large)
+    assert (await wire.answer(within=60))[0] == 401

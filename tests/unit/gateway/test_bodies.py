@@ -183,6 +183,19 @@ def test_embeddings_travel_without_limits() -> None:
     assert (asked.prompt, asked.n, asked.output, asked.streamed) == (3 + 2 * SPECIAL, 1, NO_OUTPUT, False)
 
 
+@pytest.mark.parametrize("one", ["", "a", [1], []])
+def test_embeddings_take_so_many_inputs_and_no_more(one: object) -> None:
+    assert asked_by(encode({"model": "m", "input": [one] * 2048}), EMBEDDINGS).prompts == 2048
+    with pytest.raises(BadBody, match="input: 2049 inputs are given at once; 2048 are the most") as refused:
+        asked_by(encode({"model": "m", "input": [one] * 2049}), EMBEDDINGS)
+    assert refused.value.param == "input"
+
+
+def test_an_input_of_many_tokens_is_one() -> None:
+    asked = asked_by(encode({"model": "m", "input": [7] * 5000}), EMBEDDINGS)
+    assert (asked.prompt, asked.prompts) == (5000, 1)
+
+
 # -- what is asked -----------------------------------------------------------------------------------------------------
 
 
