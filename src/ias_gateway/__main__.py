@@ -7,8 +7,9 @@ import socket
 import uvloop
 
 from ias_gateway.app import serve
+from ias_gateway.descriptors import raise_limit
 from ias_gateway.settings import MOST_WORKERS, GatewaySettings, read_settings
-from ias_gateway.telemetry import never_wait
+from ias_gateway.telemetry import Log, never_wait
 from ias_gateway.workers import supervise
 
 
@@ -19,6 +20,9 @@ def main() -> None:
     settings = read_settings()
     if asked.workers is not None:
         settings = settings.model_copy(update={"gateway_workers": asked.workers})
+    if not asked.as_worker:
+        # Workers inherit it.
+        raise_limit(settings.max_streams, Log("gateway", settings.log_level))
     try:
         if asked.as_worker:
             name, line = asked.as_worker
