@@ -23,6 +23,7 @@ from ias_gateway.repetition import Repetition, repetition
 TRACEPARENT: Final = b"traceparent"
 _ONCE: Final = frozenset((b"expect", TRACEPARENT))
 """With these a head is not known again: the client waits, or says something else each time."""
+_OLD: Final = "1.0"
 _MAY_DIFFER: Final = 4
 """Heads that may follow that are not the last one again, before it is no longer asked whether they are."""
 
@@ -148,6 +149,7 @@ class Arrival:
             exchange.span = bounds.traced(headers.get(TRACEPARENT, b""))
         # Asked here: after the message it answers no.
         exchange.keep_alive = parser.should_keep_alive()
+        exchange.bare = parser.get_http_version() == _OLD
         fault = bounds.fault_of(exchange.method, exchange.path, headers)
         if fault is not None:
             raise self._fault(fault)
@@ -174,7 +176,7 @@ class Arrival:
         exchange.body = bytes(self._body)
         if self._taken:
             self._give_back()
-        if self._read and exchange.keep_alive and b"content-length" in self._headers:
+        if self._read and exchange.keep_alive and not exchange.bare and b"content-length" in self._headers:
             known = repetition(self._read, exchange.body, exchange.path, exchange.authorization, self._longest)
             self._last = known if _ONCE.isdisjoint(self._headers) else None
         # An open stream keeps nothing of its head.

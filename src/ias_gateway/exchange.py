@@ -8,10 +8,11 @@ from ias_gateway.errors import REASONS, ApiError
 from ias_gateway.spans import Span
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
-STREAM_HEAD: Final = (
+BARE_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
-    b"x-accel-buffering: no\r\ntransfer-encoding: chunked\r\n"
+    b"x-accel-buffering: no\r\n"
 )
+STREAM_HEAD: Final = BARE_HEAD + b"transfer-encoding: chunked\r\n"
 
 
 class Watcher(Protocol):
@@ -41,11 +42,16 @@ class Wire(Protocol):
 
 
 class Exchange:
-    """One request and the writer of its answer."""
+    """One request and the writer of its answer.
+
+    Attributes:
+        bare: a stream has no chunks, and ends with the connection: it was asked for with HTTP/1.0.
+    """
 
     __slots__ = (
         "_connection",
         "authorization",
+        "bare",
         "body",
         "caller",
         "gone",
@@ -64,6 +70,7 @@ class Exchange:
         self.path = path
         self.authorization = b""
         self.body = b""
+        self.bare = False
         self.caller: Caller | None = None
         self.keep_alive = True
         self.gone = False
@@ -101,6 +108,9 @@ class Exchange:
         self.status = 200
         if self.gone:
             return
+        if self.bare:
+            self._begin_bare(headers, first, whole=whole)
+            return
         closing = b"" if self.keep_alive else b"connection: close\r\n"
         chunk = b"%x\r\n%b\r\n" % (len(first), first) if first else b""
         end = LAST_CHUNK if whole else b""
@@ -111,15 +121,24 @@ class Exchange:
     def write(self, data: bytes) -> None:
         """A piece of the stream, written out at once."""
         if not self.gone:
-            self._connection.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self._connection.write(data if self.bare else b"%x\r\n%b\r\n" % (len(data), data))
 
     def end_stream(self, last: bytes = b"") -> None:
         """The end of the stream, after a last piece."""
         if self.gone:
             return
-        chunk = b"%x\r\n%b\r\n" % (len(last), last) if last else b""
-        self._connection.write(chunk + LAST_CHUNK)
+        if self.bare:
+            self._connection.write(last)
+        else:
+            chunk = b"%x\r\n%b\r\n" % (len(last), last) if last else b""
+            self._connection.write(chunk + LAST_CHUNK)
         self._connection.finished(self)
+
+    def _begin_bare(self, headers: bytes, first: bytes, *, whole: bool) -> None:
+        self.keep_alive = False
+        self._connection.write(b"%b%bconnection: close\r\n\r\n%b" % (BARE_HEAD, headers, first))
+        if whole:
+            self._connection.finished(self)
 
     def close(self) -> None:
         """Give the client up."""

@@ -205,3 +205,29 @@ async def test_a_model_with_a_slash_in_its_name_is_found_escaped_or_not(tenant: 
     for path in ("org/model", "org%2Fmodel"):
         answer = await tenant.place.client.get(f"/v1/models/{path}", headers=tenant.headers)
         assert (answer.status_code, answer.json().get("id")) == (200, "org/model")
+
+
+@pytest.mark.parametrize("more", [b"", b"connection: keep-alive\r\n"])
+async def test_a_stream_for_http_1_0_is_not_chunked_and_ends_with_its_connection(
+    wire: Wire, tenant: Tenant, more: bytes
+) -> None:
+    text = "[[mock tokens=5 delay_ms=5]]"
+    wire.send(request(tenant, text, stream=True, max_tokens=5, more=more).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+    head, _, events = (await wire.rest()).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert events.startswith(b"data: {")
+    assert events.endswith(b"data: [DONE]\n\n")
+    assert all(event.startswith(b"data: ") for event in events.split(b"\n\n")[:-1])
+    assert (await tenant.lines())[0]["ct"] == "5"
+
+
+async def test_an_answer_for_http_1_0_that_is_no_stream_may_be_followed_by_a_stream(wire: Wire, tenant: Tenant) -> None:
+    kept = b"connection: keep-alive\r\n"
+    for _ in range(2):
+        wire.send(request(tenant, max_tokens=1, more=kept).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+        assert (await wire.answer())[0] == 200
+    wire.send(request(tenant, stream=True, max_tokens=1, more=kept).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+    seen = await wire.rest()
+    assert b"transfer-encoding" not in seen
+    assert seen.endswith(b"data: [DONE]\n\n")
