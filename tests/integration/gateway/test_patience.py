@@ -96,7 +96,8 @@ async def test_a_head_that_comes_drop_by_drop_has_no_more_time_than_another(call
 
 async def test_a_body_that_comes_at_less_than_a_kilobyte_a_second_is_a_408(tenant: Tenant) -> None:
     async with wired(tenant.place) as wire:
-        wire.send(HEAD + HOST + b"content-length: 100000\r\n\r\n")
+        key = f"authorization: Bearer {tenant.token}\r\n".encode()
+        wire.send(HEAD + HOST + key + b"content-length: 100000\r\n\r\n")
 
         async def drip() -> None:
             while True:
