@@ -198,10 +198,18 @@ def _made(folder: Path) -> bool:
 async def _talked(child: asyncio.subprocess.Process, stdin: bytes, most: int) -> tuple[int, bytes, bytes]:
     if child.stdout is None or child.stderr is None:
         raise GitFailed("git has no pipes")
-    _, out, err = await asyncio.gather(
-        _fed(child.stdin, stdin), _read(child.stdout, most), _read(child.stderr, MEBIBYTE)
+    _, out, err, code = await asyncio.gather(
+        _fed(child.stdin, stdin), _read(child.stdout, most), _read(child.stderr, MEBIBYTE), _over(child)
     )
-    return await child.wait(), out, err
+    return code, out, err
+
+
+async def _over(child: asyncio.subprocess.Process) -> int:
+    """Git's end. What it leaves behind would keep its pipes open, and whoever reads them waiting."""
+    code = await child.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    return code
 
 
 async def _fed(pipe: asyncio.StreamWriter | None, stdin: bytes) -> None:
