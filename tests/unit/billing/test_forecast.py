@@ -136,7 +136,8 @@ def test_a_larger_budget_never_ends_sooner(
 
 
 @given(
-    moment=MOMENTS.filter(lambda moment: moment - month_of(moment)[0] >= timedelta(hours=6)),
+    # Not a filter: examples often begin with the first moment of a month, and too many would be thrown away.
+    moment=MOMENTS.map(lambda moment: max(moment, month_of(moment)[0] + timedelta(hours=6))),
     each=st.integers(0, 1000),
 )
 def test_a_steady_month_is_foreseen_to_the_token(moment: datetime, each: int) -> None:
