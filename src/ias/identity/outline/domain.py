@@ -23,7 +23,7 @@ class Outline(msgspec.Struct, frozen=True, kw_only=True):
     """An organisation's people and keys.
 
     Attributes:
-        members: who may log in.
+        members: who may log in; they are counted for who may see everybody's keys.
         admins: those of them who may change it.
         keyless: those of them without a key that works.
         invited: invites that may still be accepted; lapsed: those that nobody accepted in time.

@@ -52,7 +52,7 @@ SELECT id FROM identity.users
 WHERE id = (SELECT user_id FROM identity.refresh_tokens WHERE token_hash = $1) FOR NO KEY UPDATE
 """
 _PERSON = "SELECT status, password_hash FROM identity.users WHERE id = $1 FOR NO KEY UPDATE"
-_LIVE, _ENDED, _PASSWORD, _GONE = {"session": "live"}, {"session": "ended"}, {"password": MASKED}, "removed"
+_LIVE, _ENDED, _PASSWORD = {"session": "live"}, {"session": "ended"}, {"password": MASKED}
 
 
 async def login(sent: Credentials, origin: Origin, edge: Edge) -> Session:
@@ -80,23 +80,24 @@ async def refresh(token: str, origin: Origin) -> Session:
     Raises:
         BadRefreshToken: log in again.
     """
-    refresh_token = ""
+    moment, refresh_token = now(), ""
     async with transaction(EVERYWHERE) as connection:
         await connection.execute(_OWNER, digest(token))
         row = await connection.fetchrow(_PRESENTED, digest(token))
-        if row is None or row["revoked_at"] is not None or row["expires_at"] <= now() or not row["welcome"]:
+        if row is None or row["revoked_at"] is not None or row["expires_at"] <= moment or not row["welcome"]:
             raise BadRefreshToken("this refresh token does not hold; log in again")
         by = Actor(user_id=row["user_id"], email=row["email"], org_id=row["org_id"], origin=origin)
+        family = row["family_id"]
         if row["used_at"] is not None:
-            await _end_family(row["user_id"], row["family_id"])
-            await record(by, "session.reuse_detected", row["family_id"], _LIVE, _ENDED)
+            await _end_family(row["user_id"], family)
+            await record(by, "session.reuse_detected", family, _LIVE, _ENDED)
         else:
-            await RefreshTokens.update({RefreshTokens.used_at: now()}).where(RefreshTokens.id == row["id"])
-            refresh_token = await _next_token(by, row["family_id"])
-            await record(by, "session.refreshed", row["family_id"], _LIVE, _LIVE)
+            await RefreshTokens.update({RefreshTokens.used_at: moment}).where(RefreshTokens.id == row["id"])
+            refresh_token = await _next_token(by, family)
+            await record(by, "session.refreshed", family, _LIVE, _LIVE)
     if not refresh_token:
         raise BadRefreshToken("this refresh token was used before, so the session was ended; log in again")
-    return _session(row["user_id"], row["family_id"], refresh_token)
+    return _session(row["user_id"], family, refresh_token)
 
 
 async def end(principal: Principal, session_id: UUID) -> None:
@@ -160,11 +161,12 @@ async def reset_password(principal: Principal, user_id: UUID, password: str) -> 
         WeakPassword: it cannot be taken.
     """
     async with transaction(principal):
-        who = await Users.select(Users.email, Users.org_id).where(Users.id == user_id, Users.status != _GONE).first()
-    if who is None:
+        there = (Users.id == user_id) & (Users.status != "removed")
+        row = await Users.select(Users.email, Users.org_id).where(there).first()
+    if row is None:
         raise NotFound("no such user")
-    digested = await hashed(password, (who["email"],), "/new_password")
-    by = principal if who["org_id"] is None else principal.within(who["org_id"])
+    digested = await hashed(password, (row["email"],), "/new_password")
+    by = principal if row["org_id"] is None else principal.within(row["org_id"])
     async with transaction(principal):
         await Users.update({Users.password_hash: digested}).where(Users.id == user_id)
         await end_sessions(user_id)
@@ -223,10 +225,9 @@ async def _next_token(by: Actor, family: UUID) -> str:
 
 
 async def _end_family(user_id: UUID, family: UUID) -> bool:
-    alive = (
-        (RefreshTokens.family_id == family) & (RefreshTokens.user_id == user_id) & RefreshTokens.revoked_at.is_null()
-    )
-    return bool(await RefreshTokens.update({RefreshTokens.revoked_at: now()}).where(alive).returning(RefreshTokens.id))
+    alive = (RefreshTokens.family_id == family) & RefreshTokens.revoked_at.is_null()
+    ended = RefreshTokens.update({RefreshTokens.revoked_at: now()}).where(alive & (RefreshTokens.user_id == user_id))
+    return bool(await ended.returning(RefreshTokens.id))
 
 
 def _session(user_id: UUID, family: UUID, refresh_token: str) -> Session:
