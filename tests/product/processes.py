@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +24,14 @@ class NotReady(RuntimeError):
     """A process did not become ready; the message ends with the last lines of its log."""
 
 
+def is_ok(answer: httpx.Response) -> bool:
+    """Whether a probe says yes."""
+    return answer.status_code == 200
+
+
 @dataclass
 class Process:
-    """One program of the product."""
+    """One program of the product; it is ready when `tells` says so of what its probe answers."""
 
     name: str
     argv: tuple[str, ...]
@@ -35,6 +40,7 @@ class Process:
     probe: str
     child: subprocess.Popen[bytes] | None = None
     ready_within_s: float = READY_WITHIN_S
+    tells: Callable[[httpx.Response], bool] = is_ok
 
     @property
     def log(self) -> Path:
@@ -63,7 +69,7 @@ class Process:
             except httpx.HTTPError as error:
                 said = str(error)
             else:
-                if answer.status_code == 200:
+                if self.tells(answer):
                     return
                 said = answer.text
             time.sleep(0.05)

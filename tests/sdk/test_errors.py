@@ -11,14 +11,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
 from ias.edge import Edge
-from tests.integration.gateway.place import Place, Tenant, environment, place_of
+from tests.integration.gateway.place import Place, Tenant, connected, environment, place_of
 from tests.product.processes import BIN, Process
 from tests.sdk import nodejs, schema
-from tests.sdk.conftest import PATIENT
 from tests.sdk.models import allow
 from tests.sdk.rows import ROWS, Gateway, Row, occupied
 from tests.sdk.tape import Request, Tape, tape_of
@@ -50,15 +50,21 @@ def further(place: Place, folder: Path, name: str, **settings: str) -> tuple[Pro
     """One more gateway on a place's Redis, or as the settings say, not started; and its address."""
     ports = (free_port(), free_port())
     env = environment(place.redis, ports, **settings)
-    gateway = Process(name, (str(BIN / "ias-gateway"),), env, folder, f"http://127.0.0.1:{ports[1]}/health")
+    probe, tells = ("ready", _listens) if "IAS_REDIS_URL" in settings else ("metrics", connected)
+    url = f"http://127.0.0.1:{ports[1]}/{probe}"
+    gateway = Process(name, (str(BIN / "ias-gateway"),), env, folder, url, tells=tells)
     return gateway, f"http://127.0.0.1:{ports[0]}"
+
+
+def _listens(answer: httpx.Response) -> bool:
+    """Whether a gateway that is not ready takes requests, to refuse them."""
+    return bool(answer.json()["dependencies"]["process"] == "ok")
 
 
 @pytest.fixture(scope="module")
 def impatient(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway that does not wait long for a first token."""
-    settings = {**PATIENT, "IAS_FIRST_TOKEN_TIMEOUT": "1.5"}
-    with place_of(services, tmp_path_factory.mktemp("rows"), **settings) as place:
+    with place_of(services, tmp_path_factory.mktemp("rows"), IAS_FIRST_TOKEN_TIMEOUT="3") as place:
         yield place
 
 
@@ -68,7 +74,7 @@ def gateways(impatient: Place, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("gateways")
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
     blind, blind_url = further(impatient, folder, "blind", IAS_REDIS_URL=nowhere)
-    full, full_url = further(impatient, folder, "full", IAS_MAX_STREAMS="1", **PATIENT)
+    full, full_url = further(impatient, folder, "full", IAS_MAX_STREAMS="1")
     try:
         for gateway in (blind, full):
             gateway.start()

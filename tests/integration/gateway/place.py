@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,13 +17,14 @@ from redis.exceptions import RedisError
 
 from ias.contract import admission, catalogue, keys
 from ias.edge import Edge, KeyRecord
-from tests.product.processes import BIN, SECRET, Process
+from tests.product.processes import BIN, SECRET, Process, is_ok
 from tests.services import Services, free_port
 
 ORG, KEY, USER, MODEL = (f"0192d0c0-0000-7000-8000-{number:012}" for number in (1, 2, 3, 4))
 FREE = dict.fromkeys(("tokens", "udef", "rps", "tpm", "conc", "urps", "utpm", "uconc", "cap"), -1)
 FREE |= {"burst": 1, "uburst": 1, "floor": 16}
 CHAT = "/v1/chat/completions"
+_UP = re.compile(r"^ias_gateway_(?:redis|shard)_up(?:{.*})? (\S+)$", re.MULTILINE)
 
 
 class Redis(Protocol):
@@ -165,6 +167,15 @@ def logged(folder: Path, name: str) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in (folder / f"{name}.log").read_bytes().splitlines()]
 
 
+def connected(answer: httpx.Response) -> bool:
+    """Whether a gateway that shows these metrics takes requests and has a connection to each of its servers of Redis.
+
+    That it lives, as `/health` says, is so before; that it is ready, as `/ready` says, needs a projection.
+    """
+    told = _UP.findall(answer.text)
+    return bool(told) and set(told) == {"1"}
+
+
 @contextmanager
 def place_of(services: Services, folder: Path, given: Redis | None = None, **settings: str) -> Iterator[Place]:
     """A gateway with its engine, on this Redis or on one of its own."""
@@ -174,7 +185,9 @@ def place_of(services: Services, folder: Path, given: Redis | None = None, **set
         argv = (sys.executable, "-m", "ias.dev.engine", "--port", str(ports[2]), "--control-port", str(ports[3]))
         engine = Process("engine", argv, {"PATH": "/usr/bin:/bin"}, folder, f"{urls[2]}/health")
         env = environment(redis, (ports[0], ports[1]), **settings)
-        gateway = Process("gateway", (str(BIN / "ias-gateway"),), env, folder, f"{urls[1]}/health")
+        # Several workers take no requests before the projection is there.
+        probe, tells = ("health", is_ok) if "IAS_GATEWAY_WORKERS" in settings else ("metrics", connected)
+        gateway = Process("gateway", (str(BIN / "ias-gateway"),), env, folder, f"{urls[1]}/{probe}", tells=tells)
         try:
             for process in (engine, gateway):
                 process.start()

@@ -74,7 +74,8 @@ async def test_they_are_enough_for_all_that_a_gateway_does(
     await tenant.edge.load_library()
     await tenant.begin()
     await tenant.limit(tokens=10_000, udef=5_000, rps=100, burst=100, tpm=60_000, conc=7)
-    assert (await tenant.chat(max_tokens=1)).status_code == 200
+    first = await tenant.chat(max_tokens=1)
+    assert first.status_code == 200, first.text + place.gateway.log.read_text()[-3000:]
     streamed = await tenant.chat("[[mock tokens=40 delay_ms=10]]", stream=True, max_tokens=40)
     assert streamed.content.endswith(b"data: [DONE]\n\n")
     for path in ("/v1/models", "/v1/usage/limits"):
