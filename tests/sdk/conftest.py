@@ -13,8 +13,6 @@ from tests.sdk.models import allow
 from tests.sdk.tape import Tape, tape_of
 from tests.services import Services
 
-PATIENT = {"IAS_FIRST_TOKEN_TIMEOUT": "60", "IAS_IDLE_TIMEOUT": "60", "IAS_TOTAL_TIMEOUT": "120"}
-
 
 @dataclass
 class Case:
@@ -29,7 +27,7 @@ class Case:
 @pytest.fixture(scope="session")
 def place(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway whose time limits no slow machine reaches."""
-    with place_of(services, tmp_path_factory.mktemp("sdk"), **PATIENT) as patient:
+    with place_of(services, tmp_path_factory.mktemp("sdk")) as patient:
         yield patient
 
 

@@ -25,7 +25,8 @@ def trio(services: Services) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def place(services: Services, trio: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place_of(services, tmp_path_factory.mktemp("trio"), trio) as place:
+    # A slot that is being moved is waited for so long: seconds for a shard that stalls, and not many for each 503.
+    with place_of(services, tmp_path_factory.mktemp("trio"), trio, IAS_REDIS_TIMEOUT_MS="2000") as place:
         yield place
 
 

@@ -25,7 +25,6 @@ PROMPT, OUTPUT = 20, 30
 HELD = PROMPT + OUTPUT
 OK = 200
 OTHER = USER[:-1] + "9"
-PATIENT = {"IAS_FIRST_TOKEN_TIMEOUT": "100", "IAS_IDLE_TIMEOUT": "100", "IAS_TOTAL_TIMEOUT": "120", "IAS_LEASE": "30"}
 
 ENOUGH = HELD // 2
 LIMITS: dict[str, Callable[[int], dict[str, int]]] = {
@@ -138,7 +137,7 @@ def pair(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with ExitStack() as stack:
         redis = stack.enter_context(services.fresh("redis"))
         folders = [tmp_path_factory.mktemp(f"crowd-{number}") for number in range(2)]
-        one, other = (stack.enter_context(place_of(services, folder, redis, **PATIENT)) for folder in folders)
+        one, other = (stack.enter_context(place_of(services, folder, redis)) for folder in folders)
         yield one, other
 
 

@@ -25,8 +25,7 @@ from tests.integration.gateway.raw_engine import (
 from tests.services import Services
 from tests.unit.gateway.streams import DONE, Script
 
-PATIENT = {"IAS_FIRST_TOKEN_TIMEOUT": "60", "IAS_IDLE_TIMEOUT": "60", "IAS_TOTAL_TIMEOUT": "120"}
-LEFT_WITHIN_S = 5.0
+LEFT_WITHIN_S = 15.0
 """The product's promise is one second; a busy test machine gets more, and the figure is printed."""
 TOKENS = 8
 SCRIPT = Script(prompt=34, texts=[f"token{number} " for number in range(TOKENS)])
@@ -37,8 +36,7 @@ CROWD = 1000
 @pytest.fixture(scope="module")
 def patient(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway with room for a crowd, and time limits that no slow machine reaches."""
-    settings = {**PATIENT, "IAS_MAX_STREAMS": str(2 * CROWD)}
-    with place_of(services, tmp_path_factory.mktemp("patient"), **settings) as place:
+    with place_of(services, tmp_path_factory.mktemp("patient"), IAS_MAX_STREAMS=str(2 * CROWD)) as place:
         yield place
 
 
@@ -75,7 +73,7 @@ async def nothing_is_open(place: Place) -> None:
     async def quiet() -> bool:
         return [await figure(place, name) for name in ("ias_gateway_open_requests", "ias_gateway_unsettled")] == [0, 0]
 
-    await eventually(quiet, within=20)
+    await eventually(quiet)
 
 
 @pytest.mark.parametrize("rudely", [False, True])

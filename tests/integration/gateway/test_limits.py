@@ -37,7 +37,7 @@ def twins(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with ExitStack() as stack:
         redis = stack.enter_context(services.fresh("redis"))
         folders = [tmp_path_factory.mktemp(f"limits-{number}") for number in range(2)]
-        one, other = (stack.enter_context(place_of(services, folder, redis, IAS_LEASE="30")) for folder in folders)
+        one, other = (stack.enter_context(place_of(services, folder, redis)) for folder in folders)
         yield one, other
 
 

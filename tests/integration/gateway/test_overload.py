@@ -14,7 +14,6 @@ from tests.services import Services
 from tests.unit.gateway.streams import DONE, Script
 
 MOST = 4
-SETTINGS = {"IAS_REDIS_TIMEOUT_MS": "10000", "IAS_TOTAL_TIMEOUT": "120", "IAS_FIRST_TOKEN_TIMEOUT": "60"}
 EVENTS = Script(texts=["word "] * 3).events(usage=True, final=True)
 HEAVY = b'{"model":"none","messages":[%b]}' % b",".join([b'{"role":"user","content":"x"}'] * 40_000)
 
@@ -22,16 +21,14 @@ HEAVY = b'{"model":"none","messages":[%b]}' % b",".join([b'{"role":"user","conte
 @pytest.fixture(scope="module")
 def small(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway that takes few requests at once."""
-    settings = {**SETTINGS, "IAS_MAX_STREAMS": str(MOST), "IAS_IDLE_TIMEOUT": "60"}
-    with place_of(services, tmp_path_factory.mktemp("small"), **settings) as place:
+    with place_of(services, tmp_path_factory.mktemp("small"), IAS_MAX_STREAMS=str(MOST)) as place:
         yield place
 
 
 @pytest.fixture(scope="module")
 def nervous(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway that takes a little lateness for overload."""
-    settings = {**SETTINGS, "IAS_SHED_LAG_MS": "20"}
-    with place_of(services, tmp_path_factory.mktemp("nervous"), **settings) as place:
+    with place_of(services, tmp_path_factory.mktemp("nervous"), IAS_SHED_LAG_MS="20") as place:
         yield place
 
 

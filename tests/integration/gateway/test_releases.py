@@ -17,7 +17,7 @@ PACKED = re.compile(r"^redis\.register_function\('ias_\w+_packed', \w+\)\n", re.
 @pytest.fixture
 def own(services: Services, tmp_path: Path) -> Iterator[Place]:
     """A gateway whose streams wait for slow engines, and which has a spool file."""
-    with place_of(services, tmp_path, IAS_SPOOL_DIR=str(tmp_path / "spool"), IAS_IDLE_TIMEOUT="5") as place:
+    with place_of(services, tmp_path, IAS_SPOOL_DIR=str(tmp_path / "spool")) as place:
         yield place
 
 

@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from ias.contract import admission, keys
-from tests.integration.gateway.place import CHAT, USER, Tenant, eventually
+from tests.integration.gateway.place import CHAT, USER, Tenant, eventually, tokens_told
 
 HELLO = [{"role": "user", "content": "hello"}]
 
@@ -202,7 +202,8 @@ async def test_a_wrong_method_is_a_405(tenant: Tenant) -> None:
 async def test_a_client_that_leaves_stops_the_engine_and_pays_what_was_written(tenant: Tenant) -> None:
     body = tenant.body("[[mock tokens=3000 delay_ms=5]]", stream=True, max_tokens=3000)
     async with tenant.place.client.stream("POST", CHAT, json=body, headers=tenant.headers) as answer:
-        async for _ in answer.aiter_bytes():
+        async for part in answer.aiter_bytes():
+            got = tokens_told(part)
             break
     (line,) = await tenant.lines()
     assert line["o"] == "client_aborted"
@@ -210,9 +211,9 @@ async def test_a_client_that_leaves_stops_the_engine_and_pays_what_was_written(t
     async def stopped() -> bool:
         return (await tenant.place.oracle()).get(line["r"], {}).get("outcome") == "aborted"
 
-    await eventually(stopped, within=2)
+    await eventually(stopped)
     wrote = (await tenant.place.oracle())[line["r"]]["completion_tokens"]
-    assert wrote - 2 <= int(line["ct"]) <= wrote
+    assert got <= int(line["ct"]) <= wrote < 3000
 
 
 async def test_requests_on_one_connection_are_answered_in_order(tenant: Tenant) -> None:
@@ -224,7 +225,7 @@ async def test_requests_on_one_connection_are_answered_in_order(tenant: Tenant) 
         writer.write(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n".encode() + raw.content)
     told = b""
     while told.count(b"kv_transfer_params") < 3:
-        told += await asyncio.wait_for(reader.read(65_536), 5)
+        told += await asyncio.wait_for(reader.read(65_536), 30)
     writer.close()
     places = [told.index(b'"completion_tokens":%d' % tokens) for tokens in (3, 1, 2)]
     assert places == sorted(places)
@@ -255,14 +256,12 @@ async def test_several_choices_are_paid_for_when_the_client_leaves_half_way(tena
     body = tenant.body("[[mock tokens=400 delay_ms=5]]", stream=True, max_tokens=400, n=3)
     async with tenant.place.client.stream("POST", CHAT, json=body, headers=tenant.headers) as answer:
         parts = answer.aiter_bytes()
-        for _ in range(30):
-            await anext(parts)
+        got = tokens_told(b"".join([await anext(parts) for _ in range(30)]))
     (line,) = await tenant.lines()
 
     async def stopped() -> bool:
         return (await tenant.place.oracle()).get(line["r"], {}).get("outcome") == "aborted"
 
-    await eventually(stopped, within=2)
+    await eventually(stopped)
     wrote = (await tenant.place.oracle())[line["r"]]["completion_tokens"]
-    assert wrote > 20
-    assert wrote - 9 <= int(line["ct"]) <= wrote
+    assert 20 < got <= int(line["ct"]) <= wrote < 3 * 400

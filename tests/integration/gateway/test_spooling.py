@@ -19,7 +19,7 @@ from tests.services import Services
 @pytest.fixture
 def own(services: Services, tmp_path: Path) -> Iterator[Place]:
     """A gateway with a spool file."""
-    settings = {"IAS_SPOOL_DIR": str(tmp_path / "spool"), "IAS_IDLE_TIMEOUT": "5", "IAS_GATEWAY_NAME": "gw"}
+    settings = {"IAS_SPOOL_DIR": str(tmp_path / "spool"), "IAS_LEASE": "2", "IAS_GATEWAY_NAME": "gw"}
     with place_of(services, tmp_path, **settings) as place:
         yield place
 
@@ -44,7 +44,7 @@ async def unsettled(tenant: Tenant) -> AsyncIterator[None]:
         return await metric(tenant.place, "ias_gateway_redis_up") == 1
 
     await eventually(connected)
-    body = tenant.body("[[mock tokens=30 delay_ms=40]]", stream=True, max_tokens=30)
+    body = tenant.body("[[mock tokens=30 delay_ms=80]]", stream=True, max_tokens=30)
     async with tenant.place.client.stream("POST", CHAT, json=body, headers=tenant.headers) as answer:
         parts = answer.aiter_bytes()
         await anext(parts)
@@ -148,7 +148,7 @@ async def test_a_gateway_that_ends_while_redis_is_away_leaves_nothing_behind_in_
 ) -> None:
     async with unsettled(spooling):
         spooling.place.gateway.signal(signal.SIGTERM)
-    assert await asyncio.to_thread(spooling.place.gateway.child.wait, 15) == 0
+    assert await asyncio.to_thread(spooling.place.gateway.child.wait, 30) == 0
     (file,) = (tmp_path / "spool").iterdir()
     assert file.stat().st_size > 0
     spooling.place.redis.start()
@@ -156,7 +156,7 @@ async def test_a_gateway_that_ends_while_redis_is_away_leaves_nothing_behind_in_
     spooling.place.gateway.wait_ready()
     await settled_once(spooling)
     spooling.place.gateway.signal(signal.SIGTERM)
-    assert await asyncio.to_thread(spooling.place.gateway.child.wait, 15) == 0
+    assert await asyncio.to_thread(spooling.place.gateway.child.wait, 30) == 0
     assert list((tmp_path / "spool").iterdir()) == []
 
 
@@ -204,7 +204,7 @@ async def test_each_of_several_workers_has_a_file_of_its_own(
     services: Services, tmp_path: Path, tenants: Callable[[Place], Tenant]
 ) -> None:
     settings = {"IAS_SPOOL_DIR": str(tmp_path / "spool"), "IAS_GATEWAY_NAME": "gw", "IAS_GATEWAY_WORKERS": "2"}
-    with place_of(services, tmp_path, **settings, IAS_IDLE_TIMEOUT="5") as place:
+    with place_of(services, tmp_path, **settings) as place:
         tenant = tenants(place)
         await tenant.edge.load_library()
         await tenant.begin()
@@ -229,8 +229,8 @@ async def written(folder: Path) -> bool:
 async def test_a_folder_that_cannot_be_is_told_at_start(own: Place, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     own.gateway.signal(signal.SIGTERM)
-    await asyncio.to_thread(own.gateway.child.wait, 10)
+    await asyncio.to_thread(own.gateway.child.wait, 30)
     own.gateway.env = {**own.gateway.env, "IAS_SPOOL_DIR": str(tmp_path / "file")}
     own.gateway.start()
-    assert await asyncio.to_thread(own.gateway.child.wait, 10) == 1
+    assert await asyncio.to_thread(own.gateway.child.wait, 30) == 1
     assert "IAS_SPOOL_DIR" in own.gateway.log.read_text()

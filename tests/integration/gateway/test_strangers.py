@@ -20,8 +20,7 @@ LARGE = b'{"model":"mock-embed","input":"hello"}' + b" " * 100_000
 @pytest.fixture(scope="module")
 def place(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway that waits for what is slow to come on a busy machine."""
-    settings = {"IAS_REDIS_TIMEOUT_MS": "10000", "IAS_FIRST_TOKEN_TIMEOUT": "60", "IAS_BODY_TIMEOUT": "120"}
-    with place_of(services, tmp_path_factory.mktemp("strangers"), **settings) as place:
+    with place_of(services, tmp_path_factory.mktemp("strangers"), IAS_BODY_TIMEOUT="120") as place:
         yield place
 
 

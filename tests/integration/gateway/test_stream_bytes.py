@@ -23,14 +23,13 @@ WISHES = {
     "running usage alone": ({"include_usage": False, "continuous_usage_stats": True}, False, False),
 }
 """What the client says, and whether it gets the final usage and the running one."""
-PATIENT = {"IAS_FIRST_TOKEN_TIMEOUT": "30", "IAS_IDLE_TIMEOUT": "30", "IAS_TOTAL_TIMEOUT": "120"}
 TEXTS = ["Größe ", "😀\u2028", 'data: {"choices":[],"usage":{', "\r\n\r\ndata: [DONE]\n\n", "]}", '{"error":']
 
 
 @pytest.fixture(scope="module")
 def patient(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A gateway with time limits that no slow machine reaches."""
-    with place_of(services, tmp_path_factory.mktemp("patient"), **PATIENT) as place:
+    with place_of(services, tmp_path_factory.mktemp("patient")) as place:
         yield place
 
 

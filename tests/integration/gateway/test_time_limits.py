@@ -25,7 +25,8 @@ from tests.integration.gateway.raw_engine import (
 from tests.services import Services
 from tests.unit.gateway.streams import DONE, Script
 
-FIRST_S, IDLE_S, TOTAL_S, PING_S = 1.5, 2.5, 5.0, 0.2
+FIRST_S, IDLE_S, TOTAL_S, PING_S = 3.0, 3.0, 6.0, 0.2
+# Seconds in which the machine may stall, and the engine of a test with it.
 LIMITS = {"FIRST_TOKEN_TIMEOUT": FIRST_S, "IDLE_TIMEOUT": IDLE_S, "TOTAL_TIMEOUT": TOTAL_S, "PING_INTERVAL": PING_S}
 SCRIPT = Script(texts=["a "] * 8)
 EVENTS = SCRIPT.events(usage=True, final=True)
@@ -55,7 +56,7 @@ async def asked(tenant: Tenant, behave: Behave, *, stream: bool) -> tuple[httpx.
         began = time.monotonic()
         answer = await tenant.place.client.post(CHAT, json=tenant.body(stream=stream), headers=tenant.headers)
         took = time.monotonic() - began
-        await asyncio.wait_for(engine.calls[0].until_left(), 10)
+        await asyncio.wait_for(engine.calls[0].until_left(), 30)
         return answer, took, engine
 
 

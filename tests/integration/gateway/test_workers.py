@@ -26,7 +26,7 @@ CONNECTIONS = 40
 @pytest.fixture
 def pair(services: Services, tmp_path: Path) -> Iterator[Place]:
     """Two workers of the test's own."""
-    with place_of(services, tmp_path, IAS_GATEWAY_WORKERS="2", IAS_DRAIN_TIMEOUT="4", IAS_TOTAL_TIMEOUT="100") as place:
+    with place_of(services, tmp_path, IAS_GATEWAY_WORKERS="2", IAS_LEASE="2") as place:
         yield place
 
 

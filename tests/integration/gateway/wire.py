@@ -26,7 +26,7 @@ class Wire:
     def send(self, data: bytes) -> None:
         self.writer.write(data)
 
-    async def answer(self, within: float = 10) -> tuple[int, dict[str, str], bytes]:
+    async def answer(self, within: float = 30) -> tuple[int, dict[str, str], bytes]:
         """One answer that tells its length."""
         async with asyncio.timeout(within):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
@@ -37,7 +37,7 @@ class Wire:
 
     async def rest(self) -> bytes:
         """All that comes until the connection is closed."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.reader.read()
 
     async def told(self) -> tuple[int, dict[str, Any]]:
