@@ -10,7 +10,7 @@ import pytest
 from tests.product import Person
 from tests.product.people import new_org
 
-USAGE_WITHIN_S = 10.0
+USAGE_WITHIN_S = 60.0
 HELLO = [{"role": "user", "content": "Say hello to the ledger."}]
 
 

@@ -28,6 +28,7 @@ POOR_TOKENS = 6_000
 """What the poor organisation may still use when a fault begins."""
 SETTINGS = {
     "IAS_LEASE": str(LEASE_S),
+    "IAS_REDIS_TIMEOUT_MS": "250",
     "IAS_RELAY_TAKEOVER_S": "3",
     "IAS_RELAY_AGAIN_S": "5",
     "IAS_FIRST_TOKEN_TIMEOUT": "6",

@@ -197,6 +197,7 @@ def _environment(database_url: str, redis_url: str, amqp_url: str | None) -> dic
         "IAS_CACHE_SALT_SECRET": SECRET,
         "IAS_UPSTREAM_ALLOW": "127.0.0.0/8",
         "IAS_SHED_LAG_MS": "10000",
+        "IAS_REDIS_TIMEOUT_MS": "10000",  # as long as a machine that is busy with other tests may stall
         "IAS_BCRYPT_COST": "4",
     }
 

@@ -18,6 +18,7 @@ TIGHT = {"requests_per_second": 5, "burst": 5, "concurrency": 2}
 POOR_TOKENS = 20_000
 SETTINGS = {
     "IAS_GATEWAY_WORKERS": str(WORKERS),
+    "IAS_REDIS_TIMEOUT_MS": "250",
     "IAS_FIRST_TOKEN_TIMEOUT": "10",
     "IAS_IDLE_TIMEOUT": "5",
     "IAS_TOTAL_TIMEOUT": "20",

@@ -58,6 +58,8 @@ def place(services: Services, migrated: str, tmp_path_factory: pytest.TempPathFa
             "IAS_GATEWAY_PORT": str(ports[0]),
             "IAS_GATEWAY_METRICS_PORT": str(ports[1]),
             "IAS_GATEWAY_NAME": "the-gateway",
+            "IAS_SHED_LAG_MS": "10000",
+            "IAS_REDIS_TIMEOUT_MS": "10000",
         }
         engine_url, probe = f"http://127.0.0.1:{ports[2]}", f"http://127.0.0.1:{ports[1]}/health"
         argv = (sys.executable, "-m", "ias.dev.engine", "--port", str(ports[2]), "--max-model-len", "4096")

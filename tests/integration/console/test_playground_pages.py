@@ -61,6 +61,7 @@ def place(services: Services, migrated: str, tmp_path_factory: pytest.TempPathFa
             "IAS_UPSTREAM_ALLOW": "127.0.0.0/8",
             "IAS_CACHE_SALT_SECRET": SECRET,
             "IAS_SHED_LAG_MS": "10000",
+            "IAS_REDIS_TIMEOUT_MS": "10000",
             "IAS_GATEWAY_PORT": str(ports[0]),
             "IAS_GATEWAY_METRICS_PORT": str(ports[1]),
             "IAS_GATEWAY_URL": "https://models.example.org",
@@ -86,7 +87,7 @@ def place(services: Services, migrated: str, tmp_path_factory: pytest.TempPathFa
                 process.end()
 
 
-def eventually(look: Callable[[], Any], within: float = 20.0) -> Any:
+def eventually(look: Callable[[], Any], within: float = 30.0) -> Any:
     """What it comes to, once it is something."""
     until = time.monotonic() + within
     while not (found := look()):
