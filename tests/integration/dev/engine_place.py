@@ -41,13 +41,13 @@ class Place:
 
     async def line(self, request_id: str) -> dict[str, Any]:
         """The log's line about a request, which may yet have to be written."""
-        for _ in range(250):
+        for _ in range(1500):
             for raw in self.log.read_bytes().splitlines():
                 line = msgspec.json.decode(raw)
                 if line["request_id"] == request_id:
                     return line
             await asyncio.sleep(0.02)
-        raise AssertionError(f"no line about {request_id} within 5 s")
+        raise AssertionError(f"no line about {request_id} within 30 s")
 
     def metric(self, name: str) -> float:
         """A metric of the engine, by its name, or by its name and labels."""

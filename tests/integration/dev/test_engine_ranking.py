@@ -147,7 +147,7 @@ async def test_the_oracle_knows_what_was_read(place: Place, client: httpx.AsyncC
 async def test_a_slow_one_is_load_and_is_abandoned_with_its_client(place: Place, client: httpx.AsyncClient) -> None:
     asked = {"query": "[[mock first_ms=600000]]", "documents": ["a"]}
     request = asyncio.create_task(client.post("/v1/rerank", json=asked, headers={"x-request-id": "slow"}))
-    for _ in range(250):
+    for _ in range(1500):
         if place.told("/running"):
             break
         await asyncio.sleep(0.02)
