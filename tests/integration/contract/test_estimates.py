@@ -45,7 +45,7 @@ async def test_what_an_estimate_had_too_little_is_taken_out_of_the_minute(org: O
     assert admitted.tokens.remaining == 520
     await org.settle(request_id, admitted, 200, 50)
     left = await org.held(prompt=1, output=1)
-    assert 340 <= left[1].tokens.remaining <= 360
+    assert 340 <= left[1].tokens.remaining <= 420, "ten come back in a second, and 70 were held"
 
 
 @pytest.mark.parametrize("limits", [{"tokens": 149}, {"udef": 149}, {"tokens": 120}, {"tokens": 60}])
