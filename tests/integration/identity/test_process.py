@@ -1,5 +1,6 @@
 """The api process itself: bootstrap, health, errors in one form, Redis gone and back, a graceful end."""
 
+import re
 import signal
 import socket
 import time
@@ -44,7 +45,7 @@ def slow(services: Services, migrated: str, tmp_path: Path) -> Iterator[Api]:
 
 
 def probe(api: Api, path: str) -> httpx.Response:
-    return httpx.get(api.url + path, timeout=5, trust_env=False)
+    return httpx.get(api.url + path, timeout=30, trust_env=False)
 
 
 def log(api: Api) -> list[dict[str, object]]:
@@ -205,7 +206,9 @@ def test_sigterm_lets_what_is_under_way_finish_and_says_so_first(slow: Api) -> N
 
     with ThreadPoolExecutor(8) as threads:
         under_way = [threads.submit(login, number) for number in range(8)]
-        time.sleep(0.1)
+        until = time.monotonic() + 30
+        while in_flight(slow) + sum(each.done() for each in under_way) < 8:
+            assert time.monotonic() < until, "they do not come"
         slow.process.signal(signal.SIGTERM)
         codes = [each.result() for each in under_way]
     assert set(codes) == {200}
@@ -214,13 +217,25 @@ def test_sigterm_lets_what_is_under_way_finish_and_says_so_first(slow: Api) -> N
     assert any(line["event"] == "draining" for line in log(slow))
 
 
+def in_flight(api: Api) -> int:
+    """Requests under way, but for the one that asks."""
+    found = re.search(r"^ias_http_requests_in_flight (\S+)$", probe(api, "/metrics").text, re.MULTILINE)
+    assert found
+    return round(float(found[1])) - 1
+
+
 def test_ready_refuses_while_the_process_drains(slow: Api) -> None:
-    slow.process.signal(signal.SIGTERM)
-    seen = set()
-    while slow.process.child is not None and slow.process.child.poll() is None:
-        try:
+    head = b"POST /api/v1/auth/login HTTP/1.1\r\nhost: api\r\ncontent-length: 100\r\n\r\n{"
+    url = httpx.URL(slow.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=30) as held:  # it drains until that is over
+        held.sendall(head)
+        until = time.monotonic() + 30
+        while in_flight(slow) < 1:
+            assert time.monotonic() < until, "it does not come"
+        slow.process.signal(signal.SIGTERM)
+        answer = probe(slow, "/ready")
+        while answer.json()["status"] != "draining":
             answer = probe(slow, "/ready")
-        except httpx.HTTPError:
-            break
-        seen.add((answer.status_code, answer.json()["status"]))
-    assert (503, "draining") in seen
+    assert answer.status_code == 503
+    assert slow.process.child is not None
+    assert slow.process.child.wait(30) == 0
