@@ -94,7 +94,7 @@ async def test_redis_of_a_test_comes_back_after_a_kill_with_its_data_and_after_a
     with world.fresh("redis") as ours:
         client = aioredis.from_url(ours.url)
         await client.set("kept", 1)
-        await client.execute_command("WAITAOF", 1, 0, 5000)
+        await client.execute_command("WAITAOF", 1, 0, 60_000)
         ours.kill()
         assert not ours.running
         with pytest.raises(RedisGone):
@@ -174,7 +174,7 @@ async def test_a_confirmed_message_survives_a_kill_of_the_broker(services: Servi
         ours.restart()
         again = await aio_pika.connect(ours.url)
         queue = await _quorum_queue(await again.channel())
-        assert (await queue.get(timeout=10)).body == b"tokens"
+        assert (await queue.get(timeout=30)).body == b"tokens"
         await again.close()
         ours.wipe()
         ours.start()
