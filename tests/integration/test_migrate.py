@@ -129,7 +129,8 @@ async def test_a_runner_that_waits_for_its_turn_keeps_no_index_from_being_built(
 
     async with alone(ENGINE.config["dsn"]):
         waiting = asyncio.create_task(second())
-        looks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%' AND pid <> $1"
+        looks = """SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%' AND pid <> $1"""
         own = await owner.fetchval("SELECT pg_backend_pid()")
 
         async def both_look() -> bool:

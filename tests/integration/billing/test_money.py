@@ -209,6 +209,10 @@ async def test_an_adjustment_costs_by_the_rate_of_its_first_line_whatever_came_b
     assert lines[0][2] == lines[1][2] is not None
 
 
+WAITING = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'"""
+
+
 async def test_no_line_is_priced_while_a_rate_is_being_added_nor_the_other_way_round(ground: Ground, org: Org) -> None:
     async def announce() -> None:
         async with transaction(EVERYWHERE) as connection:
@@ -219,7 +223,7 @@ async def test_no_line_is_priced_while_a_rate_is_being_added_nor_the_other_way_r
         async with pricing.transaction():
             await pricing.execute(HOLD_SHARED)
             adding = asyncio.create_task(announce())
-            while not await ground.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):  # noqa: ASYNC110
+            while not await ground.value(WAITING):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             priced_until = await pricing.fetchval("SELECT clock_timestamp()")
         await adding

@@ -172,7 +172,9 @@ async def test_enabling_locks_what_others_lock_in_their_order(ground: Ground, re
             "SELECT repository_id FROM gitops.bindings WHERE org_id = $1::text::uuid FOR UPDATE", org.id
         )
         enabling = asyncio.create_task(asyncio.to_thread(ground.bind, org, repo))
-        while not await ground.value("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        while not await ground.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
             assert not enabling.done()
             await asyncio.sleep(0.02)
         await ground.owner.execute("UPDATE gitops.repositories SET due_at = now() WHERE id = $1", at)
