@@ -179,10 +179,11 @@ class Redis(asyncio.Protocol):
                 continue
             pause = _FIRST_PAUSE_S
             while not self._lost.is_set():
+                began = now()
                 await asyncio.sleep(_WATCH_EVERY_S)
                 # After a pause of this process, what has come is read before it is judged.
                 await asyncio.sleep(0)
-                self.give_up_when_late()
+                self.give_up_when_late(now() - began - _WATCH_EVERY_S)
 
     async def _connect(self) -> None:
         self._lost.clear()
@@ -215,10 +216,16 @@ class Redis(asyncio.Protocol):
         self._write(lambda reply: _resolve(future, reply), pack(greeting))
         return await asyncio.wait_for(future, 1.0)
 
-    def give_up_when_late(self) -> None:
-        """Fail what was asked too long ago, and the connection where nothing at all comes."""
-        moment = now()
-        asked = self._asked
+    def give_up_when_late(self, pause_s: float = 0.0) -> None:
+        """Fail what was asked too long ago, and the connection where nothing at all comes.
+
+        A pause of this process, or of its machine, is not laid to Redis: what waits has as long left as before.
+        """
+        moment, asked = now(), self._asked
+        if pause_s > _WATCH_EVERY_S:
+            self._spoke_at += pause_s
+            for each in asked:
+                each.since += pause_s
         while asked and (asked[0].done or moment - asked[0].since > self._timeout_s):
             asked.popleft().fail(RedisDown("Redis did not answer in time"))
         if self._waiting and moment - self._spoke_at > max(_DEAD_S, self._timeout_s):

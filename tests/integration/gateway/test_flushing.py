@@ -1,12 +1,15 @@
 """What was written counts as handed over once the kernel has it, also while Redis does not read."""
 
 import asyncio
+import time
 
 from ias.contract.redis_url import read_redis_url
+from ias_gateway.asked import Asked
 from ias_gateway.redis import Redis, pack
 from tests.integration.gateway.place import eventually
 from tests.services import Services
 
+TIMEOUT_S = 0.25
 MUCH = 64 << 20
 """More than sockets hold."""
 
@@ -34,4 +37,26 @@ async def test_nothing_counts_as_handed_over_that_redis_has_not_read_yet(service
             return handed_over.done
 
         await eventually(done)
+        await redis.close()
+
+
+async def test_a_pause_of_the_gateway_is_not_taken_for_a_redis_that_does_not_answer(services: Services) -> None:
+    with services.fresh("redis") as service:
+        redis = Redis(read_redis_url(service.url), TIMEOUT_S, lambda _: None)
+        redis.start()
+
+        async def connected() -> bool:
+            return redis.connected
+
+        await eventually(connected)
+        for _ in range(5):
+            asked = redis.ask("", pack(("PING",)))
+            # What is asked leaves in the loop's next turn.
+            time.sleep(TIMEOUT_S + 0.1)  # noqa: ASYNC251 - that is the point
+
+            async def answered(asked: Asked = asked) -> bool:
+                return asked.done
+
+            await eventually(answered)
+            assert await asked == b"PONG"
         await redis.close()
