@@ -23,7 +23,7 @@ _OF_THE_GATEWAY = (
     *("account", "admission", "arrival", "asked", "bodies/endpoints", "calls", "choices", "clock", "completions"),
     *("connection", "door", "exchange", "fiber", "head", "ledger", "live", "ratios", "redis", "repetition"),
     *("reply", "room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding"),
-    *("sse", "upstream", "work"),
+    *("sse", "telemetry", "upstream", "work"),
 )
 MODULES = (
     *(f"ias/contract/{name}" for name in ("admitted", "asks", "told")),

@@ -34,7 +34,7 @@ class Asked(Pause[Reply]):
         if self.done:
             if self._late is not None:
                 self._late(reply)
-        elif isinstance(reply, Exception):
-            self.fail(RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)
-        else:
+        elif isinstance(reply, list) or not isinstance(reply, Exception):  # a list is told from all else at once
             self.resolve(reply)
+        else:
+            self.fail(RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)

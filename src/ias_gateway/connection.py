@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Protocol, cast
 
-from ias_gateway.arrival import Arrival
+from ias_gateway.arrival import Arrival, Taker
 from ias_gateway.clock import now
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
@@ -31,7 +31,7 @@ class Owner(Protocol):
         """Answer what cannot be read."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, Taker):
     """One client's connection: takes requests as they arrive, runs the handler on them one after another."""
 
     __slots__ = (

@@ -18,6 +18,8 @@ STREAM_HEAD: Final = BARE_HEAD + b"transfer-encoding: chunked\r\n"
 class Watcher(Protocol):
     """Who has to know what the client's connection does while an exchange is open."""
 
+    __slots__ = ()
+
     def client_gone(self) -> None:
         """The client closed the connection."""
 
@@ -30,6 +32,8 @@ class Watcher(Protocol):
 
 class Wire(Protocol):
     """The client's connection, as an exchange uses it."""
+
+    __slots__ = ()
 
     def write(self, data: bytes) -> None:
         """Write out at once."""

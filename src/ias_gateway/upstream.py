@@ -21,6 +21,8 @@ _FINAL: Final = 200
 class Sink(Protocol):
     """Who reads an answer. Exactly one of `end` and `failed` is called, last."""
 
+    __slots__ = ()
+
     def head(self, status: int, *, alone: bool) -> None:
         """The status has come; the body follows at once, or later where the head came alone."""
 
