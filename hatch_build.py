@@ -21,7 +21,7 @@ SETTING = "IAS_COMPILE"
 PACKAGES = ("src/ias", "src/ias_gateway")
 _OF_THE_GATEWAY = (
     *("account", "admission", "arrival", "asked", "bodies/endpoints", "calls", "choices", "clock", "completions"),
-    *("connection", "door", "exchange", "fiber", "head", "ledger", "live", "ratios", "redis", "repetition"),
+    *("connection", "door", "exchange", "fiber", "head", "kept", "ledger", "live", "ratios", "redis", "repetition"),
     *("reply", "room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding"),
     *("sse", "telemetry", "upstream", "work"),
 )

@@ -3,6 +3,7 @@
 import asyncio
 
 from ias.contract.redis_url import read_redis_url
+from ias_gateway.asked import Then
 from ias_gateway.redis import Redis, pack
 from tests.integration.gateway.place import eventually
 from tests.services import Services
@@ -22,7 +23,7 @@ async def test_nothing_counts_as_handed_over_that_redis_has_not_read_yet(service
         await eventually(connected)
         service.stop()
         try:
-            redis.write("", lambda _: None, pack(("SET", "much", b"-" * MUCH)))
+            redis.write("", Then(lambda _: None), pack(("SET", "much", b"-" * MUCH)))
             handed_over = redis.flushed("")
             for _ in range(3):
                 await asyncio.sleep(0)
