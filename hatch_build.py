@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent
 SETTING = "IAS_COMPILE"
 PACKAGES = ("src/ias", "src/ias_gateway")
 _OF_THE_GATEWAY = (
-    *("account", "admission", "arrival", "asked", "bodies/endpoints", "calls", "choices", "clock", "completions"),
+    *("account", "admission", "arrival", "asked", "calls", "choices", "clock", "completions"),
+    *(f"bodies/{name}" for name in ("conversation", "endpoints", "reports", "strict")),
     *("connection", "door", "exchange", "fiber", "head", "kept", "ledger", "live", "ratios", "redis", "repetition"),
     *("reply", "room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding"),
     *("sse", "telemetry", "upstream", "work"),

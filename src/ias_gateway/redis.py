@@ -157,7 +157,8 @@ class Redis(asyncio.Protocol):
             reply = self._reader.gets()
             if reply is False:
                 return
-            waiting.popleft().answered(reply)
+            listener: Listener = waiting.popleft()
+            listener.answered(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connected = False

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from ias_gateway.choices import Choices
+from ias_gateway.choices import Choices, tokens_of
 from ias_gateway.scanner import UNREADABLE, Tokens
 from ias_gateway.usage import Details, Event, Usage, decode_event, decode_usage
 
@@ -106,7 +106,7 @@ class UsageScanner:
         for event in _events(whole):
             if event.usage is None:
                 continue
-            prompt, completion, cached = event.usage.tokens
+            prompt, completion, cached = tokens_of(event.usage)
             for choice in event.choices:
                 choices.note(choice.index, prompt, completion)
             if event.choices:
@@ -115,7 +115,7 @@ class UsageScanner:
 
     def _note(self, usage: Usage) -> None:
         before = self._tokens or (0, 0, 0)
-        prompt, completion, cached = usage.tokens
+        prompt, completion, cached = tokens_of(usage)
         self._tokens = (max(before[0], prompt), max(before[1], completion), max(before[2], cached))
 
     def _whole(self, data: bytes) -> bytes:
