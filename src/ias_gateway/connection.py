@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from ias_gateway.arrival import Arrival, Taker
 from ias_gateway.clock import now
@@ -10,7 +10,7 @@ from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.head import Bounds
 
-IDLE_S = 75.0
+IDLE_S: Final = 75.0
 LINGER_S = 2.0
 """How long what a refused client still sends is read and dropped: closed at once, it would never see the answer."""
 MAX_PIPELINED = 16

@@ -19,6 +19,9 @@ _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
 _MARK: Final = b'"usage":{'
 _BEHIND_CHOICES: Final = b"]," + _MARK
 _OPENING: Final = ord("[")
+_CLOSING: Final = ord("]")
+_COMMA: Final = ord(",")
+_LEAST: Final = 2
 _ENDS: Final = b"}}\n\n"
 _REPORT: Final = re.compile(_USAGE)
 _RUNNING: Final = re.compile(rb"\]," + _USAGE)
@@ -74,7 +77,9 @@ class UsageScanner:
         whole = data if not self._rest and data.endswith(b"\n\n") else self._whole(data)
         if not whole or self.error is not None:
             return b""
-        if _MARK not in whole:
+        # Looked for, not asked with `in`: that would take bytes for a number first, and throw an error away.
+        mark = whole.find(_MARK)
+        if mark < 0:
             # A string holds no bare line break, so that text which looks like an event is not counted.
             self.events += whole.count(b"\ndata:") + whole.startswith(b"data:")
         else:
@@ -83,11 +88,11 @@ class UsageScanner:
             else:
                 self._add_up(whole, self._choices)
             if not self._keep:
-                whole = self._strip(whole)
-        if b'{"error":' in whole:
+                whole = self._strip(whole, mark)
+        if whole.find(b'{"error":') >= 0:
             whole = self._cut_at_error(whole)
-        mark = whole.rfind(b"[DONE]")
-        if mark >= 0 and _DONE.search(whole, max(0, whole.rfind(b"data:", 0, mark))) is not None:
+        end = whole.rfind(b"[DONE]")
+        if end >= 0 and _DONE.search(whole, max(0, whole.rfind(b"data:", 0, end))) is not None:
             self.done = True
         return whole
 
@@ -128,12 +133,11 @@ class UsageScanner:
             raise EventTooLong
         return data[:end]
 
-    def _strip(self, whole: bytes) -> bytes:
-        at, size = whole.find(_BEHIND_CHOICES), len(whole)
+    def _strip(self, whole: bytes, mark: int) -> bytes:
+        """Without usage that was not asked for, which is first at the mark."""
         # A single event whose end is its usage, and which has choices: nearly every read of a slow stream.
-        single = whole.find(b"}", at) == size - len(_ENDS) and at > 0 and whole[at - 1] != _OPENING
-        if single and whole.endswith(_ENDS) and whole.find(_MARK) == at + 2:
-            return whole[: at + 1] + b"}\n\n"
+        if whole.endswith(_ENDS) and whole.find(b"}", mark) == len(whole) - len(_ENDS) and _behind_choices(whole, mark):
+            return whole[: mark - 1] + b"}\n\n"
         final = _final(whole)
         if final is None:
             return self._strip_running(whole)
@@ -146,9 +150,9 @@ class UsageScanner:
         pieces = [other.partition(b"}") for other in others]
         usages = b"".join([usage for usage, _, _ in pieces])
         # Nested, or the end of an event where it should have been closed.
-        odd = b"{" in usages or b"\n" in usages
+        odd = usages.find(b"{") >= 0 or usages.find(b"\n") >= 0
         stripped = _RUNNING.sub(b"]", whole) if odd else b"]".join((first, *[rest for _, _, rest in pieces]))
-        return stripped if _MARK not in stripped else self._strip_slowly(stripped)
+        return stripped if stripped.find(_MARK) < 0 else self._strip_slowly(stripped)
 
     def _strip_slowly(self, whole: bytes) -> bytes:
         """Event by event, where usage stands in a place that the pattern does not know."""
@@ -173,6 +177,11 @@ class UsageScanner:
             return whole
         self.error = found[1]
         return whole[: found.start()]
+
+
+def _behind_choices(whole: bytes, mark: int) -> bool:
+    """Whether the usage at this mark stands right behind a list of choices that holds any."""
+    return mark > _LEAST and whole[mark - 1] == _COMMA and whole[mark - 2] == _CLOSING and whole[mark - 3] != _OPENING
 
 
 def _final(whole: bytes) -> re.Match[bytes] | None:
