@@ -191,11 +191,12 @@ class Reply(Sink, Watcher, Meter):
 
     def finish_stream(self, last: bytes) -> None:
         """Write what is left of the stream, a last piece, and its end."""
+        last = self.tail + last if last else self.tail
         if not self.begun:
             self.begun = True
-            self._exchange.begin_stream(self._head, self.tail + last, whole=True)
+            self._exchange.begin_stream(self._head, last, whole=True)
         else:
-            self._exchange.end_stream(self.tail + last)
+            self._exchange.end_stream(last)
 
     def _collect(self, data: bytes) -> None:
         self._size += len(data)

@@ -25,7 +25,10 @@ _LEAST: Final = 2
 _ENDS: Final = b"}}\n\n"
 _REPORT: Final = re.compile(_USAGE)
 _RUNNING: Final = re.compile(rb"\]," + _USAGE)
-_FINAL: Final = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
+_ALONE = rb'"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n"
+_BEGINS: Final = re.compile(rb"data: ?\{[^\r\n]*")
+_REPORTS_ALONE: Final = re.compile(_ALONE)
+_FINAL: Final = re.compile(_BEGINS.pattern + _ALONE)
 _DONE: Final = re.compile(rb"data: ?\[DONE\]\r?\n\r?\n")
 _ERROR: Final = re.compile(rb'data: ?(\{"error":[^\r\n]*\})\r?\n\r?\n')
 _EVENT: Final = re.compile(rb"data: ?(\{[^\r\n]*\})\r?\n\r?\n")
@@ -138,11 +141,10 @@ class UsageScanner:
         # A single event whose end is its usage, and which has choices: nearly every read of a slow stream.
         if whole.endswith(_ENDS) and whole.find(b"}", mark) == len(whole) - len(_ENDS) and _behind_choices(whole, mark):
             return whole[: mark - 1] + b"}\n\n"
-        final = _final(whole)
-        if final is None:
+        begin, end = _final(whole)
+        if end == 0:
             return self._strip_running(whole)
-        tail = whole[final.start() if self._include else final.end() :]
-        return self._strip_running(whole[: final.start()]) + tail
+        return self._strip_running(whole[:begin]) + whole[begin if self._include else end :]
 
     def _strip_running(self, whole: bytes) -> bytes:
         """Without the running usage of each event. Nearly always it is flat, and the end of its event."""
@@ -184,12 +186,20 @@ def _behind_choices(whole: bytes, mark: int) -> bool:
     return mark > _LEAST and whole[mark - 1] == _COMMA and whole[mark - 2] == _CLOSING and whole[mark - 3] != _OPENING
 
 
-def _final(whole: bytes) -> re.Match[bytes] | None:
-    """The event without choices that reports usage. It is looked for where it must begin: a search is far slower."""
+def _final(whole: bytes) -> tuple[int, int]:
+    """Where the event without choices that reports usage begins and ends; the end is 0 where there is none.
+
+    It is looked for where it must be, and matched from there on: a search is far slower, and so are steps back.
+    """
     at = whole.rfind(b'"choices":[],')
     if at < 0:
-        return None
-    return _FINAL.match(whole, max(0, whole.rfind(b"data:", 0, at))) or _FINAL.search(whole)
+        return 0, 0
+    begin = max(0, whole.rfind(b"data:", 0, at))
+    ends = _REPORTS_ALONE.match(whole, at)
+    if ends is not None and _BEGINS.fullmatch(whole, begin, at) is not None:
+        return begin, ends.end()
+    found = _FINAL.match(whole, begin) or _FINAL.search(whole)
+    return found.span() if found is not None else (0, 0)
 
 
 def _boundary(data: bytes) -> int:
