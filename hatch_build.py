@@ -20,10 +20,11 @@ ROOT = Path(__file__).resolve().parent
 SETTING = "IAS_COMPILE"
 PACKAGES = ("src/ias", "src/ias_gateway")
 _OF_THE_GATEWAY = (
-    *("account", "admission", "arrival", "asked", "bodies/endpoints", "calls", "choices", "clock", "completions"),
-    *("connection", "door", "exchange", "fiber", "head", "ledger", "live", "ratios", "redis", "repetition", "reply"),
-    *("room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding", "sse"),
-    *("upstream", "work"),
+    *("account", "admission", "arrival", "asked", "calls", "choices", "clock", "completions"),
+    *(f"bodies/{name}" for name in ("conversation", "endpoints", "reports", "strict")),
+    *("connection", "door", "exchange", "fiber", "head", "kept", "ledger", "live", "ratios", "redis", "repetition"),
+    *("reply", "room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding"),
+    *("sse", "telemetry", "upstream", "work"),
 )
 MODULES = (
     *(f"ias/contract/{name}" for name in ("admitted", "asks", "told")),
@@ -32,10 +33,14 @@ MODULES = (
 """What a request passes through, less what defines Structs: mypyc keeps no annotations that msgspec could read. Where a
 class is compiled, so are those made of it (a shard's connection of Redis's): its calls of its own methods would not
 find those that replace them."""
+_FLAGS = ("-fvisibility=hidden", "-fno-plt")
+"""Nobody else calls the functions of these modules: so they call one another directly, and take in what is short."""
 _BUILD = """
 from mypyc.build import mypycify
 from setuptools import setup
 extensions = mypycify([{sources}], opt_level="3", group_name="ias_gateway")
+for extension in extensions:
+    extension.extra_compile_args += {flags}
 setup(name="ias", packages=[], ext_modules=extensions, script_args=["--quiet", "build_ext", "--inplace"])
 """
 
@@ -79,7 +84,7 @@ def compiled(folder: Path) -> Path:
         shutil.copytree(ROOT / package, folder / package, ignore=leave)
     shutil.copy(ROOT / "pyproject.toml", folder)
     sources = ", ".join(repr(f"{module}.py") for module in MODULES)
-    argv = (sys.executable, "-c", _BUILD.format(sources=sources))
+    argv = (sys.executable, "-c", _BUILD.format(sources=sources, flags=list(_FLAGS)))
     done = subprocess.run(argv, cwd=folder / "src", capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotCompile(f"mypyc failed:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
@@ -105,7 +110,7 @@ def _can_compile() -> None:
 
 def _stamp() -> str:
     """Of all that decides what comes out."""
-    digest = hashlib.sha256(f"{sys.version} {version('mypy')} {MODULES}".encode())
+    digest = hashlib.sha256(f"{sys.version} {version('mypy')} {MODULES} {_FLAGS}".encode())
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*")):
             if path.is_file() and path.suffix not in {".pyc", ".so"}:

@@ -31,6 +31,8 @@ _MAY_DIFFER: Final = 4
 class Taker(Wire, Protocol):
     """Who takes the requests."""
 
+    __slots__ = ()
+
     def headed(self, exchange: Exchange, *, waiting: bool) -> None:
         """A head has come and is good; `waiting` for leave to send its body."""
 

@@ -1,6 +1,7 @@
 """An answer of Redis that a fiber waits for, and why there may be none."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import hiredis
 
@@ -19,22 +20,42 @@ class RedisRefused(RedisDown):
     """Redis answered with an error: it is loading, cannot write, or lacks the Function library."""
 
 
-class Asked(Pause[Reply]):
+class Listener(Protocol):
+    """Who is told the answer to a command: a class of its own is told without a closure made for it."""
+
+    __slots__ = ()
+
+    def answered(self, reply: Reply) -> None:
+        """Take the answer, or the exception in its place."""
+
+
+class Then(Listener):
+    """A function that is told."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback = callback
+
+    def answered(self, reply: Reply) -> None:
+        self._callback(reply)
+
+
+class Asked(Pause[Reply], Listener):
     """The answer to a command, for a fiber; one that comes after it was given up goes to `late`."""
 
     __slots__ = ("_late", "since")
 
-    def __init__(self, late: Callback | None) -> None:
+    def __init__(self, late: Listener | None) -> None:
         super().__init__()
         self.since = now()
         self._late = late
 
     def answered(self, reply: Reply) -> None:
-        """Take the answer, or the exception in its place."""
         if self.done:
             if self._late is not None:
-                self._late(reply)
-        elif isinstance(reply, Exception):
-            self.fail(RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)
-        else:
+                self._late.answered(reply)
+        elif isinstance(reply, list) or not isinstance(reply, Exception):  # a list is told from all else at once
             self.resolve(reply)
+        else:
+            self.fail(RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)

@@ -13,7 +13,7 @@ from ias.contract.admission import LIBRARY_VERSION
 from ias.contract.beats import DRAINS, EVERY_S, SERVES, STOPPED, TAG, Beat
 from ias.contract.trials import Told, Trial
 from ias_gateway.addresses import Addresses
-from ias_gateway.asked import Reply
+from ias_gateway.asked import Reply, Then
 from ias_gateway.ending import end
 from ias_gateway.redis import Argument, pack
 from ias_gateway.store import Store
@@ -104,7 +104,7 @@ class Beats:
             self._trial = None
 
     def _write(self, command: tuple[Argument, ...], callback: Callable[[Reply], None]) -> None:
-        self._redis.write(TAG, callback, pack(command))
+        self._redis.write(TAG, Then(callback), pack(command))
 
 
 def _ignored(reply: Reply) -> None:

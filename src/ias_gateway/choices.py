@@ -1,5 +1,8 @@
 """The running usage of several answers, added up: vLLM reports on a chunk only what its own choice and prompt have."""
 
+from ias_gateway.scanner import Tokens
+from ias_gateway.usage import Usage
+
 
 class Choices:
     """What each choice, and each prompt, has reported so far.
@@ -26,3 +29,10 @@ class Choices:
     def total(self) -> tuple[int, int]:
         """Prompt and completion tokens of all of them."""
         return sum(self._prompts.values()), sum(self._completions.values())
+
+
+def tokens_of(usage: Usage) -> Tokens:
+    """Prompt, completion, cached of one report: the last no more than the prompt, whatever is reported."""
+    prompt, details = usage.prompt_tokens, usage.prompt_tokens_details
+    cached = (details.cached_tokens or 0) if details is not None else 0
+    return prompt, usage.completion_tokens or 0, min(cached, prompt)

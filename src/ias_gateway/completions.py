@@ -50,7 +50,7 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
             await door.vouching.vouch(caller)
         _read(door, work)
         answer = await door.ledger.reserve(caller, request_id, work.ask)
-        if isinstance(answer, Near):
+        if not isinstance(answer, Admitted) and isinstance(answer, Near):  # the first is told at once, of a Struct not
             answer = await _reserve_counted(door, work, caller, (request_id, answer))
         _admit(door, work, request_id, answer)
         outcome, reply = await _serve(door, work)
@@ -98,7 +98,7 @@ def _admit(door: Door, work: Work, request_id: str, answer: Admitted | Refused) 
     if not isinstance(answer, Admitted):
         raise admission.refusal(answer, work.ask.model)
     work.open = door.ledger.open[request_id]
-    work.route = door.routing.route(answer.route)
+    work.route = door.routing.route(work.ask.model, answer.route)
     if answer.requests is not NO_RATE:
         work.head += admission.limit_headers(answer)
 

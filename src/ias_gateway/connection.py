@@ -2,15 +2,15 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
-from ias_gateway.arrival import Arrival
+from ias_gateway.arrival import Arrival, Taker
 from ias_gateway.clock import now
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.head import Bounds
 
-IDLE_S = 75.0
+IDLE_S: Final = 75.0
 LINGER_S = 2.0
 """How long what a refused client still sends is read and dropped: closed at once, it would never see the answer."""
 MAX_PIPELINED = 16
@@ -31,7 +31,7 @@ class Owner(Protocol):
         """Answer what cannot be read."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, Taker):
     """One client's connection: takes requests as they arrive, runs the handler on them one after another."""
 
     __slots__ = (

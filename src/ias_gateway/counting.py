@@ -37,7 +37,7 @@ _decode = msgspec.json.Decoder(_Counted).decode
 
 async def counted(door: Door, near: Near, request_id: str, ask: Ask, body: Body) -> Ask:
     """What to ask for once more, now for good: the prompt as counted, or its bound where no engine says in time."""
-    count = await _count(door, near.route, request_id, body)
+    count = await _count(door, (ask.model, near.route), request_id, body)
     door.metrics.counted.values[("failed" if count is None else "counted",)] += 1
     prompt = ask.prompt if count is None else min(ask.prompt, count)
     return ask.counted(prompt)
@@ -71,9 +71,9 @@ def _chat(body: Plain, name: str) -> tuple[bytes, int]:
     return encode(asked), OVERHEAD + (printed(untold) if any(untold) else 0)
 
 
-async def _count(door: Door, encoded: bytes, request_id: str, body: Body) -> int | None:
-    """Tokens of a prompt at most; None where no engine says in time."""
-    route = door.routing.route(encoded)
+async def _count(door: Door, near: tuple[str, bytes], request_id: str, body: Body) -> int | None:
+    """Tokens of a prompt at most; None where no engine says in time. `near` is its model and the route told."""
+    route = door.routing.route(*near)
     asked = question(body, route.upstream_name)
     replica = door.routing.choose(route, (), b"") if asked else None
     if asked is None or replica is None:

@@ -13,10 +13,15 @@ BARE_HEAD: Final = (
     b"x-accel-buffering: no\r\n"
 )
 STREAM_HEAD: Final = BARE_HEAD + b"transfer-encoding: chunked\r\n"
+_KNOWN: Final = 1024
+_SIZES: Final = [b"%x" % size for size in range(_KNOWN)]
+"""Of chunks as short as an event mostly is."""
 
 
 class Watcher(Protocol):
     """Who has to know what the client's connection does while an exchange is open."""
+
+    __slots__ = ()
 
     def client_gone(self) -> None:
         """The client closed the connection."""
@@ -30,6 +35,8 @@ class Watcher(Protocol):
 
 class Wire(Protocol):
     """The client's connection, as an exchange uses it."""
+
+    __slots__ = ()
 
     def write(self, data: bytes) -> None:
         """Write out at once."""
@@ -86,15 +93,16 @@ class Exchange:
         self.status = status
         if self.gone:
             return
-        head = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b%bcontent-length: %d\r\n\r\n" % (
+        message = b"HTTP/1.1 %d %b\r\ncontent-type: %b\r\n%b%bcontent-length: %d\r\n\r\n%b" % (
             status,
             REASONS.get(status, b"Unknown"),
             content_type,
             headers,
             b"" if self.keep_alive else b"connection: close\r\n",
             len(body),
+            b"" if self.method == b"HEAD" else body,
         )
-        self._connection.write(head if self.method == b"HEAD" else head + body)
+        self._connection.write(message)
         self._connection.finished(self)
 
     def refuse(self, error: ApiError, headers: bytes = b"") -> None:
@@ -112,7 +120,7 @@ class Exchange:
             self._begin_bare(headers, first, whole=whole)
             return
         closing = b"" if self.keep_alive else b"connection: close\r\n"
-        chunk = b"%x\r\n%b\r\n" % (len(first), first) if first else b""
+        chunk = _chunk(first) if first else b""
         end = LAST_CHUNK if whole else b""
         self._connection.write(b"%b%b%b\r\n%b%b" % (STREAM_HEAD, headers, closing, chunk, end))
         if whole:
@@ -121,7 +129,7 @@ class Exchange:
     def write(self, data: bytes) -> None:
         """A piece of the stream, written out at once."""
         if not self.gone:
-            self._connection.write(data if self.bare else b"%x\r\n%b\r\n" % (len(data), data))
+            self._connection.write(data if self.bare else _chunk(data))
 
     def end_stream(self, last: bytes = b"") -> None:
         """The end of the stream, after a last piece."""
@@ -130,8 +138,7 @@ class Exchange:
         if self.bare:
             self._connection.write(last)
         else:
-            chunk = b"%x\r\n%b\r\n" % (len(last), last) if last else b""
-            self._connection.write(chunk + LAST_CHUNK)
+            self._connection.write(_chunk(last) + LAST_CHUNK if last else LAST_CHUNK)
         self._connection.finished(self)
 
     def _begin_bare(self, headers: bytes, first: bytes, *, whole: bool) -> None:
@@ -144,3 +151,8 @@ class Exchange:
         """Give the client up."""
         if not self.gone:
             self._connection.abort()
+
+
+def _chunk(data: bytes) -> bytes:
+    size = len(data)
+    return b"%b\r\n%b\r\n" % (_SIZES[size] if size < _KNOWN else b"%x" % size, data)

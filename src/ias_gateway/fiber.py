@@ -52,6 +52,7 @@ class Pause(Generic[Value]):
 
 
 Waited = Pause[object] | asyncio.Future[object] | None
+_next: Final = next  # compiled code would look it up each time
 _OVER: Final[Pause[object]] = Pause()
 """What `next` answers for a story that has ended: cheaper than its StopIteration."""
 
@@ -77,7 +78,7 @@ class Fiber:
     def resume(self) -> None:
         """Run on until the coroutine waits again, or ends."""
         try:
-            waited = next(self._steps, _OVER)
+            waited = _next(self._steps, _OVER)
         except Exception as error:  # noqa: BLE001 - who started it is told
             self.error = error
             self._over(self)

@@ -7,11 +7,10 @@ requests under way that Redis does not know.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from time import monotonic, time
-from typing import Final, cast
+from typing import cast
 
 from ias.contract import admission
 from ias.contract.admission import Admitted, Ask, Refused
@@ -20,8 +19,9 @@ from ias.contract.told import entry_of, read_reserve, settlement
 from ias.contract.usage import Facts, Outcome, encode_facts
 from ias_gateway import calls
 from ias_gateway.admission import Caller
-from ias_gateway.asked import RedisDown, Reply
+from ias_gateway.asked import Listener, RedisDown, Reply, Then
 from ias_gateway.epochs import Epochs
+from ias_gateway.kept import Kept
 from ias_gateway.live import Meter, Open
 from ias_gateway.redis import Argument, pack
 from ias_gateway.settled import Settled
@@ -29,8 +29,6 @@ from ias_gateway.shards import Here
 from ias_gateway.store import Store, everywhere
 from ias_gateway.telemetry import Log, Metrics
 
-MAX_KEPT: Final = 200_000
-"""Settlements kept at most; with more, the newest live in Redis alone."""
 MAX_SKEW_S = 30
 _SWEPT = "swept"
 _UNKNOWN = "unknown"
@@ -49,8 +47,7 @@ class Ledger:
         self._metrics = metrics
         self._counted = Settled(metrics)
         self._log = log
-        self._kept: dict[str, deque[tuple[str, str, bytes]]] = {}
-        self._kept_count = 0
+        self._kept = Kept()
         self._epochs = Epochs()
         self._loop = asyncio.get_running_loop()
         self._progress = asyncio.Event()
@@ -65,7 +62,7 @@ class Ledger:
             RedisDown: there is no answer.
         """
         call = calls.reserve(caller, request_id, ask, (self._gateway, self._lease))
-        reply = await self._redis.ask(caller.tag, call, partial(self._release, caller, request_id, ask))
+        reply = await self._redis.ask(caller.tag, call, _Late(self, caller, request_id, ask))
         answer = read_reserve(cast("admission.Reply", reply))
         if isinstance(answer, Admitted):
             self.open[request_id] = Open(caller, request_id, ask, answer)
@@ -90,7 +87,7 @@ class Ledger:
         call = calls.settle(request.caller, told, facts, request.admitted, self._holder)
         self.send(request.tag, request.request_id, call)
 
-    def _release(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> None:
+    def release(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> None:
         """Close a request that was admitted when its caller had been told that it could not be decided."""
         if not isinstance(reply, list):
             return
@@ -115,7 +112,7 @@ class Ledger:
         """Extend leases, store tokens so far, learn what must be cut and what the ledger has."""
         self._metrics.open.values[()] = len(self.open)
         self._metrics.unsettled.values[()] = len(self.unsettled)
-        self._metrics.kept.values[()] = self._kept_count
+        self._metrics.kept.values[()] = self._kept.count
         self._metrics.redis_up.values[()] = int(self._redis.connected)
         now, risk = monotonic(), 0
         for request in tuple(self.open.values()):
@@ -133,12 +130,12 @@ class Ledger:
             self._log.line("error", "a request could not be looked at", error=repr(error))
 
     def _checkpoint(self) -> None:
-        checkpoints: dict[str, list[Argument]] = {tag: [] for tag in self._kept}
+        checkpoints: dict[str, list[Argument]] = {tag: [] for tag in self._kept.tags}
         for request in self.open.values():
             checkpoints.setdefault(request.tag, []).extend((request.request_id, *request.tokens))
         self._epochs.forget_all_but(checkpoints)
         for tag, flat in checkpoints.items():
-            self._redis.write(tag, partial(self._ticked, tag), pack(admission.tick(tag, self._lease, flat)))
+            self._redis.write(tag, Then(partial(self._ticked, tag)), pack(admission.tick(tag, self._lease, flat)))
 
     def resend(self, *, same: bool, here: Here = everywhere) -> None:
         """Send again what Redis may not have; where it is not the server that it was, also what it had.
@@ -147,15 +144,13 @@ class Ledger:
         """
         again = [(tag, rid, packed) for rid, (tag, packed) in self.unsettled.items() if here(tag)]
         if not same:
-            self._resend_kept([tag for tag in self._kept if here(tag)])
+            self._resend_kept([tag for tag in self._kept.tags if here(tag)])
         for tag, rid, packed in again:
             self.send(tag, rid, packed)
 
-    def _resend_kept(self, tags: Sequence[str]) -> None:
+    def _resend_kept(self, tags: Iterable[str]) -> None:
         for tag in tags:
-            kept = self._kept.pop(tag, ())
-            self._kept_count -= len(kept)
-            for _, rid, packed in kept:
+            for _, rid, packed in self._kept.take(tag):
                 self.send(tag, rid, packed)
 
     async def all_settled(self) -> None:
@@ -174,10 +169,11 @@ class Ledger:
     def send(self, tag: str, request_id: str, packed: bytes) -> None:
         """Send a settlement; until Redis confirms it, it is kept as `unsettled`."""
         self.unsettled[request_id] = (tag, packed)
-        self._redis.write(tag, partial(self._settled, tag, request_id, packed), packed)
+        self._redis.write(tag, _Settling(self, tag, request_id, packed), packed)
 
-    def _settled(self, tag: str, request_id: str, packed: bytes, reply: Reply) -> None:
-        if isinstance(reply, Exception):
+    def settled(self, tag: str, request_id: str, packed: bytes, reply: Reply) -> None:
+        """Take in what Redis says to a settlement."""
+        if not isinstance(reply, list) and isinstance(reply, Exception):  # a list is told from all else at once
             if not isinstance(reply, RedisDown):
                 self._log.line("error", "a settlement was refused", request_id=request_id, error=str(reply))
                 self._loop.call_later(1.0, self._try_again, tag, request_id)
@@ -185,14 +181,7 @@ class Ledger:
         self.unsettled.pop(request_id, None)
         if self._awaited:
             self._progress.set()
-        entry = entry_of(cast("admission.Reply", reply))
-        if self._kept_count >= MAX_KEPT or not entry:
-            return
-        kept = self._kept.get(tag)
-        if kept is None:
-            kept = self._kept[tag] = deque()
-        kept.append((entry, request_id, packed))
-        self._kept_count += 1
+        self._kept.keep(tag, entry_of(cast("admission.Reply", reply)), request_id, packed)
 
     def _try_again(self, tag: str, request_id: str) -> None:
         waiting = self.unsettled.get(request_id)
@@ -206,11 +195,10 @@ class Ledger:
             return
         found = admission.read_tick(cast("admission.Reply", reply))
         self.skew_s = abs(time() - found.now)
-        kept = self._kept.get(tag)
-        if self._epochs.is_new(tag, found, _entry(kept[0][0])[0] if kept else None) or found.lost:
-            self._resend_kept([tag])
+        if self._epochs.is_new(tag, found, self._kept.oldest_ms(tag)) or found.lost:
+            self._resend_kept((tag,))
         else:
-            self._let_go(tag, found.first)
+            self._kept.let_go(tag, found.first)
         for request_id, reason in found.marks:
             request = self.open.get(request_id)
             if request is not None:
@@ -222,27 +210,40 @@ class Ledger:
             self._metrics.reasserted.values[()] += 1
             self._log.line("warning", "a request that Redis lost is put back", request_id=request.request_id)
             # Where this fails, the next tick finds it again.
-            self._redis.write(request.tag, _ignored, pack(request.reassertion((self._gateway, self._lease))))
+            self._redis.write(request.tag, Then(_ignored), pack(request.reassertion((self._gateway, self._lease))))
         elif request.meter is not None:
             self._log.line("warning", "a request is cut", request_id=request.request_id, reason=reason)
             request.meter.cut(Outcome.DRAINED if reason == _SWEPT else Outcome.CUT)
 
-    def _let_go(self, tag: str, first: str) -> None:
-        """Forget what is older than the first entry that the outbox still has."""
-        kept = self._kept.get(tag)
-        if kept is None:
-            return
-        oldest = _entry(first) if first else None
-        while kept and (oldest is None or _entry(kept[0][0]) < oldest):
-            kept.popleft()
-            self._kept_count -= 1
-        if not kept:
-            del self._kept[tag]
+
+class _Settling(Listener):
+    """A settlement under way to Redis."""
+
+    __slots__ = ("_ledger", "_packed", "_request_id", "_tag")
+
+    def __init__(self, ledger: Ledger, tag: str, request_id: str, packed: bytes) -> None:
+        self._ledger = ledger
+        self._tag = tag
+        self._request_id = request_id
+        self._packed = packed
+
+    def answered(self, reply: Reply) -> None:
+        self._ledger.settled(self._tag, self._request_id, self._packed, reply)
 
 
-def _entry(identity: str) -> tuple[int, int]:
-    milliseconds, _, sequence = identity.partition("-")
-    return int(milliseconds), int(sequence)
+class _Late(Listener):
+    """A reservation, whose answer may come after its caller was told that there is none."""
+
+    __slots__ = ("_ask", "_caller", "_ledger", "_request_id")
+
+    def __init__(self, ledger: Ledger, caller: Caller, request_id: str, ask: Ask) -> None:
+        self._ledger = ledger
+        self._caller = caller
+        self._request_id = request_id
+        self._ask = ask
+
+    def answered(self, reply: Reply) -> None:
+        self._ledger.release(self._caller, self._request_id, self._ask, reply)
 
 
 def _ignored(reply: Reply) -> None:

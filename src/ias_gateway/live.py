@@ -12,6 +12,8 @@ from ias_gateway.admission import Caller
 class Meter(Protocol):
     """The answer that an open request reads."""
 
+    __slots__ = ()
+
     @property
     def tokens(self) -> tuple[int, int, int] | None:
         """Prompt, completion and cached tokens so far."""

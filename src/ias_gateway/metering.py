@@ -11,7 +11,7 @@ from ias.contract.admission import Command
 from ias.contract.beats import TAG
 from ias.contract.readings import EVERY_S, MOST, Reading
 from ias_gateway.addresses import Addresses
-from ias_gateway.asked import Reply
+from ias_gateway.asked import Reply, Then
 from ias_gateway.knock import NoAnswer, knock
 from ias_gateway.redis import pack
 from ias_gateway.store import Store
@@ -108,5 +108,5 @@ async def _asked(store: Store, command: Command) -> Reply:
         if not answer.done():
             answer.set_result(reply)
 
-    store.write(TAG, answered, pack(command))
+    store.write(TAG, Then(answered), pack(command))
     return await asyncio.wait_for(answer, REDIS_WITHIN_S)

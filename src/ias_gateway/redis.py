@@ -10,7 +10,7 @@ import hiredis
 
 from ias.contract.admission import PROJECTION_KEY
 from ias.contract.redis_url import Address, RedisUrl
-from ias_gateway.asked import Asked, Callback, RedisDown, RedisRefused, Reply
+from ias_gateway.asked import Asked, Listener, RedisDown, RedisRefused, Reply, Then
 from ias_gateway.clock import now
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
@@ -53,7 +53,7 @@ class Redis(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader()
-        self._waiting: deque[Callback] = deque()
+        self._waiting: deque[Listener] = deque()
         self._spoke_at = 0.0
         self._server: Server | None = None
         self._asked: deque[Asked] = deque()
@@ -80,7 +80,7 @@ class Redis(asyncio.Protocol):
     def call(self, *command: Argument) -> asyncio.Future[Reply]:
         """The answer to a command; awaiting it raises RedisDown as `ask` does, but waits for as long as it takes."""
         future: asyncio.Future[Reply] = self._loop.create_future()
-        Redis.write(self, "", lambda reply: _resolve(future, reply), pack(command))
+        Redis.write(self, "", Then(lambda reply: _resolve(future, reply)), pack(command))
         return future
 
     async def whole(self, tag: str) -> bool:
@@ -91,7 +91,7 @@ class Redis(asyncio.Protocol):
         """Whether the mark says so: of the place of one organisation, or of all."""
         return told == b"1"
 
-    def ask(self, tag: str, packed: bytes, late: Callback | None = None) -> Asked:
+    def ask(self, tag: str, packed: bytes, late: Listener | None = None) -> Asked:
         """The answer to a packed command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:
@@ -104,20 +104,20 @@ class Redis(asyncio.Protocol):
             _ = waiting.popleft()
         asked = Asked(late)
         waiting.append(asked)
-        self.write(tag, asked.answered, packed)
+        self.write(tag, asked, packed)
         return asked
 
-    def write(self, tag: str, callback: Callback, packed: bytes) -> None:  # noqa: ARG002 - there is one server
-        """Send a command that `pack` made; the callback gets the answer, or the exception in its place."""
+    def write(self, tag: str, listener: Listener, packed: bytes) -> None:  # noqa: ARG002 - there is one server
+        """Send a command that `pack` made; the listener is told the answer, or the exception in its place."""
         if not self.connected:
-            callback(RedisDown(_NO_CONNECTION))
+            listener.answered(RedisDown(_NO_CONNECTION))
         else:
-            self._write(callback, packed)
+            self._write(listener, packed)
 
-    def _write(self, callback: Callback, packed: bytes) -> None:
+    def _write(self, listener: Listener, packed: bytes) -> None:
         if not self._waiting:
             self._spoke_at = now()
-        self._waiting.append(callback)
+        self._waiting.append(listener)
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(packed)
@@ -157,15 +157,16 @@ class Redis(asyncio.Protocol):
             reply = self._reader.gets()
             if reply is False:
                 return
-            waiting.popleft()(reply)
+            listener: Listener = waiting.popleft()
+            listener.answered(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connected = False
         self._transport = None
         waiting, self._waiting = self._waiting, deque()
         self._lost.set()
-        for callback in waiting:
-            callback(RedisDown(f"the connection to Redis was lost{f': {exc}' if exc else ''}"))
+        for listener in waiting:
+            listener.answered(RedisDown(f"the connection to Redis was lost{f': {exc}' if exc else ''}"))
 
     async def _keep(self) -> None:
         pause = _FIRST_PAUSE_S
@@ -213,7 +214,7 @@ class Redis(asyncio.Protocol):
 
     async def _greet(self, greeting: Greeting) -> Reply:
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._write(lambda reply: _resolve(future, reply), pack(greeting))
+        self._write(Then(lambda reply: _resolve(future, reply)), pack(greeting))
         return await asyncio.wait_for(future, 1.0)
 
     def give_up_when_late(self, pause_s: float = 0.0) -> None:

@@ -13,6 +13,9 @@ from ias_gateway.errors import ApiError
 _FIELD = b"\r\ncontent-length:"
 _END = b"\r\n\r\n"
 _DIGITS: Final = 15
+_ZERO: Final = ord("0")
+_NINE: Final = ord("9")
+_RETURN: Final = ord("\r")
 
 
 class Repetition:
@@ -37,14 +40,21 @@ class Repetition:
     def body_at(self, read: bytes) -> int:
         """Where the body begins if this read is the head again and all of its body; else 0."""
         start = self._before
-        end = read.find(b"\r", start, start + _DIGITS + 1)
-        if end < 0:
-            return 0
-        body, length = end + self._after, read[start:end]
-        if not length.isdigit() or not int(length) == len(read) - body <= self._longest:
+        length, end = _number(read, start)
+        body = end + self._after
+        if end == start or read[end] != _RETURN or not length == len(read) - body <= self._longest:
             return 0
         parts = self._parts
         return body if hash(read[:start]) == parts[0] and hash(read[end:body]) == parts[1] else 0
+
+
+def _number(read: bytes, start: int) -> tuple[int, int]:
+    """The number that stands there, and where something else follows; no number ends where it starts."""
+    number, end, last = 0, start, min(len(read) - 1, start + _DIGITS)
+    while end < last and _ZERO <= read[end] <= _NINE:
+        number = number * 10 + read[end] - _ZERO
+        end += 1
+    return number, end
 
 
 def repetition(read: bytes, body: bytes, path: bytes, authorization: bytes, longest: int) -> Repetition | None:

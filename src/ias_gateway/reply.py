@@ -5,11 +5,12 @@ from typing import Final
 
 from ias.contract.usage import Outcome
 from ias_gateway.clock import now
-from ias_gateway.exchange import Exchange
+from ias_gateway.exchange import Exchange, Watcher
 from ias_gateway.fiber import Pause
+from ias_gateway.live import Meter
 from ias_gateway.scanner import Scanner
 from ias_gateway.sse import EventTooLong
-from ias_gateway.upstream import Connection
+from ias_gateway.upstream import Connection, Sink
 
 MAX_COLLECTED_BYTES: Final = 64 * 1024 * 1024
 PING_S = 15.0
@@ -29,7 +30,7 @@ class Limits:
         self.ping = ping
 
 
-class Reply:
+class Reply(Sink, Watcher, Meter):
     """One attempt at an answer. `done` tells how it ended; the client has then had all but the end of the stream.
 
     Args:
@@ -190,11 +191,12 @@ class Reply:
 
     def finish_stream(self, last: bytes) -> None:
         """Write what is left of the stream, a last piece, and its end."""
+        last = self.tail + last if last else self.tail
         if not self.begun:
             self.begun = True
-            self._exchange.begin_stream(self._head, self.tail + last, whole=True)
+            self._exchange.begin_stream(self._head, last, whole=True)
         else:
-            self._exchange.end_stream(self.tail + last)
+            self._exchange.end_stream(last)
 
     def _collect(self, data: bytes) -> None:
         self._size += len(data)

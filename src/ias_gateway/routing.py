@@ -171,18 +171,19 @@ class Routing:
     def __init__(self, policy: Policy = affine, addresses: Addresses = STRICT) -> None:
         self._policy = policy
         self.addresses = addresses
-        self._routes: dict[bytes, ModelRoute] = {}
+        self._routes: dict[str, tuple[bytes, ModelRoute]] = {}
         self._groups: dict[tuple[str, ...], Group] = {}
         self._replicas: dict[str, Replica] = {}
 
-    def route(self, encoded: bytes) -> ModelRoute:
-        """The route that admission answered with; the same bytes are decoded once."""
-        route = self._routes.get(encoded)
-        if route is None:
+    def route(self, model: str, encoded: bytes) -> ModelRoute:
+        """The route of a model that admission answered with: decoded once, until other bytes come for it."""
+        # Compared, not looked up by the bytes: a hash of them costs ten times as much.
+        known = self._routes.get(model)
+        if known is None or known[0] != encoded:
             if len(self._routes) >= _REMEMBERED_ROUTES:
                 self._routes.clear()
-            route = self._routes[encoded] = decode_route(encoded)
-        return route
+            known = self._routes[model] = encoded, decode_route(encoded)
+        return known[1]
 
     def choose(self, route: ModelRoute, tried: Collection[str], beginning: bytes) -> Replica | None:
         """The replica to send to, None where all have been tried."""

@@ -8,7 +8,7 @@ from typing import cast
 import hiredis
 
 from ias.contract.redis_url import Address, RedisUrl
-from ias_gateway.asked import Callback, RedisDown, Reply
+from ias_gateway.asked import Listener, RedisDown, Reply, Then
 from ias_gateway.ending import end
 from ias_gateway.greeting import Server, login
 from ias_gateway.question import Line, ask_at, open_line
@@ -42,14 +42,14 @@ class Master(Redis):
         await end(self._listener)
         await super().close()
 
-    def write(self, tag: str, callback: Callback, packed: bytes) -> None:
+    def write(self, tag: str, listener: Listener, packed: bytes) -> None:
         """Send a command; a server that answers READONLY is left."""
-        super().write(tag, partial(self._answered, callback), packed)
+        super().write(tag, Then(partial(self._answered, listener)), packed)
 
-    def _answered(self, callback: Callback, reply: Reply) -> None:
+    def _answered(self, listener: Listener, reply: Reply) -> None:
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("READONLY"):
             self.drop()
-        callback(reply)
+        listener.answered(reply)
 
     async def _find(self) -> Address:
         for sentinel in tuple(self._sentinels):

@@ -8,7 +8,7 @@ from time import monotonic
 from uuid_utils import uuid7
 
 from ias_gateway import errors
-from ias_gateway.connection import Connection
+from ias_gateway.connection import Connection, Owner
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
 from ias_gateway.fiber import Fiber
@@ -21,7 +21,7 @@ Note = Callable[[Exchange, str], None]
 Failed = Callable[[Exchange, Exception], None]
 
 
-class Server:
+class Server(Owner):
     """Listens, and runs `handler` as one fiber per request.
 
     Args:

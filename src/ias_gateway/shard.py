@@ -1,7 +1,6 @@
 """One shard of a Redis Cluster: the connection to its master, and the commands that are under way to it."""
 
 from collections.abc import Callable
-from functools import partial
 from time import monotonic
 from typing import Protocol
 
@@ -9,20 +8,27 @@ import msgspec
 
 from ias.contract.redis_url import Address, RedisUrl
 from ias.contract.shards import Span, name_of, slot_of, unmarked
-from ias_gateway.asked import Callback, Reply
+from ias_gateway.asked import Listener, Reply, Then
 from ias_gateway.redis import Redis, pack
 
 
-class Pending:
-    """A command that met trouble; `until` is when it is given up."""
+class Pending(Listener):
+    """A command under way to a shard; where it meets trouble, `until` is when it is given up."""
 
-    __slots__ = ("callback", "packed", "tag", "until")
+    __slots__ = ("listener", "packed", "shard", "tag", "until")
 
-    def __init__(self, tag: str, callback: Callback, packed: bytes) -> None:
+    def __init__(self, shard: "Shard", tag: str, listener: Listener, packed: bytes) -> None:
+        self.shard = shard
         self.tag = tag
-        self.callback = callback
+        self.listener = listener
         self.packed = packed
         self.until = 0.0
+
+    def answered(self, reply: Reply) -> None:
+        if isinstance(reply, Exception):
+            self.shard.cluster.troubled(self.shard, self, reply)
+        else:
+            self.listener.answered(reply)
 
 
 class Cluster(Protocol):
@@ -39,6 +45,7 @@ class Shard(Redis):
     """A connection whose errors the cluster is told of, which may know where else to go.
 
     Attributes:
+        cluster: where it belongs.
         spans: the slots that its server has, by the last look at the map.
         needed_at: when it was last found in a map or a redirection, as a monotonic time.
     """
@@ -48,7 +55,7 @@ class Shard(Redis):
         super().__init__(at, timeout_s, lambda same: cluster.opened(self, same=same))
         self.spans: tuple[Span, ...] = ()
         self.needed_at = monotonic()
-        self._cluster = cluster
+        self.cluster = cluster
 
     @property
     def name(self) -> str:
@@ -60,26 +67,15 @@ class Shard(Redis):
         slots = ((slot_of(tag), slot_of(tag)),) if tag else self.spans
         return isinstance(told, bytes) and not unmarked(slots, told.decode())
 
-    def write(self, tag: str, callback: Callback, packed: bytes) -> None:
+    def write(self, tag: str, listener: Listener, packed: bytes) -> None:
         """Send a command; where the shard does not answer it, the cluster sees what is to be done."""
-        super().write(tag, partial(self._answered, tag, callback, packed), packed)
+        super().write(tag, Pending(self, tag, listener, packed), packed)
 
     def carry(self, pending: Pending) -> None:
         """Send a command that met trouble elsewhere."""
-        super().write(pending.tag, partial(self._carried, pending), pending.packed)
+        pending.shard = self
+        super().write(pending.tag, pending, pending.packed)
 
     def count_keys(self, slot: int, callback: Callable[[Reply], None]) -> None:
         """How many keys of a slot the server has."""
-        super().write("", callback, pack(("CLUSTER", "COUNTKEYSINSLOT", slot)))
-
-    def _answered(self, tag: str, callback: Callback, packed: bytes, reply: Reply) -> None:
-        if isinstance(reply, Exception):
-            self._cluster.troubled(self, Pending(tag, callback, packed), reply)
-        else:
-            callback(reply)
-
-    def _carried(self, pending: Pending, reply: Reply) -> None:
-        if isinstance(reply, Exception):
-            self._cluster.troubled(self, pending, reply)
-        else:
-            pending.callback(reply)
+        super().write("", Then(callback), pack(("CLUSTER", "COUNTKEYSINSLOT", slot)))

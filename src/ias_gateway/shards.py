@@ -16,7 +16,7 @@ import hiredis
 from ias.contract import shards
 from ias.contract.redis_url import Address, RedisUrl
 from ias.contract.shards import SLOTS, Redirection, slot_of
-from ias_gateway.asked import Asked, Callback, RedisDown, Reply
+from ias_gateway.asked import Asked, Listener, RedisDown, Reply, Then
 from ias_gateway.cluster_map import Found, look
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
@@ -81,7 +81,7 @@ class Shards:
         self._homes = [None] * SLOTS
         await asyncio.gather(*(shard.close() for shard in self._shards.values()), *self._closing)
 
-    def ask(self, tag: str, packed: bytes, late: Callback | None = None) -> Asked:
+    def ask(self, tag: str, packed: bytes, late: Listener | None = None) -> Asked:
         """The answer to a packed command about an organisation, for a fiber; see `Redis.ask`.
 
         Raises:
@@ -93,13 +93,13 @@ class Shards:
         """Whether every organisation in this one's slot has been projected. Raises as `ask`."""
         return await self._home(tag).whole(tag)
 
-    def write(self, tag: str, callback: Callback, packed: bytes) -> None:
-        """Send a command that `pack` made; the callback gets the answer, or the exception in its place."""
+    def write(self, tag: str, listener: Listener, packed: bytes) -> None:
+        """Send a command that `pack` made; the listener is told the answer, or the exception in its place."""
         home = self._homes[slot_of(tag)]
         if home is None:
-            callback(RedisDown(_NO_SHARD))
+            listener.answered(RedisDown(_NO_SHARD))
         else:
-            home.write(tag, callback, packed)
+            home.write(tag, listener, packed)
 
     def flushed(self, tag: str) -> Pause[None]:
         """Wait until what was written for an organisation has been handed to the kernel."""
@@ -124,7 +124,7 @@ class Shards:
             self._later(pending, error)
         else:
             self._stale = self._stale or text.startswith(_UNSURE)
-            pending.callback(error)
+            pending.listener.answered(error)
 
     def _home(self, tag: str) -> Shard:
         home = self._homes[slot_of(tag)]
@@ -143,13 +143,13 @@ class Shards:
         if monotonic() < pending.until:
             self._loop.call_later(AGAIN_S, self._send, pending, error)
         else:
-            pending.callback(error)
+            pending.listener.answered(error)
 
     def _counted(self, there: Redirection, pending: Pending, error: Exception, count: Reply) -> None:
         """How many keys of the slot are still where it was, or why that is not known."""
         target = self._shard(there.address)
         if count == 0 and target.connected:
-            Redis.write(target, pending.tag, _ignore, _ASKING)
+            Redis.write(target, pending.tag, Then(_ignore), _ASKING)
             target.carry(pending)
         else:
             self._later(pending, error)

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from ias_gateway.choices import Choices
+from ias_gateway.choices import Choices, tokens_of
 from ias_gateway.scanner import UNREADABLE, Tokens
 from ias_gateway.usage import Details, Event, Usage, decode_event, decode_usage
 
@@ -19,10 +19,16 @@ _USAGE = rb'"usage":\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}'
 _MARK: Final = b'"usage":{'
 _BEHIND_CHOICES: Final = b"]," + _MARK
 _OPENING: Final = ord("[")
+_CLOSING: Final = ord("]")
+_COMMA: Final = ord(",")
+_LEAST: Final = 2
 _ENDS: Final = b"}}\n\n"
 _REPORT: Final = re.compile(_USAGE)
 _RUNNING: Final = re.compile(rb"\]," + _USAGE)
-_FINAL: Final = re.compile(rb'data: ?\{[^\r\n]*"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n")
+_ALONE = rb'"choices":\[\],' + _USAGE + rb"[^\r\n]*\}\r?\n\r?\n"
+_BEGINS: Final = re.compile(rb"data: ?\{[^\r\n]*")
+_REPORTS_ALONE: Final = re.compile(_ALONE)
+_FINAL: Final = re.compile(_BEGINS.pattern + _ALONE)
 _DONE: Final = re.compile(rb"data: ?\[DONE\]\r?\n\r?\n")
 _ERROR: Final = re.compile(rb'data: ?(\{"error":[^\r\n]*\})\r?\n\r?\n')
 _EVENT: Final = re.compile(rb"data: ?(\{[^\r\n]*\})\r?\n\r?\n")
@@ -74,7 +80,9 @@ class UsageScanner:
         whole = data if not self._rest and data.endswith(b"\n\n") else self._whole(data)
         if not whole or self.error is not None:
             return b""
-        if _MARK not in whole:
+        # Looked for, not asked with `in`: that would take bytes for a number first, and throw an error away.
+        mark = whole.find(_MARK)
+        if mark < 0:
             # A string holds no bare line break, so that text which looks like an event is not counted.
             self.events += whole.count(b"\ndata:") + whole.startswith(b"data:")
         else:
@@ -83,11 +91,11 @@ class UsageScanner:
             else:
                 self._add_up(whole, self._choices)
             if not self._keep:
-                whole = self._strip(whole)
-        if b'{"error":' in whole:
+                whole = self._strip(whole, mark)
+        if whole.find(b'{"error":') >= 0:
             whole = self._cut_at_error(whole)
-        mark = whole.rfind(b"[DONE]")
-        if mark >= 0 and _DONE.search(whole, max(0, whole.rfind(b"data:", 0, mark))) is not None:
+        end = whole.rfind(b"[DONE]")
+        if end >= 0 and _DONE.search(whole, max(0, whole.rfind(b"data:", 0, end))) is not None:
             self.done = True
         return whole
 
@@ -106,7 +114,7 @@ class UsageScanner:
         for event in _events(whole):
             if event.usage is None:
                 continue
-            prompt, completion, cached = event.usage.tokens
+            prompt, completion, cached = tokens_of(event.usage)
             for choice in event.choices:
                 choices.note(choice.index, prompt, completion)
             if event.choices:
@@ -115,7 +123,7 @@ class UsageScanner:
 
     def _note(self, usage: Usage) -> None:
         before = self._tokens or (0, 0, 0)
-        prompt, completion, cached = usage.tokens
+        prompt, completion, cached = tokens_of(usage)
         self._tokens = (max(before[0], prompt), max(before[1], completion), max(before[2], cached))
 
     def _whole(self, data: bytes) -> bytes:
@@ -128,17 +136,15 @@ class UsageScanner:
             raise EventTooLong
         return data[:end]
 
-    def _strip(self, whole: bytes) -> bytes:
-        at, size = whole.find(_BEHIND_CHOICES), len(whole)
+    def _strip(self, whole: bytes, mark: int) -> bytes:
+        """Without usage that was not asked for, which is first at the mark."""
         # A single event whose end is its usage, and which has choices: nearly every read of a slow stream.
-        single = whole.find(b"}", at) == size - len(_ENDS) and at > 0 and whole[at - 1] != _OPENING
-        if single and whole.endswith(_ENDS) and whole.find(_MARK) == at + 2:
-            return whole[: at + 1] + b"}\n\n"
-        final = _final(whole)
-        if final is None:
+        if whole.endswith(_ENDS) and whole.find(b"}", mark) == len(whole) - len(_ENDS) and _behind_choices(whole, mark):
+            return whole[: mark - 1] + b"}\n\n"
+        begin, end = _final(whole)
+        if end == 0:
             return self._strip_running(whole)
-        tail = whole[final.start() if self._include else final.end() :]
-        return self._strip_running(whole[: final.start()]) + tail
+        return self._strip_running(whole[:begin]) + whole[begin if self._include else end :]
 
     def _strip_running(self, whole: bytes) -> bytes:
         """Without the running usage of each event. Nearly always it is flat, and the end of its event."""
@@ -146,9 +152,9 @@ class UsageScanner:
         pieces = [other.partition(b"}") for other in others]
         usages = b"".join([usage for usage, _, _ in pieces])
         # Nested, or the end of an event where it should have been closed.
-        odd = b"{" in usages or b"\n" in usages
+        odd = usages.find(b"{") >= 0 or usages.find(b"\n") >= 0
         stripped = _RUNNING.sub(b"]", whole) if odd else b"]".join((first, *[rest for _, _, rest in pieces]))
-        return stripped if _MARK not in stripped else self._strip_slowly(stripped)
+        return stripped if stripped.find(_MARK) < 0 else self._strip_slowly(stripped)
 
     def _strip_slowly(self, whole: bytes) -> bytes:
         """Event by event, where usage stands in a place that the pattern does not know."""
@@ -175,12 +181,25 @@ class UsageScanner:
         return whole[: found.start()]
 
 
-def _final(whole: bytes) -> re.Match[bytes] | None:
-    """The event without choices that reports usage. It is looked for where it must begin: a search is far slower."""
+def _behind_choices(whole: bytes, mark: int) -> bool:
+    """Whether the usage at this mark stands right behind a list of choices that holds any."""
+    return mark > _LEAST and whole[mark - 1] == _COMMA and whole[mark - 2] == _CLOSING and whole[mark - 3] != _OPENING
+
+
+def _final(whole: bytes) -> tuple[int, int]:
+    """Where the event without choices that reports usage begins and ends; the end is 0 where there is none.
+
+    It is looked for where it must be, and matched from there on: a search is far slower, and so are steps back.
+    """
     at = whole.rfind(b'"choices":[],')
     if at < 0:
-        return None
-    return _FINAL.match(whole, max(0, whole.rfind(b"data:", 0, at))) or _FINAL.search(whole)
+        return 0, 0
+    begin = max(0, whole.rfind(b"data:", 0, at))
+    ends = _REPORTS_ALONE.match(whole, at)
+    if ends is not None and _BEGINS.fullmatch(whole, begin, at) is not None:
+        return begin, ends.end()
+    found = _FINAL.match(whole, begin) or _FINAL.search(whole)
+    return found.span() if found is not None else (0, 0)
 
 
 def _boundary(data: bytes) -> int:

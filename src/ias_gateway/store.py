@@ -5,7 +5,7 @@ from functools import partial
 from typing import Protocol
 
 from ias.contract.redis_url import Kind, RedisUrl, read_redis_url
-from ias_gateway.asked import Asked, Callback
+from ias_gateway.asked import Asked, Listener
 from ias_gateway.fiber import Pause
 from ias_gateway.redis import Redis
 from ias_gateway.sentinel import Master
@@ -29,7 +29,7 @@ class Store(Protocol):
     async def close(self) -> None:
         """Close for good; what still waits fails."""
 
-    def ask(self, tag: str, packed: bytes, late: Callback | None = None) -> Asked:
+    def ask(self, tag: str, packed: bytes, late: Listener | None = None) -> Asked:
         """The answer to a packed command, for a fiber; one that comes after it was given up goes to `late`.
 
         Raises:
@@ -39,8 +39,8 @@ class Store(Protocol):
     async def whole(self, tag: str) -> bool:
         """Whether every organisation that would be where this one is has been projected. Raises as `ask`."""
 
-    def write(self, tag: str, callback: Callback, packed: bytes) -> None:
-        """Send a command that `pack` made; the callback gets the answer, or the exception in its place."""
+    def write(self, tag: str, listener: Listener, packed: bytes) -> None:
+        """Send a command that `pack` made; the listener is told the answer, or the exception in its place."""
 
     def flushed(self, tag: str) -> Pause[None]:
         """Wait until what was written for an organisation has been handed to the kernel."""

@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from time import time
+from typing import Final
 
 import msgspec
 
@@ -17,8 +18,8 @@ from ias_gateway.series import LATENCY_BUCKETS_S, Series, Tally
 Labels = tuple[str, ...]
 
 _LEVELS = ("debug", "info", "warning", "error")
-_INFO = 1
-_FLUSH_AT = 200
+_INFO: Final = 1
+_FLUSH_AT: Final = 200
 _MOST_KEPT = 1000
 """Pieces of at most 4 KiB."""
 PIECE_BYTES = 4096

@@ -21,6 +21,8 @@ _FINAL: Final = 200
 class Sink(Protocol):
     """Who reads an answer. Exactly one of `end` and `failed` is called, last."""
 
+    __slots__ = ()
+
     def head(self, status: int, *, alone: bool) -> None:
         """The status has come; the body follows at once, or later where the head came alone."""
 
@@ -209,12 +211,11 @@ class Pool:
 
     def message(self, path: bytes, content_type: bytes, request_id: str, body: bytes) -> bytes:
         """A whole request. Nothing of the client's headers is in it."""
-        return b"POST %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\naccept-encoding: identity\r\n" % (
-            self._prefix,
-            path,
-            self._host_header,
-            request_id.encode(),
-        ) + b"content-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (content_type, len(body), body)
+        return (
+            b"POST %b%b HTTP/1.1\r\nhost: %b\r\nx-request-id: %b\r\naccept-encoding: identity\r\n"
+            b"content-type: %b\r\ncontent-length: %d\r\n\r\n%b"
+            % (self._prefix, path, self._host_header, request_id.encode(), content_type, len(body), body)
+        )
 
     def rest(self, connection: Connection) -> None:
         """Keep a connection for the next request."""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ias_gateway.scanner import Count, Tokens
+from ias_gateway.scanner import Count
 
 
 class Details(msgspec.Struct):
@@ -17,13 +17,6 @@ class Usage(msgspec.Struct):
     prompt_tokens: Count = 0
     completion_tokens: Count | None = 0
     prompt_tokens_details: Details | None = None
-
-    @property
-    def tokens(self) -> Tokens:
-        """Prompt, completion, cached: no more than the prompt, whatever is reported."""
-        details = self.prompt_tokens_details
-        cached = (details.cached_tokens or 0) if details else 0
-        return self.prompt_tokens, self.completion_tokens or 0, min(cached, self.prompt_tokens)
 
 
 class Choice(msgspec.Struct):

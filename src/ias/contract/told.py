@@ -4,7 +4,6 @@ They tell it in one MessagePack array: of a dozen arguments, each would be measu
 that take it have names of their own: a library without them must not read it as the first of those arguments.
 """
 
-from collections.abc import Sequence
 from typing import Final, cast
 
 import msgspec
@@ -52,7 +51,7 @@ def read_reserve(reply: Reply) -> Admitted | Refused:
     """What `reserve` answered; `Near` only where there was a guess."""
     if reply[0] != b"ok":
         return read_refusal(reply)
-    texts, numbers = cast("Sequence[bytes]", reply), cast("Sequence[int]", reply)
+    texts, numbers = cast("list[bytes]", reply), cast("list[int]", reply)
     limited = len(reply) > _UNLIMITED
     return Admitted(
         texts[1].decode(),

@@ -3,7 +3,7 @@
 import msgspec
 
 from ias.contract.admission import NOT_ASKED, Ask
-from ias_gateway.bodies import messages
+from ias_gateway.bodies import conversation
 from ias_gateway.bodies.messages import Message
 from ias_gateway.bodies.prompts import beginning
 from ias_gateway.bodies.sampling import MAX_OUTPUT, Sampling
@@ -46,7 +46,7 @@ class Plain(Sampling, kw_only=True):
     def ask(self, endpoint: str) -> Ask:
         """What the request wants to hold: a strict upper bound of its prompt, and its output limit."""
         limit = self.max_completion_tokens or self.max_tokens or NOT_ASKED
-        bound, images = messages.measured(self.messages)
+        bound, images = conversation.measured(self.messages)
         # A template may print what it is given.
         if self.tools or self.chat_template_kwargs or self.response_format or self.documents:
             bound += printed((self.tools, self.chat_template_kwargs, self.response_format, self.documents))
@@ -108,7 +108,7 @@ def read(raw: bytes) -> Plain:
     body.check()
     if body.max_completion_tokens is not None:
         within("max_completion_tokens", body.max_completion_tokens, MAX_OUTPUT)
-    messages.check(body.messages)
+    conversation.check(body.messages)
     if body.tools or body.chat_template_kwargs or body.response_format or body.structured_outputs or body.tool_choice:
         kwargs = body.chat_template_kwargs
         check_template(kwargs)

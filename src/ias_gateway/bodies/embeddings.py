@@ -7,7 +7,8 @@ import msgspec
 from ias.contract.admission import NO_GUESS, NO_OUTPUT, Ask
 from ias_gateway.bodies import prompts
 from ias_gateway.bodies.prompts import Prompts
-from ias_gateway.bodies.strict import BadBody, Strict, Whole, decode, encode, salted
+from ias_gateway.bodies.shape import Strict
+from ias_gateway.bodies.strict import BadBody, Whole, decode, encode, salted
 
 MOST_INPUTS = 2048
 """In one request, as OpenAI has it."""

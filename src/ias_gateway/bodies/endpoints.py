@@ -1,7 +1,7 @@
 """Which path takes which body, how its stream is read, and what of it is charged."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from ias.contract.admission import Ask
 from ias_gateway import response_events
@@ -112,7 +112,7 @@ _ALL = (
         content_type=form.CONTENT_TYPE,
     ),
 )
-BY_PATH = {endpoint.path: endpoint for endpoint in _ALL} | {
+BY_PATH: Final = {endpoint.path: endpoint for endpoint in _ALL} | {
     b"/rerank": _RERANK,
     b"/v2/rerank": _RERANK,
     b"/score": _SCORE,

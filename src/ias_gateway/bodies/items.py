@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 
 from ias_gateway.bodies.parts import check_url
-from ias_gateway.bodies.strict import JSON, BadBody, Strict
+from ias_gateway.bodies.shape import Strict
+from ias_gateway.bodies.strict import JSON, BadBody
 
 
 class ItemPart(Strict):

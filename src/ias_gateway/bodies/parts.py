@@ -9,7 +9,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from ias_gateway.bodies.prompts import size
-from ias_gateway.bodies.strict import JSON, BadBody, Strict
+from ias_gateway.bodies.shape import Strict
+from ias_gateway.bodies.strict import JSON, BadBody
 
 _DATA = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64,", re.IGNORECASE)
 _PLAIN = re.compile(r"[!-\[\]-~]+")

@@ -6,18 +6,8 @@ from ias.contract.admission import NO_OUTPUT, Ask
 from ias_gateway.bodies import parts, prompts
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.parts import Part
-from ias_gateway.bodies.strict import (
-    JSON,
-    BadBody,
-    Strict,
-    Whole,
-    check_depth,
-    check_template,
-    decode,
-    encode,
-    printed,
-    salted,
-)
+from ias_gateway.bodies.shape import Strict
+from ias_gateway.bodies.strict import JSON, BadBody, Whole, check_depth, check_template, decode, encode, printed, salted
 
 PAIRS = (("queries", "documents"), ("queries", "items"), ("data_1", "data_2"), ("text_1", "text_2"))
 """The names that vLLM knows for what is scored against what."""

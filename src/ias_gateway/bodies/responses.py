@@ -7,10 +7,10 @@ from ias_gateway.bodies import prompts
 from ias_gateway.bodies.items import Item, check, images, urls
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.sampling import MAX_OUTPUT
+from ias_gateway.bodies.shape import Strict
 from ias_gateway.bodies.strict import (
     JSON,
     BadBody,
-    Strict,
     Token,
     Whole,
     check_depth,

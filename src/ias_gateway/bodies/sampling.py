@@ -1,6 +1,7 @@
 """What chat and text completions share: how to sample, and what a stream tells of its usage."""
 
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, Token, Whole, within
+from ias_gateway.bodies.shape import Strict
+from ias_gateway.bodies.strict import JSON, BadBody, Token, Whole, within
 
 MAX_N = 128
 MAX_OUTPUT = 2**31 - 1

@@ -3,9 +3,10 @@
 import msgspec
 
 from ias.contract.admission import NO_TOKENS, Ask
-from ias_gateway.bodies import messages
+from ias_gateway.bodies import conversation
 from ias_gateway.bodies.messages import Message
-from ias_gateway.bodies.strict import JSON, BadBody, Strict, Token, check_depth, check_template, decode, encode
+from ias_gateway.bodies.shape import Strict
+from ias_gateway.bodies.strict import JSON, BadBody, Token, check_depth, check_template, decode, encode
 
 
 class Tokenizer(Strict, kw_only=True):
@@ -64,8 +65,8 @@ def read_tokenize(raw: bytes) -> Tokenize:
     if (body.prompt is None) == (body.messages is None):
         raise BadBody("prompt: give either `prompt` or `messages`.", "prompt")
     if body.messages is not None:
-        messages.check(body.messages)
-        if messages.measured(body.messages)[1]:
+        conversation.check(body.messages)
+        if conversation.measured(body.messages)[1]:
             raise BadBody("messages: images are not tokenized here; leave them out.", "messages")
     check_template(body.chat_template_kwargs)
     check_depth(body.chat_template_kwargs, body.tools)

@@ -9,7 +9,8 @@ from ias.contract.admission import NOT_ASKED, Ask
 from ias_gateway.bodies import audio, form, prompts
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.sampling import MAX_OUTPUT
-from ias_gateway.bodies.strict import BadBody, Strict, Whole, convert, within
+from ias_gateway.bodies.shape import Strict
+from ias_gateway.bodies.strict import BadBody, Whole, convert, within
 
 UNUSED = frozenset(
     ("chunking_strategy", "include", "keywords", "known_speaker_names", "known_speaker_references", "languages", "user")

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from ias.contract.redis_url import read_redis_url
-from ias_gateway.asked import Asked
+from ias_gateway.asked import Asked, Then
 from ias_gateway.redis import Redis, pack
 from tests.integration.gateway.place import eventually
 from tests.services import Services
@@ -25,7 +25,7 @@ async def test_nothing_counts_as_handed_over_that_redis_has_not_read_yet(service
         await eventually(connected)
         service.stop()
         try:
-            redis.write("", lambda _: None, pack(("SET", "much", b"-" * MUCH)))
+            redis.write("", Then(lambda _: None), pack(("SET", "much", b"-" * MUCH)))
             handed_over = redis.flushed("")
             for _ in range(3):
                 await asyncio.sleep(0)

@@ -290,13 +290,20 @@ async def test_what_nobody_calls_any_longer_is_forgotten_with_its_metrics(clock:
 async def test_a_route_is_decoded_once() -> None:
     chooser = Routing()
     encoded = encode_route(ROUTE)
-    assert chooser.route(encoded) is chooser.route(encoded) == ROUTE
+    assert chooser.route("m", encoded) is chooser.route("m", encode_route(ROUTE)) == ROUTE
+
+
+async def test_a_route_that_has_changed_is_decoded_anew() -> None:
+    chooser = Routing()
+    changed = route_to("http://10.1.0.1:1")
+    for route in (ROUTE, changed, ROUTE):
+        assert chooser.route("m", encode_route(route)) == route
 
 
 async def test_the_memory_of_routes_is_bounded() -> None:
     chooser = Routing()
-    first = chooser.route(encode_route(ROUTE))
+    first = chooser.route("m", encode_route(ROUTE))
     for number in range(4096):
-        chooser.route(encode_route(route_to(f"http://10.1.0.1:{number + 1}")))
-    assert chooser.route(encode_route(ROUTE)) is not first
-    assert chooser.route(encode_route(ROUTE)) == first
+        chooser.route(f"m{number}", encode_route(ROUTE))
+    assert chooser.route("m", encode_route(ROUTE)) is not first
+    assert chooser.route("m", encode_route(ROUTE)) == first
