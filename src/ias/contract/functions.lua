@@ -30,11 +30,14 @@ local OPEN = { est = 1, per = 2, uid = 3, gw = 4, out = 5, pt = 6, ct = 7, ca = 
 -- A tombstone begins with false where a reservation has its tokens; spt, sct, sca are what was settled.
 local DONE = { per = 2, uid = 3, gw = 4, spt = 5, sct = 6, sca = 7, line = 8, entry = 9, t0 = 10 }
 
-local function int(x) return string.format('%.0f', x) end
+local function int(x) return string.format('%d', x) end
+
+-- The parts of a MessagePack array, one by one: the table that `unpack` alone makes of it grows part by part, at their cost.
+local function parts(packed) return cmsgpack.unpack(packed:sub(packed:byte() == 0xdc and 4 or 2)) end
 
 local function now()
   local t = redis.call('TIME')
-  return tonumber(t[1]), tonumber(t[2])
+  return t[1] + 0, t[2] + 0
 end
 
 local today = { day = -1, period = '' }
@@ -258,7 +261,7 @@ end
 local function crowded(scope, limit) return { 'rate', 'concurrency', scope, limit, 1000, -1, -1, 0, -1, -1, 0 } end
 
 local function again(org, route, uid, kid, gateway, record)
-  local r = cmsgpack.unpack(record)
+  local r = { parts(record) }
   if not r[OPEN.est] or r[OPEN.gw] ~= gateway then return { 'duplicate' } end
   return { 'ok', org.id, uid, kid, route.json, r[OPEN.per], r[OPEN.out], r[OPEN.est] }
 end
@@ -296,10 +299,10 @@ local function fit(P, org, route, ask, who, sec, us)
   if org.rated then
     g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
     live = g[5]
-  else
+  elseif org.uconc >= 0 then
     live = redis.call('HGET', P .. ':g', 'l:' .. uid)
   end
-  live = tonumber(live or 0)
+  live = (live or 0) + 0
   if org.conc >= 0 and redis.call('ZCARD', P .. ':resv') >= org.conc then return nil, crowded('organisation', org.conc) end
   if org.uconc >= 0 and live >= org.uconc then return nil, crowded('user', org.uconc) end
 
@@ -308,7 +311,7 @@ local function fit(P, org, route, ask, who, sec, us)
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
   local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, 'base')
-  for i = 1, 4 do bud[i] = tonumber(bud[i] or 0) end
+  for i = 1, 4 do bud[i] = (bud[i] or 0) + 0 end
   local scope, limit, used, held = 'organisation', org.tokens, bud[1], bud[2]
   local left, user_tokens = remainder(limit, used, held), user_budget(P, org, uid)
   local user_left = remainder(user_tokens, bud[3], bud[4])
@@ -345,10 +348,9 @@ local function fit(P, org, route, ask, who, sec, us)
     resv = bud[2] + est, of_user = bud[4] + est, opening = bud[5] and NONE or OPENING, key = key }
 end
 
--- The prompt is an upper bound. With a guess at it (A[12]) the answer may be `near`: the bound does not fit in the
--- budget, so that the prompt should be counted and asked for again, without a guess. A[13] is how many prompts it is.
-local function reserve(K, A)
-  local P, fp, rid, model, gateway = K[1], A[1], A[2], A[3], A[8]
+-- The prompt is an upper bound. With a guess at it the answer may be `near`: the bound does not fit in the budget, so
+-- that the prompt should be counted and asked for again, without a guess (`c` says that it was). `lease` is in seconds.
+local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, endpoint, streamed, images, guess, prompts)
   local sec, frac = now()
   local us = sec * 1000000 + frac
 
@@ -356,10 +358,10 @@ local function reserve(K, A)
   if not org then return uid end
   local route = org.routes[model]
   if not route or (rules and rules.models and not rules.models[model]) then return { 'model', callable(org, rules) } end
-  local images = tonumber(A[11] or 0)
+  images = (images or 0) + 0
   if images > 0 and route.image_tokens == 0 then return { 'images' } end
-  local ask = { prompt = tonumber(A[4]), n = tonumber(A[5]), output = tonumber(A[6]), guess = tonumber(A[12]), counted = A[12] == 'c' }
-  local more = images * route.image_tokens + tonumber(A[13] or 1) * route.overhead
+  local ask = { prompt = prompt + 0, n = n + 0, output = output + 0, guess = tonumber(guess), counted = guess == 'c' }
+  local more = images * route.image_tokens + (prompts or 1) * route.overhead
   if more > 0 and ask.output ~= NO_TOKENS then
     ask.prompt = ask.prompt + more
     if ask.guess then ask.guess = ask.guess + more end
@@ -369,15 +371,19 @@ local function reserve(K, A)
   local fits, refusal = fit(P, org, route, ask, { uid = uid, kid = kid, cap = rules and rules.cap }, sec, us)
   local capped = fits and fits.key and 1 or nil
   local record = fits and cmsgpack.pack({ fits.est, fits.per, uid, gateway, fits.out, 0, 0, 0, kid, fp, model, route.model_id,
-    A[9], A[10], us, fits.taken.slots or (capped and false), capped })
+    endpoint, streamed, us, fits.taken.slots or (capped and false), capped })
   if not fits or not redis.call('SET', rk, record, 'NX') then
     local before = redis.call('GET', rk)
     return before and again(org, route, uid, kid, gateway, before) or refusal
   end
-  redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.taken.writes))
+  if #fits.taken.writes > 0 then
+    redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.taken.writes))
+  else
+    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)
+  end
   redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.opening))
   if capped then redis.call('HSET', fits.bk, 'k:' .. kid, fits.key.used, 'h:' .. kid, fits.key.held + fits.est) end
-  redis.call('ZADD', P .. ':resv', sec + tonumber(A[7]), rid)
+  redis.call('ZADD', P .. ':resv', sec + lease, rid)
   local answer, told = { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }, fits.taken.told
   if told or fits.risk > 0 then
     for i, part in ipairs(told or { -1, -1, 0, -1, -1, 0 }) do answer[8 + i] = part end
@@ -411,7 +417,7 @@ local function tick(K, A)
     local rid = A[i]
     local rk = P .. ':r:' .. rid
     local record = redis.call('GET', rk)
-    local r = record and cmsgpack.unpack(record)
+    local r = record and { parts(record) }
     local reason
     if not r then reason = 'unknown'
     elseif not r[OPEN.est] then reason = 'swept'
@@ -477,12 +483,12 @@ end
 local function book(P, per, uid, est, actual)
   local bk = P .. ':bud:' .. per
   local bud = redis.call('HMGET', bk, 'used', 'u:' .. uid, 'resv', 'r:' .. uid)
-  local used, of_user = tonumber(bud[1] or 0) + actual, tonumber(bud[2] or 0) + actual
+  local used, of_user = (bud[1] or 0) + actual, (bud[2] or 0) + actual
   if est == 0 then
     redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user)
   else
-    redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user, 'resv', tonumber(bud[3] or 0) - est,
-      'r:' .. uid, tonumber(bud[4] or 0) - est)
+    redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user, 'resv', (bud[3] or 0) - est,
+      'r:' .. uid, (bud[4] or 0) - est)
   end
 end
 
@@ -504,7 +510,7 @@ end
 local function settle_one(P, s)
   local rk = P .. ':r:' .. s.rid
   local record = redis.call('GET', rk)
-  local r = record and cmsgpack.unpack(record)
+  local r = record and { parts(record) }
   local uid, per, line, est, t0 = s.uid, s.per, 1, 0, 0
   local pt, ct, ca = s.pt, s.ct, s.ca
   if r then uid, per, t0 = r[OPEN.uid], r[OPEN.per], (r[OPEN.est] and r[OPEN.t0] or r[DONE.t0]) or 0 end
@@ -528,22 +534,22 @@ local function settle_one(P, s)
   book_key(P, s, per, r, est, pt + ct)
   redis.call('ZREM', P .. ':resv', s.rid)
   local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', line, 'p', per, 'pt', pt, 'ct', ct,
-    'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', int(t0), 'f', s.facts)
+    'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', t0, 'f', s.facts)
   redis.call('SET', rk, cmsgpack.pack({ false, per, uid, s.gw, s.pt, s.ct, s.ca, line, id, t0 }), 'EX', TOMBSTONE_S)
   return { 'ok', line, id }
 end
 
-local function settle_told(P, told, facts, uid, per, gateway)
-  return settle_one(P, { rid = told[1], pt = tonumber(told[2]), ct = tonumber(told[3]), ca = tonumber(told[4]),
-    outcome = told[5], estimated = told[6], lower_bound = '0', facts = facts, uid = uid, per = per, gw = gateway })
+local function settle(P, facts, uid, per, gateway, rid, pt, ct, ca, outcome, estimated)
+  return settle_one(P, { rid = rid, pt = pt + 0, ct = ct + 0, ca = ca + 0, outcome = outcome, estimated = estimated,
+    lower_bound = '0', facts = facts, uid = uid, per = per, gw = gateway })
 end
 
-local function settle(K, A) return settle_told(K[1], A, A[7], A[8], A[9], A[10]) end
-
--- What gateways call: the same, told in one MessagePack array. A form has a name of its own, so that a library which does
--- not know it says so; gateways of the release before, and their spool files, give the array's parts one by one.
-local function reserve_packed(K, A) return reserve(K, cmsgpack.unpack(A[1])) end
-local function settle_packed(K, A) return settle_told(K[1], cmsgpack.unpack(A[1]), A[2], A[3], A[4], A[5]) end
+-- What gateways call: told in one MessagePack array. A form has a name of its own, so that a library which does not know it
+-- says so; gateways of the release before, and their spool files, give the array's parts one by one.
+local function reserve_packed(K, A) return reserve(K[1], parts(A[1])) end
+local function settle_packed(K, A) return settle(K[1], A[2], A[3], A[4], A[5], parts(A[1])) end
+local function reserve_unpacked(K, A) return reserve(K[1], unpack(A)) end
+local function settle_unpacked(K, A) return settle(K[1], A[7], A[8], A[9], A[10], unpack(A, 1, 6)) end
 
 -- Settles requests whose lease has lapsed from their last checkpoint. Answers how many. Where the organisation is not
 -- projected (again), nobody can be charged yet.
@@ -554,7 +560,7 @@ local function sweep(K, A)
   if not organisation then return 0 end
   for _, rid in ipairs(redis.call('ZRANGEBYSCORE', P .. ':resv', '-inf', int(sec), 'LIMIT', 0, tonumber(A[1]))) do
     local record = redis.call('GET', P .. ':r:' .. rid)
-    local r = record and cmsgpack.unpack(record) or {}
+    local r = record and { parts(record) } or {}
     if r[1] == false then r = {} end
     local facts = cjson.encode({ organisation = organisation, user = r[OPEN.uid] or '',
       key = r[OPEN.kid] or '', gateway = r[OPEN.gw] or '', model = r[OPEN.model] or '', model_id = r[OPEN.mid] or '',
@@ -600,7 +606,7 @@ local function count_from_now(P, per, kids)
   local held = {}
   for _, rid in ipairs(redis.call('ZRANGE', P .. ':resv', 0, -1)) do
     local record = redis.call('GET', P .. ':r:' .. rid)
-    local r = record and cmsgpack.unpack(record)
+    local r = record and { parts(record) }
     if r and r[OPEN.est] and r[OPEN.per] == per and kids[r[OPEN.kid]] then
       held[r[OPEN.kid]] = (held[r[OPEN.kid]] or 0) + r[OPEN.est]
       if not r[OPEN.capped] then
@@ -692,11 +698,11 @@ local function limits(K, A)
   return answer
 end
 
-redis.register_function('ias_reserve', reserve)
+redis.register_function('ias_reserve', reserve_unpacked)
 redis.register_function('ias_reserve_packed', reserve_packed)
 redis.register_function('ias_tick', tick)
 redis.register_function('ias_reassert', reassert)
-redis.register_function('ias_settle', settle)
+redis.register_function('ias_settle', settle_unpacked)
 redis.register_function('ias_settle_packed', settle_packed)
 redis.register_function('ias_sweep', sweep)
 redis.register_function('ias_grant', grant)
@@ -757,7 +763,7 @@ local function held_by_reservations(P)
   local months, live = {}, {}
   for _, rid in ipairs(redis.call('ZRANGE', P .. ':resv', 0, -1)) do
     local record = redis.call('GET', P .. ':r:' .. rid)
-    local r = record and cmsgpack.unpack(record)
+    local r = record and { parts(record) }
     if r and r[OPEN.est] then
       local per, uid, est = r[OPEN.per], r[OPEN.uid], r[OPEN.est]
       local month = months[per] or {}
@@ -833,7 +839,7 @@ local function vitals(K, A)
   local first = redis.call('XRANGE', out, '-', '+', 'COUNT', 1)
   local earliest, latest = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES'), redis.call('ZRANGE', leases, -1, -1, 'WITHSCORES')
   local record = latest[1] and redis.call('GET', P .. ':r:' .. latest[1])
-  local r = record and cmsgpack.unpack(record) or {}
+  local r = record and { parts(record) } or {}
   return { redis.call('HGET', P .. ':v', 'complete') or '', int(sec), redis.call('XLEN', out), first[1] and first[1][1] or '',
     unrelayed(out, group, first), redis.call('ZCARD', leases), redis.call('ZCOUNT', leases, '-inf', sec),
     earliest[2] or '', latest[2] or '', r[OPEN.gw] or '' }

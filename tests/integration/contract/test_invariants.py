@@ -31,10 +31,10 @@ LOOK = settings(
 UNTIL_FOUND = settings(LOOK, max_examples=max(EXAMPLES, 1000), phases=[Phase.generate])
 
 WRONG = {
-    "a release is dropped": ("'resv', tonumber(bud[3] or 0) - est", "'resv', tonumber(bud[3] or 0)"),
-    "a user's release is dropped": ("'r:' .. uid, tonumber(bud[4] or 0) - est", "'r:' .. uid, tonumber(bud[4] or 0)"),
-    "a charge is doubled": ("tonumber(bud[1] or 0) + actual", "tonumber(bud[1] or 0) + 2 * actual"),
-    "a user's charge is forgotten": ("tonumber(bud[2] or 0) + actual", "tonumber(bud[2] or 0)"),
+    "a release is dropped": ("'resv', (bud[3] or 0) - est", "'resv', (bud[3] or 0)"),
+    "a user's release is dropped": ("'r:' .. uid, (bud[4] or 0) - est", "'r:' .. uid, (bud[4] or 0)"),
+    "a charge is doubled": ("(bud[1] or 0) + actual", "(bud[1] or 0) + 2 * actual"),
+    "a user's charge is forgotten": ("(bud[2] or 0) + actual", "(bud[2] or 0)"),
     "who is done stays under way": ("redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)", ""),
     "another gateway's request is anybody's": ("or r[OPEN.gw] ~= gateway", ""),
     "an older section goes over a newer one": (
@@ -43,7 +43,8 @@ WRONG = {
     ),
     "an older projection is remembered": ("if read and read.stamp == v[2] then", "if read then"),
     "a lower bound is taken for the truth": ("lower_bound = '1'", "lower_bound = '0'"),
-    "who is asserted again is not under way": ("redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)", ""),
+    "who is let in is not under way": ("'l:' .. uid, 1)\n  end", "'l:' .. uid, 0)\n  end"),
+    "who is asserted again is not under way": ("'l:' .. uid, 1)\n  redis", "'l:' .. uid, 0)\n  redis"),
     "the month is that of the settlement": (
         "uid, per, t0 = r[OPEN.uid], r[OPEN.per],",
         "uid, per, t0 = r[OPEN.uid], period_of((now())),",
