@@ -65,6 +65,29 @@ local remembered, count = {}, 0
 local POLICY = { 'tokens', 'udef', 'rps', 'burst', 'tpm', 'conc', 'urps', 'uburst', 'utpm', 'uconc', 'floor', 'cap',
   'estimate' }
 
+local SECOND, MINUTE = 1000000, 60000000
+
+-- What may be limited by rate: requests and tokens, of the organisation and of each user.
+local RATES = {
+  { kind = 'requests', scope = 'organisation', field = 'r', rate = 'rps', size = 'burst', period = SECOND },
+  { kind = 'requests', scope = 'user', field = 'r:', rate = 'urps', size = 'uburst', period = SECOND },
+  { kind = 'tokens', scope = 'organisation', field = 't', rate = 'tpm', size = 'tpm', period = MINUTE },
+  { kind = 'tokens', scope = 'user', field = 't:', rate = 'utpm', size = 'utpm', period = MINUTE },
+}
+
+-- A bucket for each that is: it lets in `rate` a period and `size` at once.
+local function buckets(policy)
+  local all = {}
+  for place, of in ipairs(RATES) do
+    local rate = policy[of.rate]
+    if rate >= 0 then
+      all[#all + 1] = { place = place, kind = of.kind, scope = of.scope, field = of.field, period = of.period, rate = rate,
+        size = rate == 0 and 0 or math.max(1, policy[of.size]) }
+    end
+  end
+  return all
+end
+
 local function read_projection(P, stamp)
   local org = redis.call('HMGET', P .. ':org', 'id', 'st')
   local pol = redis.call('HMGET', P .. ':pol', unpack(POLICY))
@@ -77,7 +100,11 @@ local function read_projection(P, stamp)
   end
   read.has_suspended = redis.call('HLEN', P .. ':org') > 2
   read.has_own_budgets = redis.call('HLEN', P .. ':pol') > there
-  read.rated = read.rps >= 0 or read.urps >= 0 or read.tpm >= 0 or read.utpm >= 0
+  read.buckets, read.minute = buckets(read), {}
+  for _, b in ipairs(read.buckets) do
+    if b.kind == 'tokens' then read.minute[#read.minute + 1] = b.rate end
+  end
+  read.rated = #read.buckets > 0
   local routes = redis.call('HGETALL', P .. ':routes')
   for i = 1, #routes, 2 do
     local info = cjson.decode(routes[i + 1])
@@ -147,44 +174,29 @@ local function user_budget(P, org, uid)
   return own and tonumber(own) or org.udef
 end
 
-local SECOND, MINUTE = 1000000, 60000000
-
 -- Generic cell rate algorithm (ITU-T I.371) in whole numbers: what a bucket holds is counted in units times the µs of its
 -- period, so that a seventh of a second is no fraction. An arrival time is in µs and, behind a colon, has what is left over.
 local function debt(arrival, us, rate)
   if not arrival then return 0 end
-  local whole, rest = tonumber(arrival), 0
-  if not whole then
-    local colon = arrival:find(':', 1, true)
-    whole, rest = tonumber(arrival:sub(1, colon - 1)), tonumber(arrival:sub(colon + 1))
-  end
-  if whole < us then return 0 end
-  return (whole - us) * rate + math.min(rest, rate)
+  local whole, rest = arrival:match('^(%d+):?(%d*)')
+  if whole + 0 < us then return 0 end
+  return (whole - us) * rate + math.min(rest == '' and 0 or rest + 0, rate)
 end
 
 local function arrival(held, us, rate)
   local whole = math.floor(held / rate)
   local rest = math.max(0, held - whole * rate)
-  return rest == 0 and int(us + whole) or int(us + whole) .. ':' .. int(rest)
+  return rest == 0 and us + whole or string.format('%d:%d', us + whole, rest)
 end
 
--- A bucket that lets in `rate` a period and `size` at once: what it holds, with `cost` too, and µs until that fits.
-local function bucket(scope, field, rate, period, size, tat, us, cost)
-  if rate < 0 then return nil end
-  local b = { scope = scope, field = field, rate = rate, period = period, size = rate == 0 and 0 or math.max(1, size) }
-  b.held = rate == 0 and 0 or debt(tat, us, rate)
-  b.after = b.held + cost * period
-  b.wait = 0
-  if cost > 0 then b.wait = rate == 0 and MINUTE or math.max(0, math.ceil((b.after - b.size * period) / rate)) end
-  return b
-end
-
--- The buckets of a caller: requests of organisation and user, tokens of both; nil where there is no limit.
-local function buckets(org, uid, g, us, est, requests)
-  return { bucket('organisation', 'r', org.rps, SECOND, org.burst, g[1], us, requests),
-    bucket('user', 'r:' .. uid, org.urps, SECOND, org.uburst, g[2], us, requests),
-    bucket('organisation', 't', org.tpm, MINUTE, org.tpm, g[3], us, est),
-    bucket('user', 't:' .. uid, org.utpm, MINUTE, org.utpm, g[4], us, est) }
+-- The fields of who is under way of a user, and of the buckets that they take from.
+local function fields_of(org, uid)
+  local fields, all = { 'l:' .. uid, nil, nil, nil, nil }, org.buckets
+  for i = 1, #all do
+    local b = all[i]
+    fields[i + 1] = b.scope == 'user' and b.field .. uid or b.field
+  end
+  return fields
 end
 
 -- What is left in a bucket that holds so much, and ms until it is full: never more, never sooner than is true.
@@ -193,19 +205,18 @@ local function room(b, held)
   return math.max(0, b.size - math.ceil(held / b.period)), math.ceil(held / b.rate / 1000)
 end
 
--- Appends what headers tell of a kind: the size of the narrower bucket, what is left, ms until it is full.
-local function tell(answer, org, user, state)
-  local limit, left, reset = -1, -1, 0
-  if org then limit, left, reset = org.size, room(org, org[state]) end
-  if user then
-    local user_left, user_reset = room(user, user[state])
-    if limit < 0 or user_left < left or (user_left == left and user_reset > reset) then
-      limit, left, reset = user.size, user_left, user_reset
+-- What headers tell, of requests and of tokens: the size of the narrower bucket, what is left, ms until it is full.
+local function tell(org, held)
+  local told, all = { -1, -1, 0, -1, -1, 0 }, org.buckets
+  for i = 1, #all do
+    local b = all[i]
+    local at, left, reset = b.kind == 'tokens' and 4 or 1, room(b, held[i])
+    local least = told[at + 1]
+    if least < 0 or left < least or (left == least and reset > told[at + 2]) then
+      told[at], told[at + 1], told[at + 2] = b.size, left, reset
     end
   end
-  local n = #answer
-  answer[n + 1], answer[n + 2], answer[n + 3] = limit, left, reset
-  return answer
+  return told
 end
 
 -- What is left of a budget that is `limit` tokens a month; -1 is no budget.
@@ -214,32 +225,38 @@ local function remainder(limit, used, held)
   return limit - used - held
 end
 
-local UNLIMITED = { writes = {} }
+local UNLIMITED, UNTOLD = { writes = {} }, { -1, -1, 0, -1, -1, 0 }
 
--- Takes a request and `est` tokens out of the buckets: what is to be written, what headers tell, and the tokens' slots
--- (rate and end of each), which a refund goes by. Or nil and the refusal of the bucket that makes the caller wait longest.
-local function take(us, org, uid, est, g, requests)
+-- Takes requests and `est` tokens out of the buckets, whose arrival times are `g`: what is to be written into their fields,
+-- what headers tell, and the tokens' slots (rate and end of each), which a refund goes by. Or nil and the refusal of the
+-- bucket that makes the caller wait longest.
+local function take(us, org, fields, est, g, requests)
   if not org.rated then return UNLIMITED end
-  local all = buckets(org, uid, g, us, est, requests)
-  local last, wait = 0, 0
-  for i = 1, 4 do
-    if all[i] and all[i].wait > wait then last, wait = i, all[i].wait end
-  end
-  if last > 0 then
-    local refusal = { 'rate', last < 3 and 'requests' or 'tokens', all[last].scope, all[last].rate, math.ceil(wait / 1000) }
-    return nil, tell(tell(refusal, all[1], all[2], 'held'), all[3], all[4], 'held')
-  end
-  local writes, slots = {}, { 0, 0, 0, 0 }
-  for i = 1, 4 do
+  local all, held, after, last, longest = org.buckets, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, nil, 0
+  for i = 1, #all do
     local b = all[i]
-    if b and b.after > b.held then
-      writes[#writes + 1] = b.field
-      writes[#writes + 1] = arrival(b.after, us, b.rate)
-      if i > 2 then slots[2 * i - 5], slots[2 * i - 4] = b.rate, us + math.ceil(b.after / b.rate) end
+    local cost, wait = b.kind == 'tokens' and est or requests, 0
+    held[i] = debt(g[i + 1], us, b.rate)
+    after[i] = held[i] + cost * b.period
+    if cost > 0 then wait = b.rate == 0 and MINUTE or math.ceil((after[i] - b.size * b.period) / b.rate) end
+    if wait > longest then last, longest = b, wait end
+  end
+  if last then
+    return nil, { 'rate', last.kind, last.scope, last.rate, math.ceil(longest / 1000), unpack(tell(org, held)) }
+  end
+  local writes, slots = { nil, nil, nil, nil, nil, nil, nil, nil }, nil
+  for i = 1, #all do
+    local b = all[i]
+    if after[i] > held[i] then
+      local n = #writes
+      writes[n + 1], writes[n + 2] = fields[i + 1], arrival(after[i], us, b.rate)
+      if b.kind == 'tokens' then
+        slots = slots or { 0, 0, 0, 0 }
+        slots[2 * b.place - 5], slots[2 * b.place - 4] = b.rate, us + math.ceil(after[i] / b.rate)
+      end
     end
   end
-  return { writes = writes, told = tell(tell({}, all[1], all[2], 'after'), all[3], all[4], 'after'),
-    slots = (slots[1] > 0 or slots[3] > 0) and slots or nil }
+  return { writes = writes, told = tell(org, after), slots = slots }
 end
 
 -- The output limit that a request may have by the route and the tokens of a minute; nil and the refusal where none fits.
@@ -249,8 +266,10 @@ local function output(org, route, prompt, n, asked)
   if org.cap >= 0 and org.cap < cap then cap = org.cap end
   local out = asked > 0 and asked or math.max(1, math.min(cap, route.context - 1))
   if asked < 0 then out = 0 end
-  for _, rate in ipairs({ org.tpm, org.utpm }) do
-    if rate >= 0 and prompt + n * math.min(out, route.context) > rate then
+  local limits = org.minute
+  for i = 1, #limits do
+    local rate = limits[i]
+    if prompt + n * math.min(out, route.context) > rate then
       out = math.floor((rate - prompt) / n)
       if asked < 0 or out < 1 then return nil, { 'too_large', int(rate), int(prompt) } end
     end
@@ -295,14 +314,12 @@ local function fit(P, org, route, ask, who, sec, us)
   local uid = who.uid
   local prompt, n, asked = ask.prompt, ask.n, ask.output
   if org.estimate == 1 and ask.guess and ask.guess < prompt then prompt = ask.guess end
-  local g, live = {}
-  if org.rated then
-    g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
-    live = g[5]
-  elseif org.uconc >= 0 then
-    live = redis.call('HGET', P .. ':g', 'l:' .. uid)
+  local fields, g, live
+  if org.rated or org.uconc >= 0 then
+    fields = fields_of(org, uid)
+    g = redis.call('HMGET', P .. ':g', unpack(fields))
+    live = (g[1] or 0) + 0
   end
-  live = (live or 0) + 0
   if org.conc >= 0 and redis.call('ZCARD', P .. ':resv') >= org.conc then return nil, crowded('organisation', org.conc) end
   if org.uconc >= 0 and live >= org.uconc then return nil, crowded('user', org.uconc) end
 
@@ -325,7 +342,7 @@ local function fit(P, org, route, ask, who, sec, us)
   if est > left and asked ~= NO_TOKENS then
     if countable(ask, left) then
       -- Counting is the engine's work: it is a request already, and is not taken again for the same one.
-      local counted, early = take(us, org, uid, 0, g, 1)
+      local counted, early = take(us, org, fields, 0, g, 1)
       if counted and #counted.writes > 0 then redis.call('HSET', P .. ':g', unpack(counted.writes)) end
       return nil, counted and { 'near', route.json } or early
     end
@@ -342,7 +359,7 @@ local function fit(P, org, route, ask, who, sec, us)
     est = prompt + n * out
   end
 
-  local taken, late = take(us, org, uid, est, g, ask.counted and 0 or 1)
+  local taken, late = take(us, org, fields, est, g, ask.counted and 0 or 1)
   if not taken then return nil, late end
   return { est = est, risk = ask.prompt - prompt, per = per, out = out, taken = taken, live = live, bk = bk,
     resv = bud[2] + est, of_user = bud[4] + est, opening = bud[5] and NONE or OPENING, key = key }
@@ -376,20 +393,20 @@ local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, end
     local before = redis.call('GET', rk)
     return before and again(org, route, uid, kid, gateway, before) or refusal
   end
-  if #fits.taken.writes > 0 then
-    redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.taken.writes))
+  local taken = fits.taken
+  if #taken.writes > 0 then
+    redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(taken.writes))
   else
     redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)
   end
   redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.opening))
   if capped then redis.call('HSET', fits.bk, 'k:' .. kid, fits.key.used, 'h:' .. kid, fits.key.held + fits.est) end
   redis.call('ZADD', P .. ':resv', sec + lease, rid)
-  local answer, told = { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }, fits.taken.told
-  if told or fits.risk > 0 then
-    for i, part in ipairs(told or { -1, -1, 0, -1, -1, 0 }) do answer[8 + i] = part end
-    answer[15] = fits.risk
+  if not taken.told and fits.risk == 0 then
+    return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }
   end
-  return answer
+  local a, b, c, d, e, f = unpack(taken.told or UNTOLD)
+  return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est, a, b, c, d, e, f, fits.risk }
 end
 
 -- The name of what this server holds of the organisation, as Unix microseconds: whoever loses all of it gets another.
@@ -462,39 +479,43 @@ local function reassert(K, A)
   return 1
 end
 
--- Tokens that were held for the rate but not used go back into the buckets, by the rates that they were taken at: as far
--- as their slots have not passed, for time has given back the others. What was used beyond is taken too.
-local function refund(P, uid, unused, slots)
-  if not slots or unused == 0 then return end
+-- One request of a user less is under way. Tokens that were held for the rate but not used go back into the buckets, by the
+-- rates that they were taken at: as far as their slots have not passed, for time has given back the others. What was used
+-- beyond is taken too.
+local function leave(P, uid, unused, slots)
+  if not slots or unused == 0 then
+    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)
+    return
+  end
   local sec, frac = now()
   local us = sec * 1000000 + frac
-  local g = redis.call('HMGET', P .. ':g', 't', 't:' .. uid)
-  for i, field in ipairs({ 't', 't:' .. uid }) do
+  local g = redis.call('HMGET', P .. ':g', 't', 't:' .. uid, 'l:' .. uid)
+  local writes, fields = { 'l:' .. uid, (g[3] or 0) - 1, nil, nil, nil, nil }, { 't', 't:' .. uid }
+  for i = 1, 2 do
     local rate, ends = slots[2 * i - 1], slots[2 * i]
     if rate > 0 then
       local back = math.min(unused * MINUTE, math.max(0, ends - us) * rate)
-      local held = math.max(0, debt(g[i], us, rate) - back)
-      redis.call('HSET', P .. ':g', field, arrival(held, us, rate))
+      local n = #writes
+      writes[n + 1], writes[n + 2] = fields[i], arrival(math.max(0, debt(g[i], us, rate) - back), us, rate)
     end
   end
+  redis.call('HSET', P .. ':g', unpack(writes))
 end
 
 -- Moves tokens of the month from held to used; `est` is 0 where nothing was held.
-local function book(P, per, uid, est, actual)
-  local bk = P .. ':bud:' .. per
-  local bud = redis.call('HMGET', bk, 'used', 'u:' .. uid, 'resv', 'r:' .. uid)
-  local used, of_user = (bud[1] or 0) + actual, (bud[2] or 0) + actual
+local function book(bk, uid, est, actual)
+  local of_user, for_user = 'u:' .. uid, 'r:' .. uid
+  local bud = redis.call('HMGET', bk, 'used', of_user, 'resv', for_user)
+  local used, used_by = (bud[1] or 0) + actual, (bud[2] or 0) + actual
   if est == 0 then
-    redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user)
+    redis.call('HSET', bk, 'used', used, of_user, used_by)
   else
-    redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user, 'resv', (bud[3] or 0) - est,
-      'r:' .. uid, (bud[4] or 0) - est)
+    redis.call('HSET', bk, 'used', used, of_user, used_by, 'resv', (bud[3] or 0) - est, for_user, (bud[4] or 0) - est)
   end
 end
 
 -- The same of a key that has a cap: one whose reservation says so, or, where there is none any more, that is counted.
-local function book_key(P, s, per, r, est, actual)
-  local bk = P .. ':bud:' .. per
+local function book_key(bk, s, r, est, actual)
   if r and r[OPEN.est] then
     if not r[OPEN.capped] then return end
     redis.call('HINCRBY', bk, 'k:' .. r[OPEN.kid], actual)
@@ -524,14 +545,14 @@ local function settle_one(P, s)
     line = r[DONE.line] + 1
   elseif r then
     est = r[OPEN.est]
-    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)
-    refund(P, uid, est - pt - ct, r[OPEN.slots])
+    leave(P, uid, est - pt - ct, r[OPEN.slots])
   elseif s.outcome == 'gateway_lost' then
     redis.call('ZREM', P .. ':resv', s.rid)
     return { 'gone' }
   end
-  book(P, per, uid, est, pt + ct)
-  book_key(P, s, per, r, est, pt + ct)
+  local bk = P .. ':bud:' .. per
+  book(bk, uid, est, pt + ct)
+  book_key(bk, s, r, est, pt + ct)
   redis.call('ZREM', P .. ':resv', s.rid)
   local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', line, 'p', per, 'pt', pt, 'ct', ct,
     'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', t0, 'f', s.facts)
@@ -674,7 +695,7 @@ local function limits(K, A)
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
   local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid)
-  local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
+  local g = redis.call('HMGET', P .. ':g', unpack(fields_of(org, uid)))
   local answer = { 'ok', per, int(math.ceil(us / 1000)) }
   local function add(...)
     for _, part in ipairs({ ... }) do answer[#answer + 1] = type(part) == 'number' and int(part) or part end
@@ -683,18 +704,19 @@ local function limits(K, A)
   add('budget', 'user', user_budget(P, org, uid), tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0, -1)
   local key = use_of_key(bk, kid, rules and rules.cap)
   if key and key.cap >= 0 then add('budget', 'key', key.cap, key.used, key.held, 0, -1) end
-  local all = buckets(org, uid, g, us, 0, 1)
-  for i = 1, 4 do
-    local b, kind = all[i], i < 3 and 'requests' or 'tokens'
-    if b then
-      local left, reset = room(b, b.held)
-      add(kind, b.scope, b.size, b.size - left, 0, reset, b.rate)
+  local i = 1
+  for place, of in ipairs(RATES) do
+    local b = org.buckets[i]
+    if b and b.place == place then
+      i = i + 1
+      local left, reset = room(b, debt(g[i], us, b.rate))
+      add(b.kind, b.scope, b.size, b.size - left, 0, reset, b.rate)
     else
-      add(kind, i % 2 == 1 and 'organisation' or 'user', -1, 0, 0, 0, -1)
+      add(of.kind, of.scope, -1, 0, 0, 0, -1)
     end
   end
   add('concurrency', 'organisation', org.conc, redis.call('ZCARD', P .. ':resv'), 0, 0, -1)
-  add('concurrency', 'user', org.uconc, tonumber(g[5] or 0), 0, 0, -1)
+  add('concurrency', 'user', org.uconc, tonumber(g[1] or 0), 0, 0, -1)
   return answer
 end
 

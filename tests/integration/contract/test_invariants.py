@@ -32,7 +32,7 @@ UNTIL_FOUND = settings(LOOK, max_examples=max(EXAMPLES, 1000), phases=[Phase.gen
 
 WRONG = {
     "a release is dropped": ("'resv', (bud[3] or 0) - est", "'resv', (bud[3] or 0)"),
-    "a user's release is dropped": ("'r:' .. uid, (bud[4] or 0) - est", "'r:' .. uid, (bud[4] or 0)"),
+    "a user's release is dropped": ("for_user, (bud[4] or 0) - est", "for_user, (bud[4] or 0)"),
     "a charge is doubled": ("(bud[1] or 0) + actual", "(bud[1] or 0) + 2 * actual"),
     "a user's charge is forgotten": ("(bud[2] or 0) + actual", "(bud[2] or 0)"),
     "who is done stays under way": ("redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)", ""),
