@@ -17,7 +17,9 @@
 --   {o:T}:out           stream  outbox
 --
 -- Numbers are integers (exact below 2^53). Time and month are this server's, in UTC.
--- A call into Redis costs more than what is computed here: each function makes as few as it can.
+-- A call into Redis costs more than what is computed here: each function makes as few as it can. Next come tables that grow
+-- (made at their size they hold `nil`s first), `tonumber` of what arithmetic would make a number of, and `ipairs`: what each
+-- request goes through does without.
 
 local TOMBSTONE_S = 172800
 local MAX_REMEMBERED = 1000
@@ -298,20 +300,16 @@ local function countable(ask, left)
   return ask.guess and left >= ask.prompt / 64 + (ask.output < 0 and 0 or ask.n)
 end
 
--- What a capped key has used and holds this month; nil where nothing counts for a key.
-local function use_of_key(bk, kid, cap)
-  if not cap then return nil end
-  local own = redis.call('HMGET', bk, 'k:' .. kid, 'h:' .. kid)
-  return { kid = kid, cap = cap, used = tonumber(own[1] or 0), held = tonumber(own[2] or 0) }
-end
-
 -- What is written into a month that nobody has counted in yet.
 local OPENING, NONE = { 'base', 0 }, {}
+
+-- The fields of what a key has used and holds of a month; none where nothing counts for it.
+local function fields_of_key(kid) return kid and { 'k:' .. kid, 'h:' .. kid } or NONE end
 
 -- What a request may have: a reservation that fits, not yet written, and the rest of the answer; or nil and the refusal.
 -- `who` is the user, the key and the key's cap, false where it has none.
 local function fit(P, org, route, ask, who, sec, us)
-  local uid = who.uid
+  local uid, cap = who.uid, who.cap
   local prompt, n, asked = ask.prompt, ask.n, ask.output
   if org.estimate == 1 and ask.guess and ask.guess < prompt then prompt = ask.guess end
   local fields, g, live
@@ -327,15 +325,15 @@ local function fit(P, org, route, ask, who, sec, us)
   if not out then return nil, refusal end
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
-  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, 'base')
-  for i = 1, 4 do bud[i] = (bud[i] or 0) + 0 end
-  local scope, limit, used, held = 'organisation', org.tokens, bud[1], bud[2]
+  local of_key = fields_of_key(cap and who.kid)
+  local bud = redis.call('HMGET', bk, 'base', 'used', 'resv', 'u:' .. uid, 'r:' .. uid, unpack(of_key))
+  for i = 2, cap and 7 or 5 do bud[i] = (bud[i] or 0) + 0 end
+  local scope, limit, used, held = 'organisation', org.tokens, bud[2], bud[3]
   local left, user_tokens = remainder(limit, used, held), user_budget(P, org, uid)
-  local user_left = remainder(user_tokens, bud[3], bud[4])
-  if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[3], bud[4] end
-  local key = use_of_key(bk, who.kid, who.cap)
-  local key_left = key and remainder(key.cap, key.used, key.held) or math.huge
-  if key_left < left then left, scope, limit, used, held = key_left, 'key', key.cap, key.used, key.held end
+  local user_left = remainder(user_tokens, bud[4], bud[5])
+  if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[4], bud[5] end
+  local key_left = cap and remainder(cap, bud[6], bud[7]) or math.huge
+  if key_left < left then left, scope, limit, used, held = key_left, 'key', cap, bud[6], bud[7] end
   -- The remainder may clamp the output down to the floor. What holds nothing (tokenizers) is never over a budget.
   -- No engine writes more than its context, whatever was asked for.
   local est = prompt + n * math.min(out, route.context)
@@ -361,8 +359,10 @@ local function fit(P, org, route, ask, who, sec, us)
 
   local taken, late = take(us, org, fields, est, g, ask.counted and 0 or 1)
   if not taken then return nil, late end
+  local more = bud[1] and NONE or OPENING
+  if cap then more = { of_key[1], bud[6], of_key[2], bud[7] + est, unpack(more) } end
   return { est = est, risk = ask.prompt - prompt, per = per, out = out, taken = taken, live = live, bk = bk,
-    resv = bud[2] + est, of_user = bud[4] + est, opening = bud[5] and NONE or OPENING, key = key }
+    resv = bud[3] + est, of_user = bud[5] + est, more = more }
 end
 
 -- The prompt is an upper bound. With a guess at it the answer may be `near`: the bound does not fit in the budget, so
@@ -386,7 +386,7 @@ local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, end
 
   local rk = P .. ':r:' .. rid
   local fits, refusal = fit(P, org, route, ask, { uid = uid, kid = kid, cap = rules and rules.cap }, sec, us)
-  local capped = fits and fits.key and 1 or nil
+  local capped = rules and rules.cap and 1 or nil
   local record = fits and cmsgpack.pack({ fits.est, fits.per, uid, gateway, fits.out, 0, 0, 0, kid, fp, model, route.model_id,
     endpoint, streamed, us, fits.taken.slots or (capped and false), capped })
   if not fits or not redis.call('SET', rk, record, 'NX') then
@@ -399,8 +399,7 @@ local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, end
   else
     redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)
   end
-  redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.opening))
-  if capped then redis.call('HSET', fits.bk, 'k:' .. kid, fits.key.used, 'h:' .. kid, fits.key.held + fits.est) end
+  redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.more))
   redis.call('ZADD', P .. ':resv', sec + lease, rid)
   if not taken.told and fits.risk == 0 then
     return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }
@@ -502,27 +501,23 @@ local function leave(P, uid, unused, slots)
   redis.call('HSET', P .. ':g', unpack(writes))
 end
 
--- Moves tokens of the month from held to used; `est` is 0 where nothing was held.
-local function book(bk, uid, est, actual)
-  local of_user, for_user = 'u:' .. uid, 'r:' .. uid
-  local bud = redis.call('HMGET', bk, 'used', of_user, 'resv', for_user)
+-- Moves tokens of the month from held to used; `est` is 0 where nothing was held, `kid` a key that something is held for too.
+local function book(bk, uid, kid, est, actual)
+  local of_user, for_user, of_key = 'u:' .. uid, 'r:' .. uid, fields_of_key(kid)
+  local bud = redis.call('HMGET', bk, 'used', of_user, 'resv', for_user, unpack(of_key))
   local used, used_by = (bud[1] or 0) + actual, (bud[2] or 0) + actual
+  local own = kid and { of_key[1], (bud[5] or 0) + actual, of_key[2], (bud[6] or 0) - est } or NONE
   if est == 0 then
-    redis.call('HSET', bk, 'used', used, of_user, used_by)
+    redis.call('HSET', bk, 'used', used, of_user, used_by, unpack(own))
   else
-    redis.call('HSET', bk, 'used', used, of_user, used_by, 'resv', (bud[3] or 0) - est, for_user, (bud[4] or 0) - est)
+    redis.call('HSET', bk, 'used', used, of_user, used_by, 'resv', (bud[3] or 0) - est, for_user, (bud[4] or 0) - est,
+      unpack(own))
   end
 end
 
--- The same of a key that has a cap: one whose reservation says so, or, where there is none any more, that is counted.
-local function book_key(bk, s, r, est, actual)
-  if r and r[OPEN.est] then
-    if not r[OPEN.capped] then return end
-    redis.call('HINCRBY', bk, 'k:' .. r[OPEN.kid], actual)
-    redis.call('HINCRBY', bk, 'h:' .. r[OPEN.kid], -est)
-    return
-  end
-  local kid = s.facts:match('"key":"([^"]*)"')
+-- What is settled where nothing is held any more: it counts for a key that is counted.
+local function book_late(bk, facts, actual)
+  local kid = facts:match('"key":"([^"]*)"')
   if kid and redis.call('HEXISTS', bk, 'k:' .. kid) == 1 then redis.call('HINCRBY', bk, 'k:' .. kid, actual) end
 end
 
@@ -551,8 +546,8 @@ local function settle_one(P, s)
     return { 'gone' }
   end
   local bk = P .. ':bud:' .. per
-  book(bk, uid, est, pt + ct)
-  book_key(bk, s, r, est, pt + ct)
+  book(bk, uid, r and r[OPEN.capped] and r[OPEN.kid], est, pt + ct)
+  if not r or not r[OPEN.est] then book_late(bk, s.facts, pt + ct) end
   redis.call('ZREM', P .. ':resv', s.rid)
   local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', line, 'p', per, 'pt', pt, 'ct', ct,
     'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', t0, 'f', s.facts)
@@ -694,7 +689,8 @@ local function limits(K, A)
   if not org then return uid end
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
-  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid)
+  local cap = rules and rules.cap
+  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, unpack(fields_of_key(cap and kid)))
   local g = redis.call('HMGET', P .. ':g', unpack(fields_of(org, uid)))
   local answer = { 'ok', per, int(math.ceil(us / 1000)) }
   local function add(...)
@@ -702,8 +698,7 @@ local function limits(K, A)
   end
   add('budget', 'organisation', org.tokens, tonumber(bud[1] or 0), tonumber(bud[2] or 0), 0, -1)
   add('budget', 'user', user_budget(P, org, uid), tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0, -1)
-  local key = use_of_key(bk, kid, rules and rules.cap)
-  if key and key.cap >= 0 then add('budget', 'key', key.cap, key.used, key.held, 0, -1) end
+  if cap and cap >= 0 then add('budget', 'key', cap, tonumber(bud[5] or 0), tonumber(bud[6] or 0), 0, -1) end
   local i = 1
   for place, of in ipairs(RATES) do
     local b = org.buckets[i]
