@@ -17,7 +17,9 @@
 --   {o:T}:out           stream  outbox
 --
 -- Numbers are integers (exact below 2^53). Time and month are this server's, in UTC.
--- A call into Redis costs more than what is computed here: each function makes as few as it can.
+-- A call into Redis costs more than what is computed here: each function makes as few as it can. Next come tables that grow
+-- (made at their size they hold `nil`s first), `tonumber` of what arithmetic would make a number of, and `ipairs`: what each
+-- request goes through does without.
 
 local TOMBSTONE_S = 172800
 local MAX_REMEMBERED = 1000
@@ -30,11 +32,14 @@ local OPEN = { est = 1, per = 2, uid = 3, gw = 4, out = 5, pt = 6, ct = 7, ca = 
 -- A tombstone begins with false where a reservation has its tokens; spt, sct, sca are what was settled.
 local DONE = { per = 2, uid = 3, gw = 4, spt = 5, sct = 6, sca = 7, line = 8, entry = 9, t0 = 10 }
 
-local function int(x) return string.format('%.0f', x) end
+local function int(x) return string.format('%d', x) end
+
+-- The parts of a MessagePack array, one by one: the table that `unpack` alone makes of it grows part by part, at their cost.
+local function parts(packed) return cmsgpack.unpack(packed:sub(packed:byte() == 0xdc and 4 or 2)) end
 
 local function now()
   local t = redis.call('TIME')
-  return tonumber(t[1]), tonumber(t[2])
+  return t[1] + 0, t[2] + 0
 end
 
 local today = { day = -1, period = '' }
@@ -62,6 +67,29 @@ local remembered, count = {}, 0
 local POLICY = { 'tokens', 'udef', 'rps', 'burst', 'tpm', 'conc', 'urps', 'uburst', 'utpm', 'uconc', 'floor', 'cap',
   'estimate' }
 
+local SECOND, MINUTE = 1000000, 60000000
+
+-- What may be limited by rate: requests and tokens, of the organisation and of each user.
+local RATES = {
+  { kind = 'requests', scope = 'organisation', field = 'r', rate = 'rps', size = 'burst', period = SECOND },
+  { kind = 'requests', scope = 'user', field = 'r:', rate = 'urps', size = 'uburst', period = SECOND },
+  { kind = 'tokens', scope = 'organisation', field = 't', rate = 'tpm', size = 'tpm', period = MINUTE },
+  { kind = 'tokens', scope = 'user', field = 't:', rate = 'utpm', size = 'utpm', period = MINUTE },
+}
+
+-- A bucket for each that is: it lets in `rate` a period and `size` at once.
+local function buckets(policy)
+  local all = {}
+  for place, of in ipairs(RATES) do
+    local rate = policy[of.rate]
+    if rate >= 0 then
+      all[#all + 1] = { place = place, kind = of.kind, scope = of.scope, field = of.field, period = of.period, rate = rate,
+        size = rate == 0 and 0 or math.max(1, policy[of.size]) }
+    end
+  end
+  return all
+end
+
 local function read_projection(P, stamp)
   local org = redis.call('HMGET', P .. ':org', 'id', 'st')
   local pol = redis.call('HMGET', P .. ':pol', unpack(POLICY))
@@ -74,7 +102,11 @@ local function read_projection(P, stamp)
   end
   read.has_suspended = redis.call('HLEN', P .. ':org') > 2
   read.has_own_budgets = redis.call('HLEN', P .. ':pol') > there
-  read.rated = read.rps >= 0 or read.urps >= 0 or read.tpm >= 0 or read.utpm >= 0
+  read.buckets, read.minute = buckets(read), {}
+  for _, b in ipairs(read.buckets) do
+    if b.kind == 'tokens' then read.minute[#read.minute + 1] = b.rate end
+  end
+  read.rated = #read.buckets > 0
   local routes = redis.call('HGETALL', P .. ':routes')
   for i = 1, #routes, 2 do
     local info = cjson.decode(routes[i + 1])
@@ -144,44 +176,29 @@ local function user_budget(P, org, uid)
   return own and tonumber(own) or org.udef
 end
 
-local SECOND, MINUTE = 1000000, 60000000
-
 -- Generic cell rate algorithm (ITU-T I.371) in whole numbers: what a bucket holds is counted in units times the µs of its
 -- period, so that a seventh of a second is no fraction. An arrival time is in µs and, behind a colon, has what is left over.
 local function debt(arrival, us, rate)
   if not arrival then return 0 end
-  local whole, rest = tonumber(arrival), 0
-  if not whole then
-    local colon = arrival:find(':', 1, true)
-    whole, rest = tonumber(arrival:sub(1, colon - 1)), tonumber(arrival:sub(colon + 1))
-  end
-  if whole < us then return 0 end
-  return (whole - us) * rate + math.min(rest, rate)
+  local whole, rest = arrival:match('^(%d+):?(%d*)')
+  if whole + 0 < us then return 0 end
+  return (whole - us) * rate + math.min(rest == '' and 0 or rest + 0, rate)
 end
 
 local function arrival(held, us, rate)
   local whole = math.floor(held / rate)
   local rest = math.max(0, held - whole * rate)
-  return rest == 0 and int(us + whole) or int(us + whole) .. ':' .. int(rest)
+  return rest == 0 and us + whole or string.format('%d:%d', us + whole, rest)
 end
 
--- A bucket that lets in `rate` a period and `size` at once: what it holds, with `cost` too, and µs until that fits.
-local function bucket(scope, field, rate, period, size, tat, us, cost)
-  if rate < 0 then return nil end
-  local b = { scope = scope, field = field, rate = rate, period = period, size = rate == 0 and 0 or math.max(1, size) }
-  b.held = rate == 0 and 0 or debt(tat, us, rate)
-  b.after = b.held + cost * period
-  b.wait = 0
-  if cost > 0 then b.wait = rate == 0 and MINUTE or math.max(0, math.ceil((b.after - b.size * period) / rate)) end
-  return b
-end
-
--- The buckets of a caller: requests of organisation and user, tokens of both; nil where there is no limit.
-local function buckets(org, uid, g, us, est, requests)
-  return { bucket('organisation', 'r', org.rps, SECOND, org.burst, g[1], us, requests),
-    bucket('user', 'r:' .. uid, org.urps, SECOND, org.uburst, g[2], us, requests),
-    bucket('organisation', 't', org.tpm, MINUTE, org.tpm, g[3], us, est),
-    bucket('user', 't:' .. uid, org.utpm, MINUTE, org.utpm, g[4], us, est) }
+-- The fields of who is under way of a user, and of the buckets that they take from.
+local function fields_of(org, uid)
+  local fields, all = { 'l:' .. uid, nil, nil, nil, nil }, org.buckets
+  for i = 1, #all do
+    local b = all[i]
+    fields[i + 1] = b.scope == 'user' and b.field .. uid or b.field
+  end
+  return fields
 end
 
 -- What is left in a bucket that holds so much, and ms until it is full: never more, never sooner than is true.
@@ -190,19 +207,18 @@ local function room(b, held)
   return math.max(0, b.size - math.ceil(held / b.period)), math.ceil(held / b.rate / 1000)
 end
 
--- Appends what headers tell of a kind: the size of the narrower bucket, what is left, ms until it is full.
-local function tell(answer, org, user, state)
-  local limit, left, reset = -1, -1, 0
-  if org then limit, left, reset = org.size, room(org, org[state]) end
-  if user then
-    local user_left, user_reset = room(user, user[state])
-    if limit < 0 or user_left < left or (user_left == left and user_reset > reset) then
-      limit, left, reset = user.size, user_left, user_reset
+-- What headers tell, of requests and of tokens: the size of the narrower bucket, what is left, ms until it is full.
+local function tell(org, held)
+  local told, all = { -1, -1, 0, -1, -1, 0 }, org.buckets
+  for i = 1, #all do
+    local b = all[i]
+    local at, left, reset = b.kind == 'tokens' and 4 or 1, room(b, held[i])
+    local least = told[at + 1]
+    if least < 0 or left < least or (left == least and reset > told[at + 2]) then
+      told[at], told[at + 1], told[at + 2] = b.size, left, reset
     end
   end
-  local n = #answer
-  answer[n + 1], answer[n + 2], answer[n + 3] = limit, left, reset
-  return answer
+  return told
 end
 
 -- What is left of a budget that is `limit` tokens a month; -1 is no budget.
@@ -211,32 +227,38 @@ local function remainder(limit, used, held)
   return limit - used - held
 end
 
-local UNLIMITED = { writes = {} }
+local UNLIMITED, UNTOLD = { writes = {} }, { -1, -1, 0, -1, -1, 0 }
 
--- Takes a request and `est` tokens out of the buckets: what is to be written, what headers tell, and the tokens' slots
--- (rate and end of each), which a refund goes by. Or nil and the refusal of the bucket that makes the caller wait longest.
-local function take(us, org, uid, est, g, requests)
+-- Takes requests and `est` tokens out of the buckets, whose arrival times are `g`: what is to be written into their fields,
+-- what headers tell, and the tokens' slots (rate and end of each), which a refund goes by. Or nil and the refusal of the
+-- bucket that makes the caller wait longest.
+local function take(us, org, fields, est, g, requests)
   if not org.rated then return UNLIMITED end
-  local all = buckets(org, uid, g, us, est, requests)
-  local last, wait = 0, 0
-  for i = 1, 4 do
-    if all[i] and all[i].wait > wait then last, wait = i, all[i].wait end
-  end
-  if last > 0 then
-    local refusal = { 'rate', last < 3 and 'requests' or 'tokens', all[last].scope, all[last].rate, math.ceil(wait / 1000) }
-    return nil, tell(tell(refusal, all[1], all[2], 'held'), all[3], all[4], 'held')
-  end
-  local writes, slots = {}, { 0, 0, 0, 0 }
-  for i = 1, 4 do
+  local all, held, after, last, longest = org.buckets, { 0, 0, 0, 0 }, { 0, 0, 0, 0 }, nil, 0
+  for i = 1, #all do
     local b = all[i]
-    if b and b.after > b.held then
-      writes[#writes + 1] = b.field
-      writes[#writes + 1] = arrival(b.after, us, b.rate)
-      if i > 2 then slots[2 * i - 5], slots[2 * i - 4] = b.rate, us + math.ceil(b.after / b.rate) end
+    local cost, wait = b.kind == 'tokens' and est or requests, 0
+    held[i] = debt(g[i + 1], us, b.rate)
+    after[i] = held[i] + cost * b.period
+    if cost > 0 then wait = b.rate == 0 and MINUTE or math.ceil((after[i] - b.size * b.period) / b.rate) end
+    if wait > longest then last, longest = b, wait end
+  end
+  if last then
+    return nil, { 'rate', last.kind, last.scope, last.rate, math.ceil(longest / 1000), unpack(tell(org, held)) }
+  end
+  local writes, slots = { nil, nil, nil, nil, nil, nil, nil, nil }, nil
+  for i = 1, #all do
+    local b = all[i]
+    if after[i] > held[i] then
+      local n = #writes
+      writes[n + 1], writes[n + 2] = fields[i + 1], arrival(after[i], us, b.rate)
+      if b.kind == 'tokens' then
+        slots = slots or { 0, 0, 0, 0 }
+        slots[2 * b.place - 5], slots[2 * b.place - 4] = b.rate, us + math.ceil(after[i] / b.rate)
+      end
     end
   end
-  return { writes = writes, told = tell(tell({}, all[1], all[2], 'after'), all[3], all[4], 'after'),
-    slots = (slots[1] > 0 or slots[3] > 0) and slots or nil }
+  return { writes = writes, told = tell(org, after), slots = slots }
 end
 
 -- The output limit that a request may have by the route and the tokens of a minute; nil and the refusal where none fits.
@@ -246,8 +268,10 @@ local function output(org, route, prompt, n, asked)
   if org.cap >= 0 and org.cap < cap then cap = org.cap end
   local out = asked > 0 and asked or math.max(1, math.min(cap, route.context - 1))
   if asked < 0 then out = 0 end
-  for _, rate in ipairs({ org.tpm, org.utpm }) do
-    if rate >= 0 and prompt + n * math.min(out, route.context) > rate then
+  local limits = org.minute
+  for i = 1, #limits do
+    local rate = limits[i]
+    if prompt + n * math.min(out, route.context) > rate then
       out = math.floor((rate - prompt) / n)
       if asked < 0 or out < 1 then return nil, { 'too_large', int(rate), int(prompt) } end
     end
@@ -258,7 +282,7 @@ end
 local function crowded(scope, limit) return { 'rate', 'concurrency', scope, limit, 1000, -1, -1, 0, -1, -1, 0 } end
 
 local function again(org, route, uid, kid, gateway, record)
-  local r = cmsgpack.unpack(record)
+  local r = { parts(record) }
   if not r[OPEN.est] or r[OPEN.gw] ~= gateway then return { 'duplicate' } end
   return { 'ok', org.id, uid, kid, route.json, r[OPEN.per], r[OPEN.out], r[OPEN.est] }
 end
@@ -276,30 +300,24 @@ local function countable(ask, left)
   return ask.guess and left >= ask.prompt / 64 + (ask.output < 0 and 0 or ask.n)
 end
 
--- What a capped key has used and holds this month; nil where nothing counts for a key.
-local function use_of_key(bk, kid, cap)
-  if not cap then return nil end
-  local own = redis.call('HMGET', bk, 'k:' .. kid, 'h:' .. kid)
-  return { kid = kid, cap = cap, used = tonumber(own[1] or 0), held = tonumber(own[2] or 0) }
-end
-
 -- What is written into a month that nobody has counted in yet.
 local OPENING, NONE = { 'base', 0 }, {}
+
+-- The fields of what a key has used and holds of a month; none where nothing counts for it.
+local function fields_of_key(kid) return kid and { 'k:' .. kid, 'h:' .. kid } or NONE end
 
 -- What a request may have: a reservation that fits, not yet written, and the rest of the answer; or nil and the refusal.
 -- `who` is the user, the key and the key's cap, false where it has none.
 local function fit(P, org, route, ask, who, sec, us)
-  local uid = who.uid
+  local uid, cap = who.uid, who.cap
   local prompt, n, asked = ask.prompt, ask.n, ask.output
   if org.estimate == 1 and ask.guess and ask.guess < prompt then prompt = ask.guess end
-  local g, live = {}
-  if org.rated then
-    g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
-    live = g[5]
-  else
-    live = redis.call('HGET', P .. ':g', 'l:' .. uid)
+  local fields, g, live
+  if org.rated or org.uconc >= 0 then
+    fields = fields_of(org, uid)
+    g = redis.call('HMGET', P .. ':g', unpack(fields))
+    live = (g[1] or 0) + 0
   end
-  live = tonumber(live or 0)
   if org.conc >= 0 and redis.call('ZCARD', P .. ':resv') >= org.conc then return nil, crowded('organisation', org.conc) end
   if org.uconc >= 0 and live >= org.uconc then return nil, crowded('user', org.uconc) end
 
@@ -307,22 +325,22 @@ local function fit(P, org, route, ask, who, sec, us)
   if not out then return nil, refusal end
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
-  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, 'base')
-  for i = 1, 4 do bud[i] = tonumber(bud[i] or 0) end
-  local scope, limit, used, held = 'organisation', org.tokens, bud[1], bud[2]
+  local of_key = fields_of_key(cap and who.kid)
+  local bud = redis.call('HMGET', bk, 'base', 'used', 'resv', 'u:' .. uid, 'r:' .. uid, unpack(of_key))
+  for i = 2, cap and 7 or 5 do bud[i] = (bud[i] or 0) + 0 end
+  local scope, limit, used, held = 'organisation', org.tokens, bud[2], bud[3]
   local left, user_tokens = remainder(limit, used, held), user_budget(P, org, uid)
-  local user_left = remainder(user_tokens, bud[3], bud[4])
-  if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[3], bud[4] end
-  local key = use_of_key(bk, who.kid, who.cap)
-  local key_left = key and remainder(key.cap, key.used, key.held) or math.huge
-  if key_left < left then left, scope, limit, used, held = key_left, 'key', key.cap, key.used, key.held end
+  local user_left = remainder(user_tokens, bud[4], bud[5])
+  if user_left < left then left, scope, limit, used, held = user_left, 'user', user_tokens, bud[4], bud[5] end
+  local key_left = cap and remainder(cap, bud[6], bud[7]) or math.huge
+  if key_left < left then left, scope, limit, used, held = key_left, 'key', cap, bud[6], bud[7] end
   -- The remainder may clamp the output down to the floor. What holds nothing (tokenizers) is never over a budget.
   -- No engine writes more than its context, whatever was asked for.
   local est = prompt + n * math.min(out, route.context)
   if est > left and asked ~= NO_TOKENS then
     if countable(ask, left) then
       -- Counting is the engine's work: it is a request already, and is not taken again for the same one.
-      local counted, early = take(us, org, uid, 0, g, 1)
+      local counted, early = take(us, org, fields, 0, g, 1)
       if counted and #counted.writes > 0 then redis.call('HSET', P .. ':g', unpack(counted.writes)) end
       return nil, counted and { 'near', route.json } or early
     end
@@ -339,16 +357,17 @@ local function fit(P, org, route, ask, who, sec, us)
     est = prompt + n * out
   end
 
-  local taken, late = take(us, org, uid, est, g, ask.counted and 0 or 1)
+  local taken, late = take(us, org, fields, est, g, ask.counted and 0 or 1)
   if not taken then return nil, late end
+  local more = bud[1] and NONE or OPENING
+  if cap then more = { of_key[1], bud[6], of_key[2], bud[7] + est, unpack(more) } end
   return { est = est, risk = ask.prompt - prompt, per = per, out = out, taken = taken, live = live, bk = bk,
-    resv = bud[2] + est, of_user = bud[4] + est, opening = bud[5] and NONE or OPENING, key = key }
+    resv = bud[3] + est, of_user = bud[5] + est, more = more }
 end
 
--- The prompt is an upper bound. With a guess at it (A[12]) the answer may be `near`: the bound does not fit in the
--- budget, so that the prompt should be counted and asked for again, without a guess. A[13] is how many prompts it is.
-local function reserve(K, A)
-  local P, fp, rid, model, gateway = K[1], A[1], A[2], A[3], A[8]
+-- The prompt is an upper bound. With a guess at it the answer may be `near`: the bound does not fit in the budget, so
+-- that the prompt should be counted and asked for again, without a guess (`c` says that it was). `lease` is in seconds.
+local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, endpoint, streamed, images, guess, prompts)
   local sec, frac = now()
   local us = sec * 1000000 + frac
 
@@ -356,10 +375,10 @@ local function reserve(K, A)
   if not org then return uid end
   local route = org.routes[model]
   if not route or (rules and rules.models and not rules.models[model]) then return { 'model', callable(org, rules) } end
-  local images = tonumber(A[11] or 0)
+  images = (images or 0) + 0
   if images > 0 and route.image_tokens == 0 then return { 'images' } end
-  local ask = { prompt = tonumber(A[4]), n = tonumber(A[5]), output = tonumber(A[6]), guess = tonumber(A[12]), counted = A[12] == 'c' }
-  local more = images * route.image_tokens + tonumber(A[13] or 1) * route.overhead
+  local ask = { prompt = prompt + 0, n = n + 0, output = output + 0, guess = tonumber(guess), counted = guess == 'c' }
+  local more = images * route.image_tokens + (prompts or 1) * route.overhead
   if more > 0 and ask.output ~= NO_TOKENS then
     ask.prompt = ask.prompt + more
     if ask.guess then ask.guess = ask.guess + more end
@@ -367,23 +386,26 @@ local function reserve(K, A)
 
   local rk = P .. ':r:' .. rid
   local fits, refusal = fit(P, org, route, ask, { uid = uid, kid = kid, cap = rules and rules.cap }, sec, us)
-  local capped = fits and fits.key and 1 or nil
+  local capped = rules and rules.cap and 1 or nil
   local record = fits and cmsgpack.pack({ fits.est, fits.per, uid, gateway, fits.out, 0, 0, 0, kid, fp, model, route.model_id,
-    A[9], A[10], us, fits.taken.slots or (capped and false), capped })
+    endpoint, streamed, us, fits.taken.slots or (capped and false), capped })
   if not fits or not redis.call('SET', rk, record, 'NX') then
     local before = redis.call('GET', rk)
     return before and again(org, route, uid, kid, gateway, before) or refusal
   end
-  redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(fits.taken.writes))
-  redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.opening))
-  if capped then redis.call('HSET', fits.bk, 'k:' .. kid, fits.key.used, 'h:' .. kid, fits.key.held + fits.est) end
-  redis.call('ZADD', P .. ':resv', sec + tonumber(A[7]), rid)
-  local answer, told = { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }, fits.taken.told
-  if told or fits.risk > 0 then
-    for i, part in ipairs(told or { -1, -1, 0, -1, -1, 0 }) do answer[8 + i] = part end
-    answer[15] = fits.risk
+  local taken = fits.taken
+  if #taken.writes > 0 then
+    redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(taken.writes))
+  else
+    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)
   end
-  return answer
+  redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.more))
+  redis.call('ZADD', P .. ':resv', sec + lease, rid)
+  if not taken.told and fits.risk == 0 then
+    return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }
+  end
+  local a, b, c, d, e, f = unpack(taken.told or UNTOLD)
+  return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est, a, b, c, d, e, f, fits.risk }
 end
 
 -- The name of what this server holds of the organisation, as Unix microseconds: whoever loses all of it gets another.
@@ -411,7 +433,7 @@ local function tick(K, A)
     local rid = A[i]
     local rk = P .. ':r:' .. rid
     local record = redis.call('GET', rk)
-    local r = record and cmsgpack.unpack(record)
+    local r = record and { parts(record) }
     local reason
     if not r then reason = 'unknown'
     elseif not r[OPEN.est] then reason = 'swept'
@@ -456,46 +478,46 @@ local function reassert(K, A)
   return 1
 end
 
--- Tokens that were held for the rate but not used go back into the buckets, by the rates that they were taken at: as far
--- as their slots have not passed, for time has given back the others. What was used beyond is taken too.
-local function refund(P, uid, unused, slots)
-  if not slots or unused == 0 then return end
+-- One request of a user less is under way. Tokens that were held for the rate but not used go back into the buckets, by the
+-- rates that they were taken at: as far as their slots have not passed, for time has given back the others. What was used
+-- beyond is taken too.
+local function leave(P, uid, unused, slots)
+  if not slots or unused == 0 then
+    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)
+    return
+  end
   local sec, frac = now()
   local us = sec * 1000000 + frac
-  local g = redis.call('HMGET', P .. ':g', 't', 't:' .. uid)
-  for i, field in ipairs({ 't', 't:' .. uid }) do
+  local g = redis.call('HMGET', P .. ':g', 't', 't:' .. uid, 'l:' .. uid)
+  local writes, fields = { 'l:' .. uid, (g[3] or 0) - 1, nil, nil, nil, nil }, { 't', 't:' .. uid }
+  for i = 1, 2 do
     local rate, ends = slots[2 * i - 1], slots[2 * i]
     if rate > 0 then
       local back = math.min(unused * MINUTE, math.max(0, ends - us) * rate)
-      local held = math.max(0, debt(g[i], us, rate) - back)
-      redis.call('HSET', P .. ':g', field, arrival(held, us, rate))
+      local n = #writes
+      writes[n + 1], writes[n + 2] = fields[i], arrival(math.max(0, debt(g[i], us, rate) - back), us, rate)
     end
   end
+  redis.call('HSET', P .. ':g', unpack(writes))
 end
 
--- Moves tokens of the month from held to used; `est` is 0 where nothing was held.
-local function book(P, per, uid, est, actual)
-  local bk = P .. ':bud:' .. per
-  local bud = redis.call('HMGET', bk, 'used', 'u:' .. uid, 'resv', 'r:' .. uid)
-  local used, of_user = tonumber(bud[1] or 0) + actual, tonumber(bud[2] or 0) + actual
+-- Moves tokens of the month from held to used; `est` is 0 where nothing was held, `kid` a key that something is held for too.
+local function book(bk, uid, kid, est, actual)
+  local of_user, for_user, of_key = 'u:' .. uid, 'r:' .. uid, fields_of_key(kid)
+  local bud = redis.call('HMGET', bk, 'used', of_user, 'resv', for_user, unpack(of_key))
+  local used, used_by = (bud[1] or 0) + actual, (bud[2] or 0) + actual
+  local own = kid and { of_key[1], (bud[5] or 0) + actual, of_key[2], (bud[6] or 0) - est } or NONE
   if est == 0 then
-    redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user)
+    redis.call('HSET', bk, 'used', used, of_user, used_by, unpack(own))
   else
-    redis.call('HSET', bk, 'used', used, 'u:' .. uid, of_user, 'resv', tonumber(bud[3] or 0) - est,
-      'r:' .. uid, tonumber(bud[4] or 0) - est)
+    redis.call('HSET', bk, 'used', used, of_user, used_by, 'resv', (bud[3] or 0) - est, for_user, (bud[4] or 0) - est,
+      unpack(own))
   end
 end
 
--- The same of a key that has a cap: one whose reservation says so, or, where there is none any more, that is counted.
-local function book_key(P, s, per, r, est, actual)
-  local bk = P .. ':bud:' .. per
-  if r and r[OPEN.est] then
-    if not r[OPEN.capped] then return end
-    redis.call('HINCRBY', bk, 'k:' .. r[OPEN.kid], actual)
-    redis.call('HINCRBY', bk, 'h:' .. r[OPEN.kid], -est)
-    return
-  end
-  local kid = s.facts:match('"key":"([^"]*)"')
+-- What is settled where nothing is held any more: it counts for a key that is counted.
+local function book_late(bk, facts, actual)
+  local kid = facts:match('"key":"([^"]*)"')
   if kid and redis.call('HEXISTS', bk, 'k:' .. kid) == 1 then redis.call('HINCRBY', bk, 'k:' .. kid, actual) end
 end
 
@@ -504,7 +526,7 @@ end
 local function settle_one(P, s)
   local rk = P .. ':r:' .. s.rid
   local record = redis.call('GET', rk)
-  local r = record and cmsgpack.unpack(record)
+  local r = record and { parts(record) }
   local uid, per, line, est, t0 = s.uid, s.per, 1, 0, 0
   local pt, ct, ca = s.pt, s.ct, s.ca
   if r then uid, per, t0 = r[OPEN.uid], r[OPEN.per], (r[OPEN.est] and r[OPEN.t0] or r[DONE.t0]) or 0 end
@@ -518,32 +540,32 @@ local function settle_one(P, s)
     line = r[DONE.line] + 1
   elseif r then
     est = r[OPEN.est]
-    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)
-    refund(P, uid, est - pt - ct, r[OPEN.slots])
+    leave(P, uid, est - pt - ct, r[OPEN.slots])
   elseif s.outcome == 'gateway_lost' then
     redis.call('ZREM', P .. ':resv', s.rid)
     return { 'gone' }
   end
-  book(P, per, uid, est, pt + ct)
-  book_key(P, s, per, r, est, pt + ct)
+  local bk = P .. ':bud:' .. per
+  book(bk, uid, r and r[OPEN.capped] and r[OPEN.kid], est, pt + ct)
+  if not r or not r[OPEN.est] then book_late(bk, s.facts, pt + ct) end
   redis.call('ZREM', P .. ':resv', s.rid)
   local id = redis.call('XADD', P .. ':out', '*', 'r', s.rid, 'l', line, 'p', per, 'pt', pt, 'ct', ct,
-    'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', int(t0), 'f', s.facts)
+    'ca', ca, 'o', s.outcome, 'e', s.estimated, 'b', s.lower_bound, 't', t0, 'f', s.facts)
   redis.call('SET', rk, cmsgpack.pack({ false, per, uid, s.gw, s.pt, s.ct, s.ca, line, id, t0 }), 'EX', TOMBSTONE_S)
   return { 'ok', line, id }
 end
 
-local function settle_told(P, told, facts, uid, per, gateway)
-  return settle_one(P, { rid = told[1], pt = tonumber(told[2]), ct = tonumber(told[3]), ca = tonumber(told[4]),
-    outcome = told[5], estimated = told[6], lower_bound = '0', facts = facts, uid = uid, per = per, gw = gateway })
+local function settle(P, facts, uid, per, gateway, rid, pt, ct, ca, outcome, estimated)
+  return settle_one(P, { rid = rid, pt = pt + 0, ct = ct + 0, ca = ca + 0, outcome = outcome, estimated = estimated,
+    lower_bound = '0', facts = facts, uid = uid, per = per, gw = gateway })
 end
 
-local function settle(K, A) return settle_told(K[1], A, A[7], A[8], A[9], A[10]) end
-
--- What gateways call: the same, told in one MessagePack array. A form has a name of its own, so that a library which does
--- not know it says so; gateways of the release before, and their spool files, give the array's parts one by one.
-local function reserve_packed(K, A) return reserve(K, cmsgpack.unpack(A[1])) end
-local function settle_packed(K, A) return settle_told(K[1], cmsgpack.unpack(A[1]), A[2], A[3], A[4], A[5]) end
+-- What gateways call: told in one MessagePack array. A form has a name of its own, so that a library which does not know it
+-- says so; gateways of the release before, and their spool files, give the array's parts one by one.
+local function reserve_packed(K, A) return reserve(K[1], parts(A[1])) end
+local function settle_packed(K, A) return settle(K[1], A[2], A[3], A[4], A[5], parts(A[1])) end
+local function reserve_unpacked(K, A) return reserve(K[1], unpack(A)) end
+local function settle_unpacked(K, A) return settle(K[1], A[7], A[8], A[9], A[10], unpack(A, 1, 6)) end
 
 -- Settles requests whose lease has lapsed from their last checkpoint. Answers how many. Where the organisation is not
 -- projected (again), nobody can be charged yet.
@@ -554,7 +576,7 @@ local function sweep(K, A)
   if not organisation then return 0 end
   for _, rid in ipairs(redis.call('ZRANGEBYSCORE', P .. ':resv', '-inf', int(sec), 'LIMIT', 0, tonumber(A[1]))) do
     local record = redis.call('GET', P .. ':r:' .. rid)
-    local r = record and cmsgpack.unpack(record) or {}
+    local r = record and { parts(record) } or {}
     if r[1] == false then r = {} end
     local facts = cjson.encode({ organisation = organisation, user = r[OPEN.uid] or '',
       key = r[OPEN.kid] or '', gateway = r[OPEN.gw] or '', model = r[OPEN.model] or '', model_id = r[OPEN.mid] or '',
@@ -600,7 +622,7 @@ local function count_from_now(P, per, kids)
   local held = {}
   for _, rid in ipairs(redis.call('ZRANGE', P .. ':resv', 0, -1)) do
     local record = redis.call('GET', P .. ':r:' .. rid)
-    local r = record and cmsgpack.unpack(record)
+    local r = record and { parts(record) }
     if r and r[OPEN.est] and r[OPEN.per] == per and kids[r[OPEN.kid]] then
       held[r[OPEN.kid]] = (held[r[OPEN.kid]] or 0) + r[OPEN.est]
       if not r[OPEN.capped] then
@@ -667,36 +689,37 @@ local function limits(K, A)
   if not org then return uid end
   local per = period_of(sec)
   local bk = P .. ':bud:' .. per
-  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid)
-  local g = redis.call('HMGET', P .. ':g', 'r', 'r:' .. uid, 't', 't:' .. uid, 'l:' .. uid)
+  local cap = rules and rules.cap
+  local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, unpack(fields_of_key(cap and kid)))
+  local g = redis.call('HMGET', P .. ':g', unpack(fields_of(org, uid)))
   local answer = { 'ok', per, int(math.ceil(us / 1000)) }
   local function add(...)
     for _, part in ipairs({ ... }) do answer[#answer + 1] = type(part) == 'number' and int(part) or part end
   end
   add('budget', 'organisation', org.tokens, tonumber(bud[1] or 0), tonumber(bud[2] or 0), 0, -1)
   add('budget', 'user', user_budget(P, org, uid), tonumber(bud[3] or 0), tonumber(bud[4] or 0), 0, -1)
-  local key = use_of_key(bk, kid, rules and rules.cap)
-  if key and key.cap >= 0 then add('budget', 'key', key.cap, key.used, key.held, 0, -1) end
-  local all = buckets(org, uid, g, us, 0, 1)
-  for i = 1, 4 do
-    local b, kind = all[i], i < 3 and 'requests' or 'tokens'
-    if b then
-      local left, reset = room(b, b.held)
-      add(kind, b.scope, b.size, b.size - left, 0, reset, b.rate)
+  if cap and cap >= 0 then add('budget', 'key', cap, tonumber(bud[5] or 0), tonumber(bud[6] or 0), 0, -1) end
+  local i = 1
+  for place, of in ipairs(RATES) do
+    local b = org.buckets[i]
+    if b and b.place == place then
+      i = i + 1
+      local left, reset = room(b, debt(g[i], us, b.rate))
+      add(b.kind, b.scope, b.size, b.size - left, 0, reset, b.rate)
     else
-      add(kind, i % 2 == 1 and 'organisation' or 'user', -1, 0, 0, 0, -1)
+      add(of.kind, of.scope, -1, 0, 0, 0, -1)
     end
   end
   add('concurrency', 'organisation', org.conc, redis.call('ZCARD', P .. ':resv'), 0, 0, -1)
-  add('concurrency', 'user', org.uconc, tonumber(g[5] or 0), 0, 0, -1)
+  add('concurrency', 'user', org.uconc, tonumber(g[1] or 0), 0, 0, -1)
   return answer
 end
 
-redis.register_function('ias_reserve', reserve)
+redis.register_function('ias_reserve', reserve_unpacked)
 redis.register_function('ias_reserve_packed', reserve_packed)
 redis.register_function('ias_tick', tick)
 redis.register_function('ias_reassert', reassert)
-redis.register_function('ias_settle', settle)
+redis.register_function('ias_settle', settle_unpacked)
 redis.register_function('ias_settle_packed', settle_packed)
 redis.register_function('ias_sweep', sweep)
 redis.register_function('ias_grant', grant)
@@ -757,7 +780,7 @@ local function held_by_reservations(P)
   local months, live = {}, {}
   for _, rid in ipairs(redis.call('ZRANGE', P .. ':resv', 0, -1)) do
     local record = redis.call('GET', P .. ':r:' .. rid)
-    local r = record and cmsgpack.unpack(record)
+    local r = record and { parts(record) }
     if r and r[OPEN.est] then
       local per, uid, est = r[OPEN.per], r[OPEN.uid], r[OPEN.est]
       local month = months[per] or {}
@@ -833,7 +856,7 @@ local function vitals(K, A)
   local first = redis.call('XRANGE', out, '-', '+', 'COUNT', 1)
   local earliest, latest = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES'), redis.call('ZRANGE', leases, -1, -1, 'WITHSCORES')
   local record = latest[1] and redis.call('GET', P .. ':r:' .. latest[1])
-  local r = record and cmsgpack.unpack(record) or {}
+  local r = record and { parts(record) } or {}
   return { redis.call('HGET', P .. ':v', 'complete') or '', int(sec), redis.call('XLEN', out), first[1] and first[1][1] or '',
     unrelayed(out, group, first), redis.call('ZCARD', leases), redis.call('ZCOUNT', leases, '-inf', sec),
     earliest[2] or '', latest[2] or '', r[OPEN.gw] or '' }

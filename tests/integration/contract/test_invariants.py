@@ -31,10 +31,10 @@ LOOK = settings(
 UNTIL_FOUND = settings(LOOK, max_examples=max(EXAMPLES, 1000), phases=[Phase.generate])
 
 WRONG = {
-    "a release is dropped": ("'resv', tonumber(bud[3] or 0) - est", "'resv', tonumber(bud[3] or 0)"),
-    "a user's release is dropped": ("'r:' .. uid, tonumber(bud[4] or 0) - est", "'r:' .. uid, tonumber(bud[4] or 0)"),
-    "a charge is doubled": ("tonumber(bud[1] or 0) + actual", "tonumber(bud[1] or 0) + 2 * actual"),
-    "a user's charge is forgotten": ("tonumber(bud[2] or 0) + actual", "tonumber(bud[2] or 0)"),
+    "a release is dropped": ("'resv', (bud[3] or 0) - est", "'resv', (bud[3] or 0)"),
+    "a user's release is dropped": ("for_user, (bud[4] or 0) - est", "for_user, (bud[4] or 0)"),
+    "a charge is doubled": ("(bud[1] or 0) + actual", "(bud[1] or 0) + 2 * actual"),
+    "a user's charge is forgotten": ("(bud[2] or 0) + actual", "(bud[2] or 0)"),
     "who is done stays under way": ("redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)", ""),
     "another gateway's request is anybody's": ("or r[OPEN.gw] ~= gateway", ""),
     "an older section goes over a newer one": (
@@ -43,7 +43,8 @@ WRONG = {
     ),
     "an older projection is remembered": ("if read and read.stamp == v[2] then", "if read then"),
     "a lower bound is taken for the truth": ("lower_bound = '1'", "lower_bound = '0'"),
-    "who is asserted again is not under way": ("redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)", ""),
+    "who is let in is not under way": ("'l:' .. uid, 1)\n  end", "'l:' .. uid, 0)\n  end"),
+    "who is asserted again is not under way": ("'l:' .. uid, 1)\n  redis", "'l:' .. uid, 0)\n  redis"),
     "the month is that of the settlement": (
         "uid, per, t0 = r[OPEN.uid], r[OPEN.per],",
         "uid, per, t0 = r[OPEN.uid], period_of((now())),",
@@ -65,9 +66,9 @@ WRONG = {
     "a key is good a second too long": ("tonumber(key[4]) <= sec", "tonumber(key[4]) < sec"),
     "a suspended user is let in": ("redis.call('HEXISTS', P .. ':org', 'x:' .. key[3]) == 1", "false"),
     "leases end a second too early": ("'-inf', int(sec), 'LIMIT'", "'-inf', int(sec + 1), 'LIMIT'"),
-    "a key's release is dropped": ("'h:' .. r[OPEN.kid], -est", "'h:' .. r[OPEN.kid], 0"),
-    "a key's charge is forgotten": ("'k:' .. r[OPEN.kid], actual", "'k:' .. r[OPEN.kid], 0"),
-    "a cap is passed by a token": ("remainder(key.cap, key.used", "1 + remainder(key.cap, key.used"),
+    "a key's release is dropped": ("(bud[6] or 0) - est", "(bud[6] or 0)"),
+    "a key's charge is forgotten": ("(bud[5] or 0) + actual", "(bud[5] or 0)"),
+    "a cap is passed by a token": ("remainder(cap, bud[6]", "1 + remainder(cap, bud[6]"),
     "what a key has under way when it is first counted is forgotten": ("held[kid] or 0)", "0)"),
     "what a key has under way is not settled for it": ("or false, 1\n", "or false, nil\n"),
     "a correction is not counted for its key": ("'k:' .. kid, actual)", "'k:' .. kid, 0)"),

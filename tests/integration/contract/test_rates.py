@@ -319,3 +319,22 @@ def test_very_large_rates_are_kept_to_a_thousandth(tenant: Tenant, rate: int) ->
     _, refused = tenant.reserve(most)
     assert isinstance(refused, OverRate)
     assert abs(refused.wait_ms - 6_000) <= 6
+
+
+@pytest.mark.parametrize(
+    "limits", [{}, {"rps": 10, "burst": 10}, {"tpm": 600}, {"utpm": 600}, {"tpm": 600, "utpm": 600}]
+)
+@pytest.mark.parametrize("used", [20, 7, 30])
+def test_who_is_under_way_is_counted_whatever_is_limited_besides(
+    tenant: Tenant, limits: dict[str, int], used: int
+) -> None:
+    tenant.limit(uconc=2, **limits)
+    for _ in range(2):
+        held = [tenant.reserve(20) for _ in range(2)]
+        _, refused = tenant.reserve(20)
+        assert isinstance(refused, OverRate)
+        assert (refused.kind, refused.scope) == ("concurrency", "user")
+        for left, (request_id, admitted) in zip((1, 0), held, strict=True):
+            assert isinstance(admitted, Admitted)
+            tenant.settle(request_id, admitted, used)
+            assert tenant.told()["concurrency", "user"].used == left
