@@ -239,6 +239,44 @@ def test_an_org_admin_lowers_limits_but_does_not_raise_them(root: Person, team: 
     problem(root.api.put(where, json={"requests_per_second": 0}), 400)
 
 
+def test_what_a_system_admin_leaves_as_the_organisation_chose_it_lowers_nothing_that_was_given(
+    root: Person, team: Org
+) -> None:
+    where = f"/organizations/{team.id}/limits"
+    root.api.put(where, json={"requests_per_second": 100, "burst": 200}).raise_for_status()
+    team.admin.api.put(where, json={"requests_per_second": 10, "burst": 20}).raise_for_status()
+
+    root.api.put(where, json={"requests_per_second": 10, "burst": 20, "user_concurrency": 3}).raise_for_status()
+
+    chosen = {"requests_per_second": 100, "burst": 200, "user_concurrency": 3}
+    team.admin.api.put(where, json=chosen).raise_for_status()
+    problem(team.admin.api.put(where, json={**chosen, "user_concurrency": 4}), 403)
+    root.api.put(where, json={**chosen, "requests_per_second": 50}).raise_for_status()
+    problem(team.admin.api.put(where, json={**chosen, "requests_per_second": 51}), 403)
+
+
+def test_of_models_the_platform_gives_what_it_adds_and_takes_what_it_strikes_and_no_more(
+    root: Person, team: Org, model: dict[str, object]
+) -> None:
+    first, where = str(model["name"]), f"/organizations/{team.id}/allowed-models"
+    second, third, fourth = (root.post("/models", {"name": model_name(), "backends": BACKENDS})["name"] for _ in "234")
+    root.api.put(where, json={"models": [first, second]}).raise_for_status()
+    team.admin.api.put(where, json={"models": [first]}).raise_for_status()
+
+    root.api.put(where, json={"models": [first, third]}).raise_for_status()
+    team.admin.api.put(where, json={"models": [first, second, third]}).raise_for_status()
+    root.api.put(where, json={"models": [second, third]}).raise_for_status()
+
+    problem(team.admin.api.put(where, json={"models": [first, second, third]}), 403)
+    problem(team.admin.api.put(where, json={"models": [fourth]}), 403)
+    root.api.put(where, json={"models": None}).raise_for_status()
+    team.admin.api.put(where, json={"models": [fourth, first]}).raise_for_status()
+    root.api.put(where, json={"models": [first]}).raise_for_status()
+    team.admin.api.put(where, json={"models": [second]}).raise_for_status()
+    problem(team.admin.api.put(where, json={"models": [fourth]}), 403)
+    problem(team.admin.api.put(where, json={"models": None}), 403)
+
+
 async def test_prompts_are_estimated_only_where_the_platform_gave_it(ground: Ground, root: Person, team: Org) -> None:
     where, policy = f"/organizations/{team.id}/limits", f"{admission.slot(team.tag)}:pol"
     problem(team.admin.api.put(where, json={"mode": "estimate"}), 403)

@@ -79,6 +79,43 @@ async def test_a_budget_is_set_seen_filling_and_lowered_only_after_it_was_said_w
     assert "The budget is set" in admin.page.text
 
 
+def test_a_budget_that_a_system_admin_leaves_as_it_is_stays_given_as_it_was(
+    api: Api, org: Org, root: httpx.Client, operator: Browser
+) -> None:
+    at, page = f"/organizations/{org.id}/budget", f"/orgs/{org.id}/budget"
+    good(root.patch(at, json={"monthly_tokens": 10_000_000}))
+    good(org.admin.client.patch(at, json={"monthly_tokens": 1_000_000}))
+    use(api, org, 6_000)
+    operator.open(page)
+    assert "The platform gave 10,000,000." in operator.page.one("p", id="f-monthly_tokens-help").text
+    operator.press("Save", user_monthly_tokens="5000")
+    assert "The budget is set" in operator.page.text
+    good(org.admin.client.patch(at, json={"monthly_tokens": 5_000_000}))
+    operator.open(page)
+    operator.press("Save", monthly_tokens="5000")
+    assert "every request is refused at once" in operator.page.text
+    operator.press("Lower it")
+    seen = good(org.admin.client.get(at))
+    assert (seen["monthly_tokens"], seen["user_monthly_tokens"]) == (5000, 5000)
+    assert org.admin.client.patch(at, json={"monthly_tokens": 5001}).status_code == 403
+
+
+def test_what_the_platform_gave_stands_beside_limits_and_models(
+    org: Org, visiting: Visiting, root: httpx.Client, operator: Browser, model: str
+) -> None:
+    at = f"/organizations/{org.id}"
+    good(root.put(f"{at}/limits", json={"requests_per_second": 700}))
+    good(root.put(f"{at}/allowed-models", json={"models": [model]}))
+    good(org.admin.client.put(f"{at}/limits", json={"requests_per_second": 10}))
+    good(org.admin.client.put(f"{at}/allowed-models", json={"models": []}))
+    for browser in (visiting(org.admin), operator):
+        browser.open(f"/orgs/{org.id}/budget/limits")
+        assert "The platform gave 700." in browser.page.one("p", id="f-requests_per_second-help").text
+    assert f"may choose among: {model}" in operator.open(f"/orgs/{org.id}/budget/models").text
+    operator.press("Save the models", every="yes")
+    assert "may choose among: every model" in operator.page.text
+
+
 def test_a_member_is_given_a_budget_of_their_own_and_it_stands_in_every_list(
     api: Api, org: Org, visiting: Visiting
 ) -> None:

@@ -14,6 +14,8 @@ from ias.billing.policies.domain import (
     RateLimits,
     check_ceiling,
     check_limits,
+    moved_ceiling,
+    moved_models,
     section,
     within,
 )
@@ -95,3 +97,39 @@ def test_estimates_are_told_as_a_number_and_only_where_the_platform_gave_them() 
 def test_a_ceiling_from_before_there_were_estimates_is_strict() -> None:
     before = msgspec.json.decode(msgspec.json.encode({"concurrency": 5}), type=RateLimits)
     assert before.mode == "strict"
+
+
+def test_a_ceiling_moves_with_the_limits_that_the_platform_changes_and_stays_where_it_does_not() -> None:
+    ceiling = RateLimits(requests_per_second=100, burst=200, concurrency=None)
+    chosen = RateLimits(requests_per_second=10, burst=20, concurrency=5)
+
+    after = moved_ceiling(ceiling, chosen, msgspec.structs.replace(chosen, burst=30, user_concurrency=3))
+
+    assert after == msgspec.structs.replace(ceiling, burst=30, user_concurrency=3)
+    assert moved_ceiling(ceiling, chosen, chosen) == ceiling
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "before", "asked", "after"),
+    [
+        ("ab", "a", "a", "ab"),
+        ("ab", "a", "ac", "abc"),
+        ("abc", "ab", "b", "bc"),
+        ("ab", "", "", "ab"),
+        ("ab", "a", None, None),
+        (None, None, None, None),
+        (None, "a", "ab", None),
+        (None, "ab", "a", "acd"),
+        (None, None, "ab", "ab"),
+        (None, None, "abcd", "abcd"),
+    ],
+)
+def test_of_models_what_is_added_is_given_and_what_is_struck_is_taken(
+    ceiling: str | None, before: str | None, asked: str | None, after: str | None
+) -> None:
+    ids = {letter: UUID(int=number) for number, letter in enumerate("abcd")}
+
+    def of(letters: str | None) -> list[UUID] | None:
+        return None if letters is None else [ids[letter] for letter in letters]
+
+    assert moved_models(of(ceiling), of(before), of(asked), list(ids.values())) == of(after)

@@ -60,7 +60,10 @@ class BudgetApi(Controller):
         edge: NamedDependency[Edge],
         daily_use: NamedDependency[DailyUse],
     ) -> BudgetStanding:
-        """Change the budget; what is used stays used."""
+        """Change the budget; what is used stays used.
+
+        The `monthly_tokens` that a system admin sends are also the most that the organisation may set.
+        """
         await actions.change(principal, org_id, data, edge)
         return await queries.standing(principal, org_id, edge, daily_use)
 

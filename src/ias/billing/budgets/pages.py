@@ -8,7 +8,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
 from ias.billing.budgets import actions, queries
-from ias.billing.budgets.domain import BudgetChanges, DailyUse, MemberBudget, month_of, stopped
+from ias.billing.budgets.domain import BudgetChanges, BudgetStanding, DailyUse, MemberBudget, month_of, stopped
 from ias.billing.spend.domain import SpendBy
 from ias.billing.spend.queries import spend
 from ias.conditions import etag
@@ -42,6 +42,7 @@ async def provide_facts(
     return {
         "standing": standing,
         "etag": etag(standing),
+        "given": await queries.given(principal, org_id),
         "resets": month_of(now())[1],
         "mine": await queries.member_standing(principal, (org_id, principal.user_id), edge, daily_use) if own else None,
         "own": {user_id: whose[user_id] for user_id in standing.users if user_id in whose},
@@ -74,9 +75,9 @@ class BudgetPages(Controller):
     ) -> Response[bytes]:
         """Change the budget; where that stops somebody at once, only after they were named."""
         try:
-            asked = _changes(visit.form)
+            standing = await queries.standing(principal, org_id, edge, daily_use)
+            asked = _changes(visit.form, standing)
             if not visit.form.has("sure", "yes"):
-                standing = await queries.standing(principal, org_id, edge, daily_use)
                 used = {
                     item.user_id: item.total_tokens
                     for item in (await spend(principal, org_id, None, SpendBy.USER)).items
@@ -151,6 +152,8 @@ def _org(principal: Principal) -> UUID:
     return principal.org_id
 
 
-def _changes(form: Form) -> BudgetChanges:
-    """What the form asks for; an empty amount is none."""
-    return form.made(BudgetChanges, **{name: None for name in _AMOUNTS if not form.text(name)})
+def _changes(form: Form, standing: BudgetStanding) -> BudgetChanges:
+    """What the form asks for that is not so already, as what is asked for is given; an empty amount is none."""
+    asked = form.made(BudgetChanges, **{name: None for name in _AMOUNTS if not form.text(name)})
+    changed = {name: getattr(asked, name) for name in _AMOUNTS if getattr(asked, name) != getattr(standing, name)}
+    return BudgetChanges(**changed)

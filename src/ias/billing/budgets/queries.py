@@ -18,7 +18,7 @@ from ias.billing.budgets.domain import (
     month_of,
     terms_of_member,
 )
-from ias.billing.policies.queries import budget_of, limits_of, member_budgets
+from ias.billing.policies.queries import budget_ceiling, budget_of, limits_of, member_budgets
 from ias.contract.admission import Reply, slot, text
 from ias.contract.key_records import held_by_key, of_key
 from ias.db import transaction
@@ -63,6 +63,16 @@ async def standing(principal: Principal, org_id: UUID, edge: Edge, daily_use: Da
         forecast=forecast(days, count.used, budget.monthly_tokens, count.moment),
         managed_by=managed,
     )
+
+
+async def given(principal: Principal, org_id: UUID) -> int | None:
+    """The most tokens a month that the platform gave an organisation; None is no end.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    async with transaction(principal.within(org_id)):
+        return await budget_ceiling(org_id)
 
 
 async def member_standing(

@@ -20,7 +20,7 @@ from ias.billing.catalogue.prices import Rates
 from ias.billing.catalogue.queries import allowed, ceiling, named, registered
 from ias.billing.catalogue.rates import add
 from ias.billing.catalogue.routes import owe_routes, pay_routes, project_routes
-from ias.billing.policies.domain import AboveCeiling
+from ias.billing.policies.domain import AboveCeiling, moved_models
 from ias.billing.policies.queries import hold
 from ias.billing.tables import AllowedModels, ModelBackends, Models
 from ias.db import transaction, uuid7
@@ -112,6 +112,8 @@ async def remove(principal: Principal, model_id: UUID, edge: Edge) -> None:
 async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: Edge) -> AccessInForce:
     """Say which models an organisation may call; null is every model.
 
+    What the platform itself adds it gives, and what it strikes it takes; the organisation chooses of what is given.
+
     Raises:
         NotFound: it is not the caller's organisation.
         UnknownModels: names that no model has.
@@ -136,7 +138,8 @@ async def write_access(by: Principal, org_id: UUID, access: ModelAccess) -> None
     ids = None if access.models is None else await _ids(access.models)
     before = await allowed(org_id)
     by.expects(await named(before))
-    row = AllowedModels(org_id=org_id, model_ids=ids, ceiling_ids=await _ceiling(by, org_id, ids), updated_at=now())
+    given = await _ceiling(by, org_id, before, ids)
+    row = AllowedModels(org_id=org_id, model_ids=ids, ceiling_ids=given, updated_at=now())
     await AllowedModels.insert(row).on_conflict(
         target=AllowedModels.org_id,
         action="DO UPDATE",
@@ -150,9 +153,12 @@ def _written(by: Principal) -> list[Column]:
     return [AllowedModels.ceiling_ids] if by.everywhere else []
 
 
-async def _ceiling(by: Principal, org_id: UUID, ids: list[UUID] | None) -> list[UUID] | None:
-    """The ceiling from now on: what the platform gives is one, and an organisation itself chooses from it."""
-    given = ids if by.everywhere else await ceiling(org_id)
+async def _ceiling(by: Principal, org_id: UUID, before: list[UUID] | None, ids: list[UUID] | None) -> list[UUID] | None:
+    """The ceiling from now on: the platform moves it by what it changes, and an organisation itself chooses from it."""
+    given = await ceiling(org_id)
+    if by.everywhere:
+        rows = await Models.select(Models.id).where(Models.removed_at.is_null())
+        return moved_models(given, before, ids, [row["id"] for row in rows])
     if given is None or (ids is not None and set(ids) <= set(given)):
         return given
     raise AboveCeiling("the platform did not give your organisation all of these; ask a system admin")

@@ -93,12 +93,7 @@ async def allowed(org_id: UUID) -> list[UUID] | None:
 
 async def ceiling(org_id: UUID) -> list[UUID] | None:
     """The models that the platform gave an organisation, of which it may choose itself; None is every model."""
-    row = (
-        await AllowedModels.select(AllowedModels.ceiling_ids)
-        .where(AllowedModels.org_id == org_id)
-        .first()
-        .lock_rows("UPDATE")
-    )
+    row = await AllowedModels.select(AllowedModels.ceiling_ids).where(AllowedModels.org_id == org_id).first()
     return None if row is None else row["ceiling_ids"]
 
 
@@ -140,6 +135,16 @@ async def offered(principal: Principal, org_id: UUID) -> list[str]:
         most = None if principal.everywhere else await connection.fetchval(_CEILING, org_id)
         rows = await Models.select(Models.id, Models.name).where(Models.removed_at.is_null()).order_by(Models.name)
     return [row["name"] for row in rows if most is None or row["id"] in most]
+
+
+async def given(principal: Principal, org_id: UUID) -> list[str] | None:
+    """The names of the models that the platform gave an organisation, in order; None is every model.
+
+    Raises:
+        NotFound: it is not the caller's organisation.
+    """
+    async with transaction(principal.within(org_id)):
+        return (await named(await ceiling(org_id))).models
 
 
 async def named(ids: list[UUID] | None) -> ModelAccess:

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from ias.billing.limits.domain import LimitsInForce, answered
-from ias.billing.policies.domain import RateLimits, check_ceiling, check_limits
+from ias.billing.policies.domain import RateLimits, check_ceiling, check_limits, moved_ceiling
 from ias.billing.policies.projection import project_policy
 from ias.billing.policies.queries import hold, limits_ceiling, limits_of
 from ias.billing.tables import Limits
@@ -18,6 +18,8 @@ from ias.telemetry import now
 
 async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge) -> LimitsInForce:
     """Replace an organisation's limits; what is left out is the platform's default, null is none.
+
+    Each limit that the platform itself changes is also the most that the organisation may set from then on.
 
     Raises:
         NotFound: it is not the caller's organisation.
@@ -41,9 +43,11 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
 async def write_limits(by: Principal, org_id: UUID, limits: RateLimits) -> None:
     """Replace an organisation's limits inside a transaction that holds its policy; raises as `put`."""
     wanted = msgspec.structs.asdict(check_limits(limits))
-    ceiling = limits if by.everywhere else await limits_ceiling(org_id)
-    check_ceiling(ceiling, limits)
-    in_force = await limits_of(org_id)
+    in_force, ceiling = await limits_of(org_id), await limits_ceiling(org_id)
+    if by.everywhere:
+        ceiling = moved_ceiling(ceiling, in_force, limits)
+    else:
+        check_ceiling(ceiling, limits)
     by.expects(in_force)
     before = msgspec.structs.asdict(in_force)
     await Limits.insert(

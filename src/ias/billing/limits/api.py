@@ -34,5 +34,9 @@ class LimitsApi(Controller):
         data: JSONBody[LimitsInForce],
         edge: NamedDependency[Edge],
     ) -> LimitsInForce:
-        """Replace the limits; what is left out is the platform's default, null is none."""
+        """Replace the limits; what is left out is the platform's default, null is none.
+
+        What a system admin changes is also the most that the organisation may set; what they send as it is leaves the
+        most as it was.
+        """
         return await actions.put(principal, org_id, data.lasting(), edge)

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from ias.billing.catalogue import actions as catalogue
 from ias.billing.catalogue.domain import ModelAccess
-from ias.billing.catalogue.queries import access, offered
+from ias.billing.catalogue.queries import access, given, offered
 from ias.billing.limits import actions, queries
 from ias.billing.policies.domain import RateLimits
 from ias.billing.spend.domain import SpendBy
@@ -93,7 +93,8 @@ class AccessPages(Controller):
 
 async def _limits(visit: Visit, principal: Principal, org_id: UUID) -> Response[bytes]:
     limits = await queries.one(principal, org_id)
-    return visit.show(_LIMITS, {"limits": limits, "etag": etag(limits)})
+    values = {"limits": limits, "etag": etag(limits), "given": await queries.given(principal, org_id)}
+    return visit.show(_LIMITS, values)
 
 
 async def _models(visit: Visit, principal: Principal, org_id: UUID) -> Response[bytes]:
@@ -104,6 +105,7 @@ async def _models(visit: Visit, principal: Principal, org_id: UUID) -> Response[
         "allowed": allowed,
         "etag": etag(allowed),
         "offered": await offered(principal, org_id),
+        "given": await given(principal, org_id),
         "used": {item.model: item for item in used.items},
         "chosen": visit.form.every("models") if sent else allowed.models or [],
         "every": visit.form.has("every", "yes") if sent else allowed.models is None,

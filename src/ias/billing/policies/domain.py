@@ -3,7 +3,7 @@
 A missing row is the default, never "none": none is said on purpose, null here and -1 in Redis.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
@@ -133,6 +133,29 @@ def check_ceiling(ceiling: RateLimits, asked: RateLimits) -> None:
     if above:
         faults = tuple(FieldError(f"/{name}", f"may be {most[name]} at most") for name in above)
         raise AboveCeiling("; ".join(f"{name} may be {most[name]} at most" for name in above), faults)
+
+
+def moved_ceiling(ceiling: RateLimits, before: RateLimits, asked: RateLimits) -> RateLimits:
+    """The ceiling once the platform asks for these limits: what it leaves as it is in force stays given as it was."""
+    was = msgspec.structs.asdict(before)
+    changed = {name: value for name, value in msgspec.structs.asdict(asked).items() if value != was[name]}
+    return msgspec.structs.replace(ceiling, **changed)
+
+
+def moved_models(
+    ceiling: Collection[UUID] | None,
+    before: Collection[UUID] | None,
+    asked: Collection[UUID] | None,
+    every: Collection[UUID],
+) -> list[UUID] | None:
+    """The same of models, None being every one, of `every` that there is: what is added is given, what is struck taken.
+
+    What the organisation did not choose itself stays given.
+    """
+    if asked is None or (ceiling is None and before is not None and set(before) <= set(asked)):
+        return None
+    struck = set(every if before is None else before) - set(asked)
+    return sorted((set(every if ceiling is None else ceiling) - struck) | set(asked))
 
 
 def _told(limit: int | None) -> int:

@@ -27,8 +27,8 @@ async def budget_of(org_id: UUID) -> Budget:
 
 
 async def budget_ceiling(org_id: UUID) -> int | None:
-    """The most tokens a month that an organisation may give itself, held until the change is made; None is no end."""
-    row = await Budgets.select(Budgets.ceiling_tokens).where(Budgets.org_id == org_id).first().lock_rows("UPDATE")
+    """The most tokens a month that an organisation may give itself; None is no end."""
+    row = await Budgets.select(Budgets.ceiling_tokens).where(Budgets.org_id == org_id).first()
     return DEFAULT_BUDGET.monthly_tokens if row is None else row["ceiling_tokens"]
 
 
@@ -46,6 +46,6 @@ async def limits_of(org_id: UUID) -> RateLimits:
 
 
 async def limits_ceiling(org_id: UUID) -> RateLimits:
-    """The limits that the platform gave an organisation, held until the change is made; it may only lower them."""
-    row = await Limits.select(Limits.ceiling).where(Limits.org_id == org_id).first().lock_rows("UPDATE")
+    """The limits that the platform gave an organisation; it may only lower them."""
+    row = await Limits.select(Limits.ceiling).where(Limits.org_id == org_id).first()
     return DEFAULT_LIMITS if row is None else msgspec.json.decode(row["ceiling"], type=RateLimits)
