@@ -110,6 +110,35 @@ async def test_resuming_goes_by_git_at_once(ground: Ground, repo: Repo, org: Org
     assert good(org.admin.client.get(f"/organizations/{org.id}/budget"))["monthly_tokens"] == 1000
 
 
+async def test_an_edit_that_a_new_commit_writes_over_is_noted_all_the_same(
+    ground: Ground, repo: Repo, org: Org
+) -> None:
+    thresholds = "  alert_thresholds:\n    - percent: 50\n"
+    await managed(ground, repo, org, SPEC + thresholds)
+    in_force = ground.status(org)["applied_commit"]
+    path, limits = f"/organizations/{org.id}", {"requests_per_second": 3, "burst": 2000}
+    until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    good(ground.root.post(f"{path}/gitops/suspend", json={"reason": "x", "until": until}))
+    good(org.admin.client.put(f"{path}/alert-thresholds", json={"thresholds": [99]}))
+    good(ground.root.put(f"{path}/limits", json=limits))
+    good(org.admin.client.patch(f"{path}/budget", json={"monthly_tokens": 7}))
+    # The commit changes one of the three itself, takes one over, and says of the third what was said before.
+    spec = SPEC.replace("1000", "999").replace("second: 10", "second: 3") + thresholds
+    repo.commit({f"orgs/{org.name}/org.yaml": policy(org.name, spec)})
+    good(ground.root.post(f"{path}/gitops/resume"))
+    for _ in range(2):
+        await ground.reconcile()
+    assert good(org.admin.client.get(f"{path}/alert-thresholds"))["thresholds"] == [50]
+    found = {
+        each["field"]: (each["found"], each["wanted"], each["changed_by"], each["commit"])
+        for each in drift(org, ground.root)
+    }
+    assert found == {
+        "spec.alert_thresholds": ([99], [50], org.admin.email, in_force),
+        "spec.budgets.monthly_tokens": (7, 1000, org.admin.email, in_force),
+    }
+
+
 def test_git_is_not_left_aside_for_ever_nor_without_a_reason(ground: Ground, repo: Repo, org: Org) -> None:
     ground.bind(org, repo)
     moments = {"past": timedelta(hours=-1), "ever": timedelta(days=31)}

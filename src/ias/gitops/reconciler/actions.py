@@ -17,6 +17,7 @@ from ias.gitops.plans.checks import holds, possible, refused, taking_nobody
 from ias.gitops.plans.domain import (
     Dismiss,
     InForce,
+    Plan,
     SetBudget,
     SetLimits,
     SetMemberBudget,
@@ -125,11 +126,22 @@ async def _offered(
     if faults or reasons:
         await books.refused(connection, bound, offer, faults, reasons)
         return None
+    await _note_written_over(connection, bound, in_force, planned)
     await carry_out(connection, by, in_force.roster.org_id, planned.steps)
     await books.applied(connection, in_force.roster.org_id, offer)
     await say_managed(connection, in_force.roster.org_id, _managed(bound, offer, in_force.roster.name))
     await books.ran(connection, in_force.roster.org_id, offer, planned.changes)
     return planned.steps
+
+
+async def _note_written_over(connection: Connection, bound: Bound, in_force: InForce, planned: Plan) -> None:
+    """Note who had changed, beside what is still in force, that which a newer commit sets."""
+    if bound.applied is None:
+        return
+    fields, org_id = {change.field for change in planned.changes}, in_force.roster.org_id
+    beside = [change for change in plan(bound.applied, in_force).changes if change.field in fields]
+    found = drifted(beside, await deeds(connection, org_id, await books.in_force_since(connection, org_id)))
+    await books.note_drift(connection, org_id, bound.applied_commit, found)
 
 
 async def _models(connection: Connection, wanted: Document) -> set[str]:

@@ -109,7 +109,7 @@ async def ran(connection: Connection, org_id: UUID, offer: Offer, changes: Seque
 
 
 async def note_drift(connection: Connection, org_id: UUID, commit: str, found: Sequence[Drifted]) -> None:
-    """Note who had changed what was put back; once for each field and change."""
+    """Note who had changed what was put back or set anew; once for each field and change."""
     rows = [
         (
             uuid7(),
