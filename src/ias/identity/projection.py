@@ -65,6 +65,8 @@ WHERE d.created_at < $1 ORDER BY d.created_at LIMIT $2
 _TAG = "SELECT tag FROM identity.organizations WHERE id = $1"
 _MEMBER = "SELECT EXISTS (SELECT FROM identity.users WHERE id = $1 AND org_id = $2 AND status <> 'removed')"
 
+_REMOVED = "SELECT id FROM identity.users WHERE id = ANY($1) AND status = 'removed'"
+
 
 async def next_version() -> int:
     """A ticket; take it before reading what it is for."""
@@ -107,6 +109,12 @@ async def is_member(org_id: UUID, user_id: UUID) -> bool:
     """Whether somebody who is not removed belongs to an organisation."""
     async with lookup() as connection:
         return bool(await connection.fetchval(_MEMBER, user_id, org_id))
+
+
+async def removed_users(asked: Collection[UUID]) -> set[UUID]:
+    """Which of these users were removed."""
+    async with lookup() as connection:
+        return {row["id"] for row in await connection.fetch(_REMOVED, list(asked))} if asked else set()
 
 
 async def tenant(org_id: UUID) -> Tenant | None:

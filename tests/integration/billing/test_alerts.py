@@ -244,6 +244,25 @@ async def test_members_see_the_organisations_alerts_and_their_own_and_admins_all
     assert made.told(root, period="202001") == []
 
 
+async def test_the_alerts_of_a_member_who_is_removed_are_over_and_no_more_are_raised(
+    made: Team, ground: Ground
+) -> None:
+    watch, user = Watch(ground.edge), made.users["org-user"]
+    await made.use("org-user", 80)
+    await made.use("org-admin", 85)
+    await watch.look()
+
+    made.org.admin.api.delete(f"/users/{user}").raise_for_status()
+    await watch.look()
+
+    items = made.org.admin.get(f"{made.at}/alerts")["items"]
+    over = {UUID(item["user_id"]): item["cleared_at"] is not None for item in items}
+    assert over == {user: True, made.users["org-admin"]: False}
+    await made.use("org-user", 20)
+    await watch.look()
+    assert len(made.told(made.org.admin)) == len(items)
+
+
 async def test_alerts_come_newest_first_page_by_page(made: Team) -> None:
     await made.use("org-admin", 80)
     await made.use("org-admin", 20)

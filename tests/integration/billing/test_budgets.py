@@ -124,6 +124,16 @@ def test_members_see_who_has_a_budget_of_their_own_only_where_it_is_theirs(team:
     assert team.user.get(f"{at}/budget")["users"] == {str(users["org-user"]): 7}
 
 
+def test_who_was_removed_has_no_budget_of_their_own_any_more(team: Org) -> None:
+    at, users = f"/organizations/{team.id}", ids(team)
+    for user_id in users.values():
+        team.admin.api.put(f"{at}/users/{user_id}/budget", json={"monthly_tokens": 7}).raise_for_status()
+
+    team.admin.api.delete(f"/users/{users['org-user']}").raise_for_status()
+
+    assert team.admin.get(f"{at}/budget")["users"] == {str(users["org-admin"]): 7}
+
+
 async def test_a_members_budget_is_changed_only_as_it_was_seen_and_use_changes_no_etag(
     root: Person, team: Org, caller: Caller
 ) -> None:

@@ -138,6 +138,22 @@ def test_a_member_is_given_a_budget_of_their_own_and_it_stands_in_every_list(
     assert not [form for form in user.page.all("form") if "/budget" in form.attrs.get("action", "")]
 
 
+async def test_who_was_removed_is_neither_listed_nor_named_among_those_who_are_stopped(
+    org: Org, visiting: Visiting, database_url: str
+) -> None:
+    at = f"/organizations/{org.id}"
+    for member in (org.user, org.other):
+        await spent(database_url, org, member.id, "mock", 600)
+    good(org.admin.client.put(f"{at}/users/{org.user.id}/budget", json={"monthly_tokens": 7}))
+    good(org.admin.client.delete(f"/users/{org.user.id}"))
+    admin = visiting(org.admin)
+    page = admin.open(f"/orgs/{org.id}/budget").text
+    assert (org.user.email in page, "Nobody has one" in page) == (False, True)
+    page = admin.press("Save", user_monthly_tokens="500").text
+    assert "One member has used 500 tokens or more this month" in page
+    assert (org.other.email in page, org.user.email in page) == (True, False)
+
+
 def test_a_members_budget_that_was_changed_meanwhile_is_not_written_over(org: Org, visiting: Visiting) -> None:
     at, admin = f"/organizations/{org.id}/users/{org.user.id}/budget", visiting(org.admin)
     admin.open(f"/orgs/{org.id}/members/{org.user.id}/budget")

@@ -21,6 +21,7 @@ from ias.billing.alerts.domain import (
     plan,
     plan_late,
     watched,
+    without,
 )
 from ias.billing.policies.domain import Budget
 
@@ -101,6 +102,20 @@ def test_a_budget_taken_away_clears_its_alerts() -> None:
     holding = {Mark(ORG, None, 80): 1000, Mark(ORG, ANNA, 80): 100}
 
     assert set(planned(rules(None), {None: Use(1000)}, holding).cleared) == set(holding)
+
+
+def test_alerts_of_who_was_removed_are_over_and_those_of_others_are_left_alone() -> None:
+    holding = {Mark(ORG, None, 80): 1000, Mark(ORG, ANNA, 80): 100, Mark(ORG, BEN, 80): 100}
+    found = planned(rules(user_tokens=100), {None: Use(950), ANNA: Use(95), BEN: Use(95)}, holding)
+
+    left = without({ANNA}, found, holding)
+
+    assert {passing.mark for passing in left.raised} == {Mark(ORG, None, 90), Mark(ORG, BEN, 90)}
+    assert left.cleared == (Mark(ORG, ANNA, 80),)
+    assert without({ANNA}, Plan((), (Mark(ORG, ANNA, 80), Mark(ORG, None, 80))), holding).cleared == (
+        Mark(ORG, None, 80),
+        Mark(ORG, ANNA, 80),
+    )
 
 
 def test_use_that_sinks_again_clears_nothing_so_that_adjustments_raise_nothing_twice() -> None:

@@ -10,10 +10,10 @@ from prometheus_client import Gauge
 from ias.billing.alerts import counts
 from ias.billing.alerts.actions import carry_out
 from ias.billing.alerts.counts import Standing
-from ias.billing.alerts.domain import Rules, Use, plan, plan_late, watched
+from ias.billing.alerts.domain import Mark, Plan, Rules, Use, plan, plan_late, watched, without
 from ias.billing.alerts.queries import in_force, passed, rules_of
 from ias.edge import Edge
-from ias.identity import Tenant, tenants
+from ias.identity import Tenant, removed_users, tenants
 
 PASSED = Gauge("ias_budgets_passed", "Budgets of this month that have passed a threshold.", ["threshold", "scope"])
 
@@ -53,6 +53,7 @@ class Watch:
         rules = await self._rules_of(changed)
         uses = await self._uses(period, [org for org in orgs if org.id in changed], changed, rules)
         planned = plan_late(uses, rules, holding, _end(period)) if late else plan(uses, rules, holding)
+        planned = await _of_members(planned, {} if late else holding)
         raised = await carry_out(period, planned)
         seen.update(changed)
         if raised or planned.cleared:
@@ -74,6 +75,11 @@ class Watch:
         for org_id, of_each in of_members.items():
             uses[org_id].update(of_each)
         return uses
+
+
+async def _of_members(planned: Plan, holding: Mapping[Mark, int]) -> Plan:
+    about = {mark.user_id for mark in (*holding, *(passing.mark for passing in planned.raised))}
+    return without(await removed_users([user for user in about if user is not None]), planned, holding)
 
 
 async def _tell(period: str) -> None:

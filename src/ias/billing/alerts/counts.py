@@ -27,10 +27,12 @@ class Standing(msgspec.Struct, frozen=True):
 
     Attributes:
         policy: version of the limits that gateways go by.
+        people: version of who is turned away, such as whoever is removed.
         ends: how often it was noted that a budget refused a request.
     """
 
     policy: int
+    people: int
     use: Use
     ends: int
 
@@ -58,7 +60,7 @@ async def standings(edge: Edge, orgs: Sequence[Tenant], period: str) -> dict[UUI
         for org, known, month in zip(some, replies[::2], replies[1::2], strict=True):
             if known[0] == b"1" and any(month):
                 use = Use(int(month[0] or 0), None if month[1] is None else int(month[1]))
-                found[org.id] = Standing(int(known[1] or 0), use, int(month[2] or 0))
+                found[org.id] = Standing(int(known[1] or 0), int(known[2] or 0), use, int(month[2] or 0))
     return found
 
 
@@ -103,7 +105,7 @@ def _uses(month: Counted) -> dict[UUID | None, Use]:
 
 def _standing_calls(tag: str, period: str) -> tuple[Command, Command]:
     return (
-        ("HMGET", f"{admission.slot(tag)}:v", "complete", "pol"),
+        ("HMGET", f"{admission.slot(tag)}:v", "complete", "pol", "org"),
         ("HMGET", _month(tag, period), "used", "full", "ends"),
     )
 

@@ -4,7 +4,7 @@ An alert is raised once for a budget, threshold and month. It holds until the bu
 threshold is no longer passed; then it is cleared, and passing the threshold of the new amount raises another.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final
@@ -170,6 +170,13 @@ def plan(
         if mark not in still and mark.org_id in rules and rules[mark.org_id].limit_of(mark.user_id) != limit
     )
     return Plan(raised, tuple(cleared))
+
+
+def without(removed: Collection[UUID], planned: Plan, in_force: Mapping[Mark, int]) -> Plan:
+    """The same once these members were removed: nothing is raised about them, and what holds of them is cleared."""
+    raised = tuple(passing for passing in planned.raised if passing.mark.user_id not in removed)
+    cleared = tuple(mark for mark in planned.cleared if mark.user_id not in removed)
+    return Plan(raised, (*cleared, *(mark for mark in in_force if mark.user_id in removed)))
 
 
 def plan_late(

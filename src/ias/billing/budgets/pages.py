@@ -15,7 +15,7 @@ from ias.conditions import etag
 from ias.console.forms import Form
 from ias.console.visit import Visit
 from ias.edge import Edge
-from ias.identity import Permission, Principal, addresses, requires
+from ias.identity import Permission, Principal, addresses, removed_users, requires
 from ias.problems import Problem
 from ias.telemetry import now
 
@@ -77,16 +77,10 @@ class BudgetPages(Controller):
         try:
             standing = await queries.standing(principal, org_id, edge, daily_use)
             asked = _changes(visit.form, standing)
-            if not visit.form.has("sure", "yes"):
-                used = {
-                    item.user_id: item.total_tokens
-                    for item in (await spend(principal, org_id, None, SpendBy.USER)).items
-                    if isinstance(item.user_id, UUID)
-                }
-                if stops := stopped(standing, used, asked):
-                    whose = await addresses(principal, stops.members)
-                    values = {"standing": standing, "asked": asked, "stops": stops, "whose": whose}
-                    return visit.show(_SURE, values)
+            sure = visit.form.has("sure", "yes")
+            if not sure and (stops := stopped(standing, await _used(principal, org_id), asked)):
+                whose = await addresses(principal, stops.members)
+                return visit.show(_SURE, {"standing": standing, "asked": asked, "stops": stops, "whose": whose})
             await actions.change(principal, org_id, asked, edge)
         except Problem as problem:
             facts = await provide_facts(principal, org_id, edge, daily_use)
@@ -143,6 +137,14 @@ async def _member(visit: Visit, whom: tuple[Principal, UUID], edge: Edge, daily_
         "resets": month_of(now())[1],
     }
     return visit.show(_MEMBER, values)
+
+
+async def _used(principal: Principal, org_id: UUID) -> dict[UUID, int]:
+    """The tokens of each member this month."""
+    items = (await spend(principal, org_id, None, SpendBy.USER)).items
+    used = {item.user_id: item.total_tokens for item in items if isinstance(item.user_id, UUID)}
+    gone = await removed_users(used)
+    return {user_id: tokens for user_id, tokens in used.items() if user_id not in gone}
 
 
 def _org(principal: Principal) -> UUID:

@@ -23,7 +23,7 @@ from ias.contract.admission import Reply, slot, text
 from ias.contract.key_records import held_by_key, of_key
 from ias.db import transaction
 from ias.edge import Edge
-from ias.identity import Permission, Principal, is_member, managed_by, own_caps, tenant
+from ias.identity import Permission, Principal, is_member, managed_by, own_caps, removed_users, tenant
 from ias.problems import NotFound
 
 
@@ -51,6 +51,8 @@ async def standing(principal: Principal, org_id: UUID, edge: Edge, daily_use: Da
     async with transaction(scope) as connection:
         budget, users = await budget_of(org_id), await member_budgets(org_id)
         managed = await managed_by(connection, org_id)
+    gone = await removed_users(users)
+    users = {user_id: tokens for user_id, tokens in users.items() if user_id not in gone}
     count = await _count(edge, org.tag, None)
     days = await daily_use(org_id, None, *_days(count.moment))
     return BudgetStanding(
