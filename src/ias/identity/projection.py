@@ -62,7 +62,7 @@ SELECT d.id, o.id AS org_id, o.tag FROM identity.projection_debts d JOIN identit
 WHERE d.created_at < $1 ORDER BY d.created_at LIMIT $2
 """
 
-_TAG = "SELECT tag FROM identity.organizations WHERE id = $1"
+_TAG = "SELECT tag FROM identity.organizations WHERE id = $1 AND (status <> 'removed' OR $2)"
 _MEMBER = "SELECT EXISTS (SELECT FROM identity.users WHERE id = $1 AND org_id = $2 AND status <> 'removed')"
 
 _REMOVED = "SELECT id FROM identity.users WHERE id = ANY($1) AND status = 'removed'"
@@ -117,10 +117,10 @@ async def removed_users(asked: Collection[UUID]) -> set[UUID]:
         return {row["id"] for row in await connection.fetch(_REMOVED, list(asked))} if asked else set()
 
 
-async def tenant(org_id: UUID) -> Tenant | None:
-    """One organisation, also a removed one; None where there never was one."""
+async def tenant(org_id: UUID, *, removed_too: bool = True) -> Tenant | None:
+    """One organisation; None where there never was one. Those who change it ask for one that was not removed."""
     async with lookup() as connection:
-        tag = await connection.fetchval(_TAG, org_id)
+        tag = await connection.fetchval(_TAG, org_id, removed_too)
     return None if tag is None else Tenant(org_id, tag)
 
 

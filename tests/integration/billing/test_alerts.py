@@ -318,6 +318,17 @@ async def test_an_alert_is_acknowledged_once_and_that_is_audited(made: Team, roo
     assert await ground.value("SELECT count(*) FROM identity.audit_log WHERE target_id::text = $1", alert["id"]) == 1
 
 
+async def test_an_alert_of_an_organisation_that_was_removed_is_read_and_acknowledged_no_more(
+    made: Team, root: Person
+) -> None:
+    await made.use("org-user", 80)
+    [alert] = made.org.admin.get(f"{made.at}/alerts")["items"]
+    root.api.delete(made.at).raise_for_status()
+
+    problem(root.api.post(f"{made.at}/alerts/{alert['id']}/acknowledge"), 404)
+    assert root.get(f"{made.at}/alerts")["items"] == [alert]
+
+
 async def test_another_organisations_alerts_are_not_there(made: Team, root: Person) -> None:
     await made.use("org-user", 80)
     [alert] = made.org.admin.get(f"{made.at}/alerts")["items"]

@@ -299,6 +299,28 @@ def test_another_organisations_things_are_not_there(root: Person, team: Org) -> 
     problem(team.admin.api.get("/ledger/lines", params={"org_id": other.id}), 404)
 
 
+def test_an_organisation_that_was_removed_is_read_as_before_and_changed_no_more(root: Person) -> None:
+    gone = new_org(root, f"gone-{uuid4().hex}")
+    at, user = f"/organizations/{gone.id}", gone.admin.get("/users")["items"][0]["id"]
+    root.api.delete(at).raise_for_status()
+
+    reads = {path: root.get(f"{at}/{path}") for path in ("budget", "limits", "allowed-models", "alert-thresholds")}
+    changes = {
+        "limits": {"concurrency": 5},
+        "allowed-models": {"models": []},
+        "alert-thresholds": {"thresholds": [7]},
+        f"users/{user}/budget": {"monthly_tokens": 5},
+    }
+    problem(root.api.patch(f"{at}/budget", json={"monthly_tokens": 5}), 404)
+    for path, asked in changes.items():
+        problem(root.api.put(f"{at}/{path}", json=asked), 404)
+
+    for path, seen in reads.items():
+        now = root.get(f"{at}/{path}")
+        same = {"forecast": None, "period": None}  # which move with the clock
+        assert now | same == seen | same, path
+
+
 async def test_the_ledger_shows_an_organisation_its_own_lines(ground: Ground, root: Person, team: Org) -> None:
     mine, other = await ground.organisation(), await ground.organisation()
     mine.id = UUID(team.id)

@@ -153,6 +153,29 @@ def test_git_is_not_left_aside_for_ever_nor_without_a_reason(ground: Ground, rep
     assert org.admin.client.post(path, json=asked[0]).status_code == 403
 
 
+async def test_an_organisation_that_was_removed_is_not_bound_nor_is_anything_said_of_its_binding(
+    ground: Ground, repo: Repo, org: Org
+) -> None:
+    await managed(ground, repo, org)
+    path, until = f"/organizations/{org.id}", (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    good(ground.root.delete(path))
+    asked = {
+        "suspend": {"reason": "x", "until": until},
+        "resume": None,
+        "sync": None,
+        "approve": {"commit": "0" * 40},
+        "enable": {"repository": str(repo.folder)},
+        "disable": None,
+    }
+    for verb, body in asked.items():
+        assert ground.root.post(f"{path}/gitops/{verb}", json=body).status_code == 404, verb
+    assert ground.status(org)["state"] == "in-force"
+    await ground.reconcile()
+    assert ground.root.post(f"{path}/gitops/enable", json=asked["enable"]).status_code == 404
+    bound = await ground.value("SELECT count(*) FROM gitops.bindings WHERE org_id = $1::text::uuid", org.id)
+    assert bound == 0
+
+
 async def test_what_the_platform_takes_back_is_not_taken_from_it_again(ground: Ground, repo: Repo, org: Org) -> None:
     await managed(ground, repo, org)
     good(ground.root.patch(f"/organizations/{org.id}/budget", json={"monthly_tokens": 400}))

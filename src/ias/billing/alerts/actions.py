@@ -64,7 +64,8 @@ async def put_thresholds(principal: Principal, org_id: UUID, asked: Thresholds, 
         BadThresholds: they are no thresholds.
         EdgeDown: the change holds, but it takes until Redis answers again to be noticed.
     """
-    by, org, wanted = principal.within(org_id), await tenant(org_id), check_thresholds(asked)
+    by, org = principal.within(org_id), await tenant(org_id, removed_too=False)
+    wanted = check_thresholds(asked)
     if org is None:
         raise NotFound("no such organisation")
     async with transaction(by) as connection:
@@ -92,6 +93,8 @@ async def acknowledge(principal: Principal, org_id: UUID, alert_id: UUID) -> Ale
         NotFound: there is no such alert in the caller's organisation.
     """
     by = principal.within(org_id)
+    if await tenant(org_id, removed_too=False) is None:
+        raise NotFound("no such organisation")
     async with transaction(by) as connection:
         before = await one(connection, org_id, alert_id)
         if before.acknowledged_at is not None:

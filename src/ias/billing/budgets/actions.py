@@ -34,7 +34,7 @@ async def change(principal: Principal, org_id: UUID, changes: BudgetChanges, edg
         AboveCeiling: it is more than the platform gave, and the caller acts for the organisation only.
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
-    by, org = principal.within(org_id), await tenant(org_id)
+    by, org = principal.within(org_id), await tenant(org_id, removed_too=False)
     if org is None:
         raise NotFound("no such organisation")
     async with transaction(by) as connection:
@@ -79,7 +79,7 @@ async def change_member(principal: Principal, member: tuple[UUID, UUID], budget:
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
     org_id, user_id = member
-    by, org = principal.within(org_id), await tenant(org_id)
+    by, org = principal.within(org_id), await tenant(org_id, removed_too=False)
     if org is None or not await is_member(org_id, user_id):
         raise NotFound("no such member")
     async with transaction(by) as connection:

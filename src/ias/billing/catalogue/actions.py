@@ -121,7 +121,7 @@ async def allow(principal: Principal, org_id: UUID, access: ModelAccess, edge: E
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
     by = principal.within(org_id)
-    org = await tenant(org_id)
+    org = await tenant(org_id, removed_too=False)
     if org is None:
         raise NotFound("no such organisation")
     async with transaction(by) as connection:

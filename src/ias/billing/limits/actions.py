@@ -27,7 +27,7 @@ async def put(principal: Principal, org_id: UUID, limits: RateLimits, edge: Edge
         AboveCeiling: they are above what the platform gave, and the caller acts for the organisation only.
         EdgeDown: the change holds, but Redis does not know of it yet; the worker keeps trying.
     """
-    by, org = principal.within(org_id), await tenant(org_id)
+    by, org = principal.within(org_id), await tenant(org_id, removed_too=False)
     if org is None:
         raise NotFound("no such organisation")
     check_limits(limits)

@@ -62,7 +62,7 @@ async def enable(principal: Principal, org_id: UUID, new: NewBinding) -> Status:
         BadRepository: nothing is fetched from there, or no folder can have the organisation's name.
         BadCredential: what is to open it cannot.
     """
-    by = await within_known(principal, org_id)
+    by = await within_known(principal, org_id, removed_too=False)
     at, branch = registry.taken(new.repository), check_branch(new.branch)
     credential = check(Credential(new.token, new.ssh_key, new.known_hosts), at.transport)
     check_name((await names([org_id]))[org_id])
@@ -86,7 +86,7 @@ async def disable(principal: Principal, org_id: UUID) -> None:
     Raises:
         NotManaged: it is not bound.
     """
-    by = await within_known(principal, org_id)
+    by = await within_known(principal, org_id, removed_too=False)
     async with transaction(principal) as connection:
         left = await _bound(connection, org_id)
         before = await _facts(connection, org_id, "repository", "branch")
@@ -103,7 +103,7 @@ async def sync(principal: Principal, org_id: UUID) -> Status:
         NotFound: it is not the caller's organisation.
         NotManaged: it is not bound.
     """
-    scope = await within_known(principal, org_id)
+    scope = await within_known(principal, org_id, removed_too=False)
     async with transaction(Within(org_id)) as connection:
         await registry.look_now(connection, await _bound(connection, org_id))
     return await status(scope, org_id)
@@ -116,7 +116,7 @@ async def suspend(principal: Principal, org_id: UUID, asked: Suspension) -> Stat
         NotManaged: it is not bound.
         BadSuspension: it is for ever, or says no reason.
     """
-    by = await within_known(principal, org_id)
+    by = await within_known(principal, org_id, removed_too=False)
     check_suspension(asked, now())
     async with transaction(by) as connection:
         await _bound(connection, org_id)
@@ -133,7 +133,7 @@ async def resume(principal: Principal, org_id: UUID) -> Status:
     Raises:
         NotManaged: it is not bound.
     """
-    by = await within_known(principal, org_id)
+    by = await within_known(principal, org_id, removed_too=False)
     async with transaction(by) as connection:
         repository_id = await _bound(connection, org_id)
         before = await _facts(connection, org_id, "until", "reason")
@@ -151,7 +151,7 @@ async def approve(principal: Principal, org_id: UUID, asked: Approval) -> Status
         NotManaged: it is not bound.
         NothingHeld: this commit is not held; a newer one may be.
     """
-    by = await within_known(principal, org_id)
+    by = await within_known(principal, org_id, removed_too=False)
     async with transaction(by) as connection:
         repository_id = await _bound(connection, org_id)
         before = await _facts(connection, org_id, "commit")

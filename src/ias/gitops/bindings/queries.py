@@ -95,14 +95,14 @@ async def offered(principal: Principal, org_id: UUID) -> tuple[Document, dict[st
     return document, msgspec.json.decode(row["offered_lines"] or "{}", type=dict[str, int])
 
 
-async def within_known(principal: Principal, org_id: UUID) -> Principal:
-    """The same person acting in this organisation.
+async def within_known(principal: Principal, org_id: UUID, *, removed_too: bool = True) -> Principal:
+    """The same person acting in this organisation, which those who change anything ask for unless it was removed.
 
     Raises:
         NotFound: there is none, or it is not theirs.
     """
     scope = principal.within(org_id)
-    if await tenant(org_id) is None:
+    if await tenant(org_id, removed_too=removed_too) is None:
         raise NotFound("no such organisation")
     return scope
 
