@@ -22,9 +22,9 @@ PACKAGES = ("src/ias", "src/ias_gateway")
 _OF_THE_GATEWAY = (
     *("account", "admission", "arrival", "asked", "calls", "choices", "clock", "completions"),
     *(f"bodies/{name}" for name in ("conversation", "endpoints", "reports", "strict")),
-    *("connection", "door", "exchange", "fiber", "head", "kept", "ledger", "live", "ratios", "redis", "repetition"),
-    *("reply", "room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards", "shedding"),
-    *("sse", "telemetry", "upstream", "work"),
+    *("connection", "door", "exchange", "fiber", "head", "kept", "ledger", "live", "log", "ratios", "redis"),
+    *("repetition", "reply", "room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards"),
+    *("shedding", "sse", "upstream", "work"),
 )
 MODULES = (
     *(f"ias/contract/{name}" for name in ("admitted", "asks", "told")),

@@ -8,8 +8,8 @@ import uvloop
 
 from ias_gateway.app import serve
 from ias_gateway.descriptors import raise_limit
+from ias_gateway.log import Log, never_wait
 from ias_gateway.settings import MOST_WORKERS, GatewaySettings, read_settings
-from ias_gateway.telemetry import Log, never_wait
 from ias_gateway.workers import supervise
 
 

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from time import monotonic
 
 from ias.contract.addresses import Network, why_not
-from ias_gateway.telemetry import Log
+from ias_gateway.log import Log
 
 SAY_AGAIN_S = 60.0
 

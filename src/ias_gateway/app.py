@@ -17,6 +17,7 @@ from ias_gateway.door import Door
 from ias_gateway.ending import LAST_WORDS_S, stop_asked
 from ias_gateway.exchange import Exchange
 from ias_gateway.health import OK, Probes, private_port
+from ias_gateway.log import Log
 from ias_gateway.metering import meter
 from ias_gateway.report import line_to
 from ias_gateway.room import Room
@@ -24,7 +25,6 @@ from ias_gateway.routes import route
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.shedding import Shedding
-from ias_gateway.telemetry import Log
 from ias_gateway.watch import watch
 
 SERVED_WITHIN_S = 5.0

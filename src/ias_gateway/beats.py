@@ -15,9 +15,9 @@ from ias.contract.trials import Told, Trial
 from ias_gateway.addresses import Addresses
 from ias_gateway.asked import Reply, Then
 from ias_gateway.ending import end
+from ias_gateway.log import Log
 from ias_gateway.redis import Argument, pack
 from ias_gateway.store import Store
-from ias_gateway.telemetry import Log
 from ias_gateway.trial import tried
 
 Counts = Callable[[], tuple[int, int, int]]

@@ -8,9 +8,9 @@ from ias.contract.usage import Outcome
 from ias_gateway.admission import Caller
 from ias_gateway.ledger import Ledger
 from ias_gateway.live import Open
+from ias_gateway.log import Log
 from ias_gateway.redis import Redis
 from ias_gateway.reply import Reply
-from ias_gateway.telemetry import Log
 from ias_gateway.upstream import Connection, Sink
 
 

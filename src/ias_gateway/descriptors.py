@@ -3,7 +3,7 @@
 import contextlib
 import resource
 
-from ias_gateway.telemetry import Log
+from ias_gateway.log import Log
 
 BESIDE = 100
 """What a process has open beside requests: its listener, Redis, probes, its log and spool file."""

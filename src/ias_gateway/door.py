@@ -13,6 +13,7 @@ from ias_gateway.beats import Beats
 from ias_gateway.clock import now
 from ias_gateway.exchange import Exchange
 from ias_gateway.ledger import Ledger
+from ias_gateway.log import Log
 from ias_gateway.ratios import Ratios
 from ias_gateway.reply import Limits
 from ias_gateway.routing import Routing
@@ -20,7 +21,7 @@ from ias_gateway.series import Series, Tally
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.shards import Here
 from ias_gateway.store import open_store
-from ias_gateway.telemetry import Labels, Log, Metrics
+from ias_gateway.telemetry import Labels, Metrics
 from ias_gateway.tracing import Tracer
 from ias_gateway.vouching import Vouching
 from ias_gateway.waiting import Waiting

@@ -23,11 +23,12 @@ from ias_gateway.asked import Listener, RedisDown, Reply, Then
 from ias_gateway.epochs import Epochs
 from ias_gateway.kept import Kept
 from ias_gateway.live import Meter, Open
+from ias_gateway.log import Log
 from ias_gateway.redis import Argument, pack
 from ias_gateway.settled import Settled
 from ias_gateway.shards import Here
 from ias_gateway.store import Store, everywhere
-from ias_gateway.telemetry import Log, Metrics
+from ias_gateway.telemetry import Metrics
 
 MAX_SKEW_S = 30
 _SWEPT = "swept"
@@ -105,8 +106,7 @@ class Ledger:
             streamed=ask.streamed,
             gateway=self._gateway,
         )
-        opened = Open(caller, request_id, ask, answer)
-        self.settle(opened, (0, 0, 0), (Outcome.REJECTED, False), encode_facts(facts))
+        self.settle(Open(caller, request_id, ask, answer), (0, 0, 0), (Outcome.REJECTED, False), encode_facts(facts))
 
     def tick(self) -> None:
         """Extend leases, store tokens so far, learn what must be cut and what the ledger has."""

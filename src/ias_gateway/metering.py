@@ -13,9 +13,9 @@ from ias.contract.readings import EVERY_S, MOST, Reading
 from ias_gateway.addresses import Addresses
 from ias_gateway.asked import Reply, Then
 from ias_gateway.knock import NoAnswer, knock
+from ias_gateway.log import Log
 from ias_gateway.redis import pack
 from ias_gateway.store import Store
-from ias_gateway.telemetry import Log
 from ias_gateway.upstream import question
 
 ANSWER_WITHIN_S = 4.0

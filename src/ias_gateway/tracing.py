@@ -16,8 +16,9 @@ from ias.contract.usage import Outcome
 from ias_gateway.addresses import Addresses
 from ias_gateway.knock import NoAnswer, knock
 from ias_gateway.live import Open
+from ias_gateway.log import Log
 from ias_gateway.spans import Attributes, Span, Written, export
-from ias_gateway.telemetry import Log, Metrics
+from ias_gateway.telemetry import Metrics
 
 EVERY_S: Final = 1.0
 AT_ONCE: Final = 512

@@ -14,8 +14,9 @@ from time import monotonic
 from typing import TypeVar
 
 from ias_gateway.ledger import Ledger
+from ias_gateway.log import Log
 from ias_gateway.spool import Found, Spool, found_in, of_the_dead, spool_of, taken_over
-from ias_gateway.telemetry import Log, Metrics
+from ias_gateway.telemetry import Metrics
 
 WRITTEN_AFTER_S = 1.0
 MOST_IN_MEMORY = 2000

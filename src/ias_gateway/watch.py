@@ -9,8 +9,9 @@ import re
 from random import uniform
 
 from ias_gateway.inquiry import Unanswered, answer_to
+from ias_gateway.log import Log
 from ias_gateway.routing import Replica, Routing
-from ias_gateway.telemetry import Log, Metrics
+from ias_gateway.telemetry import Metrics
 from ias_gateway.upstream import question
 
 ANSWER_WITHIN_S = 2.0

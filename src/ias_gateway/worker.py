@@ -8,9 +8,9 @@ import sys
 from asyncio.subprocess import Process
 from time import monotonic
 
+from ias_gateway.log import Log
 from ias_gateway.report import MAX_REPORT_BYTES, Report, decode_report
 from ias_gateway.shared_metrics import Families, lasting, parse, total
-from ias_gateway.telemetry import Log
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 30.0

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from ias_gateway.ending import LAST_WORDS_S, stop_asked
 from ias_gateway.head import Bounds
+from ias_gateway.log import Log
 from ias_gateway.overview import Overview
 from ias_gateway.server import Server
 from ias_gateway.settings import GatewaySettings
-from ias_gateway.telemetry import Log
 from ias_gateway.worker import Worker
 
 REPORT_EVERY_S = 2.0

@@ -13,9 +13,9 @@ from ias.contract.readings import Reading
 from ias.contract.usage import Facts
 from ias.edge import Edge
 from ias_gateway.addresses import Addresses
+from ias_gateway.log import Log
 from ias_gateway.metering import counted, turn
 from ias_gateway.store import Store, open_store
-from ias_gateway.telemetry import Log
 from tests.integration.gateway.place import Place, Tenant, eventually
 from tests.integration.gateway.raw_engine import Call, raw_engine, whole
 from tests.services import free_port

@@ -8,7 +8,7 @@ import pytest
 
 from ias.contract.addresses import networks
 from ias_gateway.addresses import Addresses, AddressRefused
-from ias_gateway.telemetry import Log
+from ias_gateway.log import Log
 from ias_gateway.upstream import Connection, Pool
 
 LOOPBACK = Addresses(networks("127.0.0.0/8, ::1"))

@@ -5,8 +5,9 @@ import asyncio
 import msgspec
 
 from ias.contract.traces import Parent, read_traceparent
+from ias_gateway.log import Log
 from ias_gateway.spans import CLIENT, SERVER, Span, export
-from ias_gateway.telemetry import Log, Metrics
+from ias_gateway.telemetry import Metrics
 from ias_gateway.tracing import MOST_CHOSEN, MOST_WAITING, Tracer
 
 PARENT = Parent("a" * 32, "b" * 16, sampled=True)

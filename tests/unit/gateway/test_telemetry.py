@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ias_gateway.telemetry import PIECE_BYTES, Counter, Histogram, Log, Metrics, never_wait, pieces
+from ias_gateway.log import PIECE_BYTES, Log, never_wait, pieces
+from ias_gateway.telemetry import Counter, Histogram, Metrics
 from ias_gateway.weight import weigh
 
 

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from ias.contract.addresses import networks
 from ias_gateway.addresses import Addresses
 from ias_gateway.knock import NoAnswer, knock
-from ias_gateway.telemetry import Log
+from ias_gateway.log import Log
 from ias_gateway.tls import client_context
 from ias_gateway.upstream import Pool, question
 
