@@ -37,7 +37,7 @@ SELECT id, email, role, expires_at, token_hash FROM identity.invites
 WHERE org_id = $1 AND closed_at IS NULL AND expires_at > now() ORDER BY email
 """
 _MANAGED_BY = "SELECT managed_by FROM identity.organizations WHERE id = $1"
-_HELD = "SELECT id FROM identity.organizations WHERE id = $1 AND status = 'active' FOR UPDATE"
+_HELD = "SELECT id FROM identity.organizations WHERE id = $1 AND status = 'active' FOR NO KEY UPDATE"
 
 
 async def rosters(connection: Connection, org_ids: Collection[UUID]) -> dict[UUID, Roster]:
