@@ -169,6 +169,31 @@ async def test_an_organisation_is_removed_while_somebody_joins_it_and_nobody_is_
     )
 
 
+@pytest.fixture(params=["issued", "rotated", "issued too late"])
+def last_minute(
+    request: pytest.FixtureRequest, root: httpx.Client, org: Org
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A member gets a key, and is removed."""
+    path = "/api-keys" if "issued" in request.param else f"/api-keys/{org.user.key()['id']}/rotate"
+    asked = {"label": "last minute"} if "issued" in request.param else {}
+
+    def issue() -> None:
+        assert org.user.client.post(path, json=asked).status_code == (401 if "late" in request.param else 201)
+
+    def remove() -> None:
+        good(root.delete(f"/users/{org.user.id}"))
+
+    return (remove, issue) if "late" in request.param else (issue, remove)
+
+
+async def test_no_key_of_somebody_who_is_removed_meanwhile_stays(
+    org: Org, log: asyncpg.Connection, last_minute: tuple[Callable[[], object], Callable[[], object]]
+) -> None:
+    await held_up(log, org, *last_minute)
+    live = "SELECT count(*) FROM identity.api_keys WHERE user_id = $1 AND revoked_at IS NULL"
+    assert await log.fetchval(live, UUID(org.user.id)) == 0
+
+
 @pytest.fixture(params=["member changed", "member invited", "invite accepted", "organisation renamed"])
 def holding(request: pytest.FixtureRequest, api: Api, root: httpx.Client, org: Org) -> Callable[[], object]:
     """A way to change people or what they belong to, which lets no other such change happen meanwhile."""

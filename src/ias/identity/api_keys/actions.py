@@ -7,9 +7,10 @@ from uuid import UUID
 import msgspec
 
 from ias.contract.keys import display_prefix, fingerprint, mint
-from ias.db import transaction, uuid7
+from ias.db import Connection, transaction, uuid7
 from ias.edge import Edge
 from ias.identity.access.domain import Permission, Principal
+from ias.identity.access.tokens import NotAuthenticated
 from ias.identity.api_keys import queries
 from ias.identity.api_keys.domain import (
     ApiKey,
@@ -31,6 +32,8 @@ from ias.identity.tables import ApiKeys
 from ias.problems import NotFound, Problem
 from ias.telemetry import now
 
+# Before the key's own row, as whoever removes somebody has them: no key is made that the removal does not see.
+_OWNER = "SELECT id FROM identity.users WHERE id = $1 AND status = 'active' FOR SHARE"
 _TAG = "SELECT tag FROM identity.organizations WHERE id = $1"
 
 
@@ -76,7 +79,8 @@ async def issue(principal: Principal, new: NewKey, edge: Edge, known: KnownModel
         monthly_tokens=new.monthly_tokens,
         token=token,
     )
-    async with transaction(principal):
+    async with transaction(principal) as connection:
+        await _hold_owner(connection, principal)
         version = await next_version()
         row = _row(key)
         await row.save()
@@ -94,10 +98,12 @@ async def rotate(principal: Principal, key_id: UUID, asked: Rotation, edge: Edge
     Raises:
         NotFound: it is not the caller's own key.
         KeyRevoked: it has ended already.
+        NotAuthenticated: the caller was removed or suspended meanwhile.
         EdgeDown: Redis did not confirm; the new key does not work, its token is lost, and the old one ends as asked.
     """
     moment, token = now(), mint(principal.org_tag)
-    async with transaction(principal):
+    async with transaction(principal) as connection:
+        await _hold_owner(connection, principal)
         old = await ApiKeys.objects().where(ApiKeys.id == key_id).first().lock_rows("UPDATE")
         if old is None or old.user_id != principal.user_id:
             raise NotFound("no such API key of yours")
@@ -172,6 +178,12 @@ async def revoke(principal: Principal, key_id: UUID, edge: Edge) -> ApiKey:
     await edge.revoke(tag, key_record(row.to_dict()), version)
     await paid(debt)
     return msgspec.convert(row.to_dict(), ApiKey)
+
+
+async def _hold_owner(connection: Connection, principal: Principal) -> None:
+    """See to it that nobody removes the caller until the transaction ends."""
+    if await connection.fetchval(_OWNER, principal.user_id) is None:
+        raise NotAuthenticated("this session has ended; log in again")
 
 
 def _successor(before: ApiKey, token: str, moment: datetime) -> IssuedKey:
