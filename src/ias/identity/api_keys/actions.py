@@ -34,6 +34,7 @@ from ias.telemetry import now
 
 # Before the key's own row, as whoever removes somebody has them: no key is made that the removal does not see.
 _OWNER = "SELECT id FROM identity.users WHERE id = $1 AND status = 'active' FOR SHARE"
+_ROTATED = [ApiKeys.expires_at, ApiKeys.revoked_at, ApiKeys.revoked_by, ApiKeys.rotated_at, ApiKeys.meant_until]
 _TAG = "SELECT tag FROM identity.organizations WHERE id = $1"
 
 
@@ -95,6 +96,8 @@ async def issue(principal: Principal, new: NewKey, edge: Edge, known: KnownModel
 async def rotate(principal: Principal, key_id: UUID, asked: Rotation, edge: Edge) -> IssuedKey:
     """Issue a key like this one, which ends after the grace period; the new one expires when the old one would have.
 
+    That holds of a second time too, as where the first one's answer was lost: the grace period is not handed on.
+
     Raises:
         NotFound: it is not the caller's own key.
         KeyRevoked: it has ended already.
@@ -109,11 +112,13 @@ async def rotate(principal: Principal, key_id: UUID, asked: Rotation, edge: Edge
             raise NotFound("no such API key of yours")
         before = msgspec.convert(old.to_dict(), ApiKey)
         principal.expects(before)
+        if old.rotated_at is None:
+            old.rotated_at, old.meant_until = moment, before.expires_at
         old.expires_at = after_grace(before, asked.grace_s, moment)
         if not asked.grace_s:
             old.revoked_at, old.revoked_by = moment, principal.user_id
-        await old.save([ApiKeys.expires_at, ApiKeys.revoked_at, ApiKeys.revoked_by])
-        key = _successor(before, token, moment)
+        await old.save(_ROTATED)
+        key = _successor(before, token, moment, old.meant_until)
         new = _row(key)
         await new.save()
         ending = {"expires_at": old.expires_at, "successor": key.id}
@@ -186,9 +191,9 @@ async def _hold_owner(connection: Connection, principal: Principal) -> None:
         raise NotAuthenticated("this session has ended; log in again")
 
 
-def _successor(before: ApiKey, token: str, moment: datetime) -> IssuedKey:
+def _successor(before: ApiKey, token: str, moment: datetime, expires_at: datetime | None) -> IssuedKey:
     fields = msgspec.structs.asdict(before)
-    fields |= {"id": uuid7(), "prefix": display_prefix(token), "created_at": moment}
+    fields |= {"id": uuid7(), "prefix": display_prefix(token), "created_at": moment, "expires_at": expires_at}
     return IssuedKey(**fields, token=token)
 
 
