@@ -96,6 +96,12 @@ def _down(request: AnyRequest, error: Exception) -> Response[bytes]:
     return _answer(request, Unavailable("a dependency does not answer; try again in a moment"))
 
 
+def _crossed(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Two transactions waited for each other, and PostgreSQL undid this one."""
+    logger.bind(request_id=request.scope["state"].get("request_id")).error(f"{type(error).__name__}: {error}")
+    return _answer(request, Unavailable("somebody changed the same at the same moment; try again in a moment"))
+
+
 def _bad_value(request: AnyRequest, _: Exception) -> Response[bytes]:
     return _answer(request, BadRequest("a value has characters in it that cannot be stored"))
 
@@ -126,6 +132,7 @@ FAULTS: ExceptionHandlersMap = {
     asyncpg.PostgresConnectionError: _down,
     asyncpg.InterfaceError: _down,
     asyncpg.QueryCanceledError: _down,
+    asyncpg.DeadlockDetectedError: _crossed,
     asyncpg.DataError: _bad_value,
     Exception: _bug,
 }

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         tenants,
     )
     from ias.identity.roster.actions import describe, dismiss, expect_person, regrade, say_managed, say_suspended
-    from ias.identity.roster.queries import deeds, expected, hold_organisation, managed_by, rosters
+    from ias.identity.roster.queries import deeds, expected, hold_organisation, hold_people, managed_by, rosters
 else:
     __getattr__ = opened(__name__, __file__)
 
@@ -64,6 +64,7 @@ __all__ = [
     "expected",
     "held_key",
     "hold_organisation",
+    "hold_people",
     "is_member",
     "key_labels",
     "managed_by",

@@ -84,6 +84,8 @@ class ApiKeys(Table, tablename="api_keys", schema="identity", db=ENGINE):
     revoked_by = UUID(null=True, default=None)
     models = Array(base_column=Text(), null=True, default=None)
     monthly_tokens = BigInt(null=True, default=None)
+    rotated_at = Timestamptz(null=True, default=None)
+    meant_until = Timestamptz(null=True, default=None)
 
 
 class ProjectionDebts(Table, tablename="projection_debts", schema="identity", db=ENGINE):

@@ -1,10 +1,12 @@
 """Models, budgets, limits and the ledger through the API, and what gateways make of them at once."""
 
+import asyncio
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 
+from ias.billing.catalogue.rates import HOLD_ALONE
 from ias.billing.doors import INTAKE
 from ias.contract import admission
 from ias.contract.admission import Admitted, OverBudget, OverRate, Refused, UnknownModel
@@ -128,6 +130,23 @@ async def test_a_new_rate_leaves_the_old_one_for_older_requests(
     rates = await ground.rows("SELECT output FROM billing.rates WHERE model_id = $1 ORDER BY valid_from", model["id"])
     assert rates == [(Decimal("1.5"),), (Decimal(3),)]
     assert root.get(f"/models/{model['id']}")["output_rate"] == "3"
+
+
+async def test_who_changes_a_model_is_not_in_the_way_of_who_enters_a_rate_of_it(
+    ground: Ground, root: Person, model: dict[str, object]
+) -> None:
+    path = f"/models/{model['id']}"
+    async with ground.owner.transaction():
+        await ground.owner.execute(HOLD_ALONE)
+        changing = asyncio.create_task(asyncio.to_thread(root.api.patch, path, json={"output_rate": "3"}))
+        while not await ground.value(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+        ):
+            assert not changing.done()
+            await asyncio.sleep(0.01)
+        # A rate refers to its model: were this to wait, each would wait for the other.
+        await ground.owner.execute("SELECT FROM billing.models WHERE id = $1 FOR KEY SHARE NOWAIT", UUID(model["id"]))
+    (await changing).raise_for_status()
 
 
 async def test_an_organisation_calls_the_models_that_it_is_allowed(

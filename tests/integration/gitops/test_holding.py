@@ -179,3 +179,47 @@ async def test_enabling_locks_what_others_lock_in_their_order(ground: Ground, re
             await asyncio.sleep(0.02)
         await ground.owner.execute("UPDATE gitops.repositories SET due_at = now() WHERE id = $1", at)
     assert (await enabling)["state"] == "waiting"
+
+
+_IN_HAND = {
+    "the row of a member": "SELECT FROM identity.users WHERE email = $1 FOR NO KEY UPDATE",
+    "a key of a member": """
+        SELECT FROM identity.api_keys k JOIN identity.users u ON u.id = k.user_id WHERE u.email = $1 FOR UPDATE OF k
+    """,
+    "an invite": "SELECT FROM identity.invites WHERE email = $1 FOR UPDATE",
+    "an invite that is too old": "SELECT FROM identity.invites WHERE email = $1 FOR UPDATE",
+}
+"""What somebody has who takes another name or logs in, revokes a key, or withdraws an invite."""
+
+
+async def until_awaited(ground: Ground, turn: asyncio.Task[None]) -> None:
+    """Somebody waits for what the ground's owner has locked."""
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+    while not await ground.value(waiting):
+        assert not turn.done()
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("held", _IN_HAND)
+async def test_people_are_had_before_the_end_of_the_log_is(ground: Ground, repo: Repo, org: Org, held: str) -> None:
+    """Whoever changes something of a person has it first and the log's end last: else each waits for the other."""
+    org.user.key()
+    invited = f"invited-{org.tag}@example.org"
+    good(org.admin.client.post("/users/invite", json={"email": invited}))
+    if held == "an invite that is too old":
+        await ground.owner.execute("UPDATE identity.invites SET expires_at = now() WHERE email = $1", invited)
+    people = {
+        "the row of a member": ((org.user.email, "org-admin"), (org.other.email, "org-user"), (invited, "org-user")),
+        "a key of a member": ((org.other.email, "org-user"), (invited, "org-user")),
+        "an invite": ((org.user.email, "org-user"), (org.other.email, "org-user")),
+    }
+    wanted = users((org.admin.email, "org-admin"), *people.get(held, people["the row of a member"][1:]))
+    repo.commit({file_of(org): policy(org.name, BUDGET.format(1000) + wanted)})
+    ground.bind(org, repo)
+    async with asyncio.TaskGroup() as tasks, ground.owner.transaction():
+        await ground.owner.execute(_IN_HAND[held], invited if "invite" in held else org.user.email)
+        turn = tasks.create_task(ground.reconcile(force=False))
+        await until_awaited(ground, turn)
+        head = "SELECT FROM identity.audit_heads WHERE chain = $1::text::uuid FOR UPDATE NOWAIT"
+        await ground.owner.execute(head, org.id)
+    assert (ground.status(org)["state"], budget(org, ground.root)) == ("in-force", 1000)

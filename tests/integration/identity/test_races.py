@@ -1,5 +1,6 @@
 """What two do at once to one account: whatever ends a session ends it, and somebody stays who can manage."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,15 @@ async def held_up(log: asyncpg.Connection, org: Org, first: Callable[[], object]
             await until_waiting(log, 2)
         for each in begun:
             each.result()
+
+
+async def until_blocked(holder: asyncpg.Connection, waiting: int | None = None) -> None:
+    """Somebody waits for what the holder has locked; where `waiting` is given, that server process, for anybody."""
+    mine = "pg_backend_pid() = ANY(pg_blocking_pids(pid))" if waiting is None else f"pid = {waiting}"
+    deadline = time.monotonic() + 60
+    while not await holder.fetchval(f"SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND {mine})"):
+        assert time.monotonic() < deadline, "nobody waits"
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture(params=["reset", "suspended", "changed"])
@@ -157,6 +167,82 @@ async def test_an_organisation_is_removed_while_somebody_joins_it_and_nobody_is_
     assert (
         await log.fetchval("SELECT count(*) FROM identity.users WHERE email = $1 AND status <> 'removed'", email) == 0
     )
+
+
+@pytest.fixture(params=["issued", "rotated", "issued too late"])
+def last_minute(
+    request: pytest.FixtureRequest, root: httpx.Client, org: Org
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """A member gets a key, and is removed."""
+    path = "/api-keys" if "issued" in request.param else f"/api-keys/{org.user.key()['id']}/rotate"
+    asked = {"label": "last minute"} if "issued" in request.param else {}
+
+    def issue() -> None:
+        assert org.user.client.post(path, json=asked).status_code == (401 if "late" in request.param else 201)
+
+    def remove() -> None:
+        good(root.delete(f"/users/{org.user.id}"))
+
+    return (remove, issue) if "late" in request.param else (issue, remove)
+
+
+async def test_no_key_of_somebody_who_is_removed_meanwhile_stays(
+    org: Org, log: asyncpg.Connection, last_minute: tuple[Callable[[], object], Callable[[], object]]
+) -> None:
+    await held_up(log, org, *last_minute)
+    live = "SELECT count(*) FROM identity.api_keys WHERE user_id = $1 AND revoked_at IS NULL"
+    assert await log.fetchval(live, UUID(org.user.id)) == 0
+
+
+@pytest.fixture(params=["member changed", "member invited", "invite accepted", "organisation renamed"])
+def holding(request: pytest.FixtureRequest, api: Api, root: httpx.Client, org: Org) -> Callable[[], object]:
+    """A way to change people or what they belong to, which lets no other such change happen meanwhile."""
+    new = {"email": f"{uuid4().hex}@example.org"}
+    token = good(org.admin.client.post("/users/invite", json=new))["token"]
+    joining = {"token": token, "name": "Ada", "password": PASSWORD}
+    ways = {
+        "member changed": lambda: org.admin.client.patch(f"/users/{org.user.id}", json={"name": "Ada"}),
+        "member invited": lambda: org.admin.client.post("/users/invite", json=new),
+        "invite accepted": lambda: api.anonymous().post("/users/accept-invite", json=joining),
+        "organisation renamed": lambda: root.patch(f"/organizations/{org.id}", json={"name": f"new {org.name}"}),
+    }
+    return lambda: good(ways[request.param]())
+
+
+async def test_who_has_an_organisation_for_its_people_is_not_in_the_way_of_who_changes_its_budget(
+    org: Org, log: asyncpg.Connection, holding: Callable[[], object]
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        async with log.transaction():
+            await log.execute("SELECT FROM identity.audit_heads WHERE chain = $1 FOR UPDATE", UUID(org.id))
+            begun = threads.submit(holding)
+            await until_blocked(log)
+            # A debt and a budget refer to the organisation: were this to wait, each would wait for the other.
+            await log.execute("SELECT FROM identity.organizations WHERE id = $1 FOR KEY SHARE NOWAIT", UUID(org.id))
+        begun.result()
+
+
+async def test_who_is_turned_back_as_two_wait_for_each_other_is_told_to_come_again(
+    org: Org, log: asyncpg.Connection, database_url: str
+) -> None:
+    path, person = f"/users/{org.user.id}", await asyncpg.connect(database_url)
+    with ThreadPoolExecutor(1) as threads:
+        async with log.transaction():
+            await log.execute("SET LOCAL deadlock_timeout = '1h'")  # it is the api that is turned back
+            await log.execute("SELECT FROM identity.audit_heads WHERE chain = $1 FOR UPDATE", UUID(org.id))
+            async with person.transaction():
+                await person.execute("SELECT FROM identity.users WHERE id = $1 FOR UPDATE", UUID(org.user.id))
+                begun = threads.submit(org.admin.client.patch, path, json={"name": "Ada"})
+                await until_blocked(person)
+                pid, held = log.get_server_pid(), "SELECT FROM identity.organizations WHERE id = $1 FOR UPDATE"
+                crossing = asyncio.create_task(log.execute(held, UUID(org.id)))
+                await until_blocked(person, pid)
+            await crossing
+        answer = begun.result()
+    await person.close()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "at the same moment" in answer.json()["detail"]
+    good(org.admin.client.patch(path, json={"name": "Ada"}))
 
 
 @pytest.fixture

@@ -35,6 +35,19 @@ def test_a_key_that_ends_before_its_grace_is_not_prolonged(org: Org) -> None:
     assert good(org.user.client.get(f"/api-keys/{old['id']}"))["expires_at"] == old["expires_at"]
 
 
+@pytest.mark.parametrize("days", [None, 3])
+def test_a_key_that_is_rotated_again_in_its_grace_has_a_successor_that_lasts_as_the_first(
+    org: Org, days: int | None
+) -> None:
+    ends = None if days is None else (datetime.now(UTC) + timedelta(days=days)).isoformat()
+    old = good(org.user.client.post("/api-keys", json={"label": "ci", "expires_at": ends}))
+    successors = [good(rotated(org.user.client, old["id"], grace_s=3600)) for _ in range(3)]
+    assert [each["expires_at"] for each in successors] == [old["expires_at"]] * 3
+    assert len({each["token"] for each in successors}) == 3
+    left = datetime.fromisoformat(good(org.user.client.get(f"/api-keys/{old['id']}"))["expires_at"]) - datetime.now(UTC)
+    assert left <= timedelta(hours=1)
+
+
 def test_a_revoked_key_is_not_rotated(org: Org) -> None:
     key = org.user.key()
     good(org.user.client.delete(f"/api-keys/{key['id']}"))

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from ias.identity.sessions.throttle import PER_PLACE
+from ias.identity.sessions.throttle import PER_ACCOUNT, PER_CLIENT, PER_PLACE
 from tests.integration.identity.conftest import PASSWORD, ROOT, Api, Org, environment, good, new_org, running
 from tests.services import Services
 
@@ -90,6 +90,51 @@ async def test_behind_a_trusted_proxy_each_client_counts_by_itself(
         # What the client itself put in front is not believed.
         forged = {"x-forwarded-for": "203.0.113.8, 203.0.113.9"}
         assert tried(other, org.user.email, PASSWORD, **forged).status_code == 429
+
+
+@pytest.fixture(scope="module")
+def proxied(api: Api, services: Services, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The same deployment behind a proxy that tells clients' addresses."""
+    trusted = {"IAS_TRUSTED_PROXIES": "127.0.0.0/8"}
+    with another(api, services, database_url, tmp_path_factory, **trusted) as other:
+        yield other
+
+
+def come_from(api: Api, org: Org, password: str, place: str) -> int:
+    """The answer to a login from an address."""
+    return tried(api, org.user.email, password, **{"x-forwarded-for": place}).status_code
+
+
+def test_whoever_has_a_network_of_addresses_counts_as_one(proxied: Api, org: Org) -> None:
+    answers = [come_from(proxied, org, "Wrong-guess-1!", f"2001:db8:0:1:{turn:x}::1") for turn in range(PER_PLACE + 1)]
+    assert answers == [401] * PER_PLACE + [429]
+    assert come_from(proxied, org, PASSWORD, "2001:db8:0:2::1") == 200, "the next network is somebody else's"
+
+
+def test_an_address_is_the_same_one_however_it_is_written(proxied: Api, org: Org) -> None:
+    places = ["203.0.113.7", "::ffff:203.0.113.7", "2002:cb00:7107::1"] * PER_PLACE
+    answers = [come_from(proxied, org, "Wrong-guess-1!", place) for place in places[: PER_PLACE + 1]]
+    assert answers == [401] * PER_PLACE + [429]
+
+
+def test_who_has_been_guessed_at_is_let_in_once_an_admin_has_reset_the_password(
+    proxied: Api, root: httpx.Client, org: Org
+) -> None:
+    places = [f"198.51.100.{number}" for number in range(PER_ACCOUNT // PER_PLACE)]
+    guesses = [come_from(proxied, org, "Wrong-guess-1!", place) for place in places for _ in range(PER_PLACE)]
+    assert guesses == [401] * PER_ACCOUNT
+    assert come_from(proxied, org, PASSWORD, "192.0.2.1") == 429, "from nowhere, with the right password either"
+    good(root.post(f"/users/{org.user.id}/reset-password", json={"new_password": "Another-battery-9-staple"}))
+    assert come_from(proxied, org, "Another-battery-9-staple", places[0]) == 200
+    assert come_from(proxied, org, "Another-battery-9-staple", "192.0.2.1") == 200
+
+
+def test_who_tries_too_much_from_one_address_is_not_told_that_an_admin_helps(proxied: Api, org: Org) -> None:
+    for _ in range(PER_CLIENT):
+        come_from(proxied, org, "Wrong-guess-1!", "2001:db8:0:3::1")
+    answer = tried(proxied, org.other.email, PASSWORD, **{"x-forwarded-for": "2001:db8:0:3::2"})
+    assert answer.status_code == 429
+    assert answer.json()["detail"] == "too many attempts to log in from this address; wait"
 
 
 async def test_a_password_is_hashed_anew_when_the_setting_has_changed(

@@ -176,8 +176,8 @@ async def _ids(names: list[str]) -> list[UUID]:
 
 
 async def _lock(model_id: UUID) -> None:
-    """Changes of one model come one after the other."""
-    await Models.select(Models.id).where(Models.id == model_id).lock_rows("UPDATE")
+    """Changes of one model come one after the other; rates and lines may refer to it meanwhile."""
+    await Models.select(Models.id).where(Models.id == model_id).lock_rows("NO KEY UPDATE")
 
 
 async def _put_backends(model: Model) -> None:

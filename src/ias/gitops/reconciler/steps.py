@@ -28,7 +28,7 @@ from ias.gitops.plans.domain import (
     SetThresholds,
     Step,
 )
-from ias.identity import describe, dismiss, expect_person, regrade
+from ias.identity import describe, dismiss, expect_person, hold_people, regrade
 from ias.identity.values import Principal
 
 
@@ -38,6 +38,9 @@ async def carry_out(connection: Connection, by: Principal, org_id: UUID, steps: 
     Raises:
         Problem: one cannot be done; then none is.
     """
+    if any(isinstance(step, Expect | Dismiss | Regrade) for step in steps):
+        known = [step.person.id for step in steps if isinstance(step, Dismiss | Regrade)]
+        await hold_people(connection, org_id, known)
     own: dict[UUID, tuple[int | None, int | None]] = {}
     for step in steps:
         if isinstance(step, Expect | Dismiss | Regrade | Describe):

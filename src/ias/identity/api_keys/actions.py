@@ -7,9 +7,10 @@ from uuid import UUID
 import msgspec
 
 from ias.contract.keys import display_prefix, fingerprint, mint
-from ias.db import transaction, uuid7
+from ias.db import Connection, transaction, uuid7
 from ias.edge import Edge
 from ias.identity.access.domain import Permission, Principal
+from ias.identity.access.tokens import NotAuthenticated
 from ias.identity.api_keys import queries
 from ias.identity.api_keys.domain import (
     ApiKey,
@@ -31,6 +32,9 @@ from ias.identity.tables import ApiKeys
 from ias.problems import NotFound, Problem
 from ias.telemetry import now
 
+# Before the key's own row, as whoever removes somebody has them: no key is made that the removal does not see.
+_OWNER = "SELECT id FROM identity.users WHERE id = $1 AND status = 'active' FOR SHARE"
+_ROTATED = [ApiKeys.expires_at, ApiKeys.revoked_at, ApiKeys.revoked_by, ApiKeys.rotated_at, ApiKeys.meant_until]
 _TAG = "SELECT tag FROM identity.organizations WHERE id = $1"
 
 
@@ -76,7 +80,8 @@ async def issue(principal: Principal, new: NewKey, edge: Edge, known: KnownModel
         monthly_tokens=new.monthly_tokens,
         token=token,
     )
-    async with transaction(principal):
+    async with transaction(principal) as connection:
+        await _hold_owner(connection, principal)
         version = await next_version()
         row = _row(key)
         await row.save()
@@ -91,23 +96,29 @@ async def issue(principal: Principal, new: NewKey, edge: Edge, known: KnownModel
 async def rotate(principal: Principal, key_id: UUID, asked: Rotation, edge: Edge) -> IssuedKey:
     """Issue a key like this one, which ends after the grace period; the new one expires when the old one would have.
 
+    That holds of a second time too, as where the first one's answer was lost: the grace period is not handed on.
+
     Raises:
         NotFound: it is not the caller's own key.
         KeyRevoked: it has ended already.
+        NotAuthenticated: the caller was removed or suspended meanwhile.
         EdgeDown: Redis did not confirm; the new key does not work, its token is lost, and the old one ends as asked.
     """
     moment, token = now(), mint(principal.org_tag)
-    async with transaction(principal):
+    async with transaction(principal) as connection:
+        await _hold_owner(connection, principal)
         old = await ApiKeys.objects().where(ApiKeys.id == key_id).first().lock_rows("UPDATE")
         if old is None or old.user_id != principal.user_id:
             raise NotFound("no such API key of yours")
         before = msgspec.convert(old.to_dict(), ApiKey)
         principal.expects(before)
+        if old.rotated_at is None:
+            old.rotated_at, old.meant_until = moment, before.expires_at
         old.expires_at = after_grace(before, asked.grace_s, moment)
         if not asked.grace_s:
             old.revoked_at, old.revoked_by = moment, principal.user_id
-        await old.save([ApiKeys.expires_at, ApiKeys.revoked_at, ApiKeys.revoked_by])
-        key = _successor(before, token, moment)
+        await old.save(_ROTATED)
+        key = _successor(before, token, moment, old.meant_until)
         new = _row(key)
         await new.save()
         ending = {"expires_at": old.expires_at, "successor": key.id}
@@ -174,9 +185,15 @@ async def revoke(principal: Principal, key_id: UUID, edge: Edge) -> ApiKey:
     return msgspec.convert(row.to_dict(), ApiKey)
 
 
-def _successor(before: ApiKey, token: str, moment: datetime) -> IssuedKey:
+async def _hold_owner(connection: Connection, principal: Principal) -> None:
+    """See to it that nobody removes the caller until the transaction ends."""
+    if await connection.fetchval(_OWNER, principal.user_id) is None:
+        raise NotAuthenticated("this session has ended; log in again")
+
+
+def _successor(before: ApiKey, token: str, moment: datetime, expires_at: datetime | None) -> IssuedKey:
     fields = msgspec.structs.asdict(before)
-    fields |= {"id": uuid7(), "prefix": display_prefix(token), "created_at": moment}
+    fields |= {"id": uuid7(), "prefix": display_prefix(token), "created_at": moment, "expires_at": expires_at}
     return IssuedKey(**fields, token=token)
 
 

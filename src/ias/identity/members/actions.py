@@ -125,8 +125,8 @@ async def _locked(principal: Principal, user_id: UUID) -> Member:
     if row["org_id"] is None:
         await ENGINE.run_ddl(_SYSTEM_ADMINS)
     else:
-        await Organizations.select(Organizations.id).where(Organizations.id == row["org_id"]).lock_rows("UPDATE")
-    return msgspec.convert(await Users.select().where(here).first().lock_rows("UPDATE") or row, Member)
+        await Organizations.select(Organizations.id).where(Organizations.id == row["org_id"]).lock_rows("NO KEY UPDATE")
+    return msgspec.convert(await Users.select().where(here).first().lock_rows("NO KEY UPDATE") or row, Member)
 
 
 async def _keep_an_admin(before: Member, new: dict[str, str]) -> None:

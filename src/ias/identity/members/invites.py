@@ -153,7 +153,7 @@ async def _lock_active(org_id: UUID) -> None:
 async def _is_active(org_id: UUID) -> bool:
     """Whether anybody may join an organisation, until the end of the transaction."""
     here = (Organizations.id == org_id) & (Organizations.status == "active")
-    return bool(await Organizations.select(Organizations.id).where(here).lock_rows("UPDATE"))
+    return bool(await Organizations.select(Organizations.id).where(here).lock_rows("NO KEY UPDATE"))
 
 
 async def _open_address(token_hash: str, email: str | None) -> tuple[str, UUID]:

@@ -114,8 +114,9 @@ async def remove(principal: Principal, org_id: UUID, edge: Edge) -> None:
 
 
 async def _locked(org_id: UUID) -> Organisation:
+    """The organisation, for one change at a time; debts may refer to it meanwhile: who notes one has the log's end."""
     here = (Organizations.id == org_id) & (Organizations.status != "removed")
-    row = await Organizations.select().where(here).first().lock_rows("UPDATE").output(load_json=True)
+    row = await Organizations.select().where(here).first().lock_rows("NO KEY UPDATE").output(load_json=True)
     if row is None:
         raise NotFound("no such organisation")
     return msgspec.convert(row, Organisation)

@@ -37,7 +37,13 @@ SELECT id, email, role, expires_at, token_hash FROM identity.invites
 WHERE org_id = $1 AND closed_at IS NULL AND expires_at > now() ORDER BY email
 """
 _MANAGED_BY = "SELECT managed_by FROM identity.organizations WHERE id = $1"
-_HELD = "SELECT id FROM identity.organizations WHERE id = $1 AND status = 'active' FOR UPDATE"
+_HELD = "SELECT id FROM identity.organizations WHERE id = $1 AND status = 'active' FOR NO KEY UPDATE"
+_HELD_USERS = "SELECT FROM identity.users WHERE org_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE"
+_HELD_INVITES = "SELECT FROM identity.invites WHERE org_id = $1 AND closed_at IS NULL ORDER BY id FOR NO KEY UPDATE"
+_HELD_KEYS = """
+SELECT FROM identity.api_keys WHERE org_id = $1 AND user_id = ANY($2) AND revoked_at IS NULL
+ORDER BY id FOR NO KEY UPDATE
+"""
 
 
 async def rosters(connection: Connection, org_ids: Collection[UUID]) -> dict[UUID, Roster]:
@@ -65,6 +71,17 @@ async def rosters(connection: Connection, org_ids: Collection[UUID]) -> dict[UUI
 async def hold_organisation(connection: Connection, org_id: UUID) -> bool:
     """Keep others from changing members of an organisation until the transaction ends; False where it is not active."""
     return await connection.fetchval(_HELD, org_id) is not None
+
+
+async def hold_people(connection: Connection, org_id: UUID, people: Collection[UUID]) -> None:
+    """Keep others from changing these members, their keys, or who is expected, until the transaction ends.
+
+    To be called before anything is recorded: who takes another name or revokes a key has that row first, and the log's
+    end last. Members before keys, as whoever removes somebody has them.
+    """
+    await connection.execute(_HELD_USERS, org_id, list(people))
+    await connection.execute(_HELD_INVITES, org_id)
+    await connection.execute(_HELD_KEYS, org_id, list(people))
 
 
 async def deeds(connection: Connection, org_id: UUID, since: datetime) -> list[Deed]:

@@ -27,7 +27,7 @@ from ias.identity.sessions.domain import (
 )
 from ias.identity.sessions.passwords import hashed, hashed_anew, matches, outdated
 from ias.identity.sessions.queries import account
-from ias.identity.sessions.throttle import attempt, succeeded
+from ias.identity.sessions.throttle import Guess, attempt, succeeded
 from ias.identity.tables import RefreshTokens, Users
 from ias.problems import NotFound
 from ias.settings import settings
@@ -64,13 +64,15 @@ async def login(sent: Credentials, origin: Origin, edge: Edge) -> Session:
         TooManyAttempts: the password was tried too often.
         TooManyLogins: come back later.
     """
-    await attempt(edge, sent.email, origin.client)
-    user = await _verified(sent)
+    known = await _known(sent.email)
+    guess = Guess(sent.email, origin.client, None if known is None else known["password_hash"])
+    await attempt(edge, guess)
+    user = await _verified(sent.password, known)
     family, refresh_token = uuid7(), ""
     by = Actor(user_id=user["id"], email=user["email"], org_id=user["org_id"], origin=origin)
     while not (refresh_token := await _begun(by, sent.password, user["password_hash"], family)):
-        user = await _verified(sent)
-    await succeeded(edge, sent.email, origin.client)
+        user = await _verified(sent.password, await _known(sent.email))
+    await succeeded(edge, guess)
     return _session(user["id"], family, refresh_token)
 
 
@@ -137,12 +139,13 @@ async def change_password(edge: Edge, principal: Principal, change: PasswordChan
         BadCredentials: the current password is wrong.
         WeakPassword: the new one cannot be taken.
     """
-    await attempt(edge, principal.email, principal.origin.client)
     async with transaction(EVERYWHERE):
         row = await Users.select(Users.password_hash).where(Users.id == principal.user_id).first()
+    guess = Guess(principal.email, principal.origin.client, None if row is None else row["password_hash"])
+    await attempt(edge, guess)
     if row is None or not await matches(change.current_password, row["password_hash"]):
         raise BadCredentials("current_password: this is not your password")
-    await succeeded(edge, principal.email, principal.origin.client)
+    await succeeded(edge, guess)
     password = await hashed(change.new_password, (principal.email,), "/new_password")
     async with transaction(EVERYWHERE) as connection:
         person = await connection.fetchrow(_PERSON, principal.user_id)
@@ -186,11 +189,15 @@ async def forget_sessions() -> None:
         await RefreshTokens.delete().where(RefreshTokens.expires_at < now() - FORGOTTEN_AFTER)
 
 
-async def _verified(sent: Credentials) -> asyncpg.Record:
-    """Whoever it is that knows the password."""
+async def _known(email: str) -> asyncpg.Record | None:
+    """Whose address it is."""
     async with transaction(EVERYWHERE) as connection:
-        user = await connection.fetchrow(_KNOWN, folded(sent.email.strip()[:MAX_ADDRESS]))
-    if not await matches(sent.password, None if user is None else user["password_hash"]) or user is None:
+        return await connection.fetchrow(_KNOWN, folded(email.strip()[:MAX_ADDRESS]))
+
+
+async def _verified(password: str, user: asyncpg.Record | None) -> asyncpg.Record:
+    """Whoever it is, where they know the password."""
+    if not await matches(password, None if user is None else user["password_hash"]) or user is None:
         raise BadCredentials("e-mail address or password is wrong")
     if not user["welcome"]:
         raise AccountSuspended("this account or its organisation is suspended; ask an admin")
