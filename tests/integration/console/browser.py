@@ -80,16 +80,17 @@ def read(html: str) -> Element:
 
 
 class Browser:
-    """Somebody's browser. `page` is what it shows, `answer` how that came."""
+    """Somebody's browser, at an address of this machine. `page` is what it shows, `answer` how that came."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, source: str | None = None) -> None:
         self.url = url
         self.cookies: dict[str, str] = {}
         self.set: list[str] = []
         """The `Set-Cookie` headers so far."""
         self.page = Element("", {})
         self.answer: httpx.Response
-        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False, verify=False, follow_redirects=False)
+        way = httpx.HTTPTransport(verify=False, trust_env=False, local_address=source)
+        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False, transport=way, follow_redirects=False)
 
     @property
     def path(self) -> str:
