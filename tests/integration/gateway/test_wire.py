@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from ias.contract import admission, keys
+from ias.contract import keys
 from tests.integration.gateway.place import Tenant, eventually
 from tests.integration.gateway.raw_client import RawClient
 from tests.integration.gateway.wire import FORM, GET, HEAD, HOST, Wire, request, wired
@@ -185,13 +185,15 @@ async def test_an_answer_to_head_has_no_body(wire: Wire, tenant: Tenant) -> None
 
 
 async def test_a_client_that_leaves_while_the_engine_is_silent_frees_the_engine_at_once(tenant: Tenant) -> None:
-    async def held() -> bool:
-        return bool(await tenant.edge.redis.zcard(f"{admission.slot(tenant.tag)}:resv"))
+    async def begun() -> bool:
+        async with httpx.AsyncClient() as control:
+            return bool((await control.get(f"{tenant.place.control}/running")).json())
 
-    for streamed in (True, False):
+    for number, streamed in enumerate((True, False), start=1):
         client = await RawClient.ask(tenant, text="[[mock first_ms=60000 tokens=5]]", stream=streamed)
-        await eventually(held)
+        await eventually(begun)
         client.leave()
+        await tenant.lines(number)
     lines = await tenant.lines(2)
     assert {(line["o"], line["ct"]) for line in lines} == {("client_aborted", "0")}
 
