@@ -1,5 +1,6 @@
 """An answer of Redis that a fiber waits for, and why there may be none."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,6 +19,18 @@ class RedisDown(Exception):
 
 class RedisRefused(RedisDown):
     """Redis answered with an error: it is loading, cannot write, or lacks the Function library."""
+
+
+def resolve(future: asyncio.Future[Reply], reply: Reply) -> None:
+    """Tell an answer, or the exception in its place, to who waits for it with asyncio."""
+    if future.done():
+        return
+    if isinstance(reply, hiredis.ReplyError):
+        future.set_exception(RedisRefused(str(reply)))
+    elif isinstance(reply, Exception):
+        future.set_exception(reply)
+    else:
+        future.set_result(reply)
 
 
 class Listener(Protocol):

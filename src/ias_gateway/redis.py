@@ -1,16 +1,19 @@
-"""One pipelined connection to Redis: commands of one loop turn leave in one write, answers are matched in order."""
+"""One pipelined connection to Redis: while answers are awaited, the commands of a loop turn leave in one write.
+
+Answers are matched in order. A command that nothing was sent before leaves at once: there is nobody to wait for.
+"""
 
 import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 import hiredis
 
 from ias.contract.admission import PROJECTION_KEY
 from ias.contract.redis_url import Address, RedisUrl
-from ias_gateway.asked import Asked, Asking, Listener, RedisDown, RedisRefused, Reply, Then
+from ias_gateway.asked import Asked, Asking, Listener, RedisDown, RedisRefused, Reply, Then, resolve
 from ias_gateway.clock import now
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
@@ -24,6 +27,8 @@ _LONGEST_PAUSE_S = 1.0
 _WATCH_EVERY_S = 0.05
 _NO_CONNECTION = "there is no connection to Redis"
 _FLUSH_AGAIN_S = 0.001
+_AT_ONCE_BYTES: Final = 65_536
+"""What a socket takes that has nothing to send; more is handed over by `_flush`, which sees whether it was."""
 _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
 
@@ -80,7 +85,7 @@ class Redis(asyncio.Protocol, Asking):
     def call(self, *command: Argument) -> asyncio.Future[Reply]:
         """The answer to a command; awaiting it raises RedisDown as `ask` does, but waits for as long as it takes."""
         future: asyncio.Future[Reply] = self._loop.create_future()
-        Redis.write(self, "", Then(lambda reply: _resolve(future, reply)), pack(command))
+        Redis.write(self, "", Then(lambda reply: resolve(future, reply)), pack(command))
         return future
 
     async def whole(self, tag: str) -> bool:
@@ -115,9 +120,13 @@ class Redis(asyncio.Protocol, Asking):
             self._write(listener, packed)
 
     def _write(self, listener: Listener, packed: bytes) -> None:
-        if not self._waiting:
-            self._spoke_at = now()
+        idle = not self._waiting
         self._waiting.append(listener)
+        if idle:
+            self._spoke_at = now()
+            if self._transport is not None and len(packed) <= _AT_ONCE_BYTES:
+                self._transport.write(packed)
+                return
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(packed)
@@ -214,7 +223,7 @@ class Redis(asyncio.Protocol, Asking):
 
     async def _greet(self, greeting: Greeting) -> Reply:
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._write(Then(lambda reply: _resolve(future, reply)), pack(greeting))
+        self._write(Then(lambda reply: resolve(future, reply)), pack(greeting))
         return await asyncio.wait_for(future, 1.0)
 
     def give_up_when_late(self, pause_s: float = 0.0) -> None:
@@ -237,14 +246,3 @@ class Redis(asyncio.Protocol, Asking):
         self.connected = False
         if self._transport is not None:
             self._transport.abort()
-
-
-def _resolve(future: asyncio.Future[Reply], reply: Reply) -> None:
-    if future.done():
-        return
-    if isinstance(reply, hiredis.ReplyError):
-        future.set_exception(RedisRefused(str(reply)))
-    elif isinstance(reply, Exception):
-        future.set_exception(reply)
-    else:
-        future.set_result(reply)

@@ -40,6 +40,28 @@ async def test_nothing_counts_as_handed_over_that_redis_has_not_read_yet(service
         await redis.close()
 
 
+async def test_a_command_that_nothing_was_sent_before_has_been_handed_over_at_once(services: Services) -> None:
+    with services.fresh("redis") as service:
+        redis = Redis(read_redis_url(service.url), 10.0, lambda _: None)
+        redis.start()
+
+        async def connected() -> bool:
+            return redis.connected
+
+        await eventually(connected)
+        alone = redis.ask("", pack(("PING",)))
+        assert redis.flushed("").done
+        behind = [redis.ask("", pack(("ECHO", str(number)))) for number in range(3)]
+        assert not redis.flushed("").done
+
+        async def answered() -> bool:
+            return behind[-1].done
+
+        await eventually(answered)
+        assert [await alone, *[await each for each in behind]] == [b"PONG", b"0", b"1", b"2"]
+        await redis.close()
+
+
 async def test_a_pause_of_the_gateway_is_not_taken_for_a_redis_that_does_not_answer(services: Services) -> None:
     with services.fresh("redis") as service:
         redis = Redis(read_redis_url(service.url), TIMEOUT_S, lambda _: None)
@@ -50,13 +72,13 @@ async def test_a_pause_of_the_gateway_is_not_taken_for_a_redis_that_does_not_ans
 
         await eventually(connected)
         for _ in range(5):
-            asked = redis.ask("", pack(("PING",)))
-            # What is asked leaves in the loop's next turn.
+            # The first leaves at once, the second in the loop's next turn.
+            at_once, asked = redis.ask("", pack(("PING",))), redis.ask("", pack(("PING",)))
             time.sleep(TIMEOUT_S + 0.1)  # noqa: ASYNC251 - that is the point
 
             async def answered(asked: Asked = asked) -> bool:
                 return asked.done
 
             await eventually(answered)
-            assert await asked == b"PONG"
+            assert await at_once == await asked == b"PONG"
         await redis.close()
