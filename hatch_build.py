@@ -20,10 +20,23 @@ ROOT = Path(__file__).resolve().parent
 SETTING = "IAS_COMPILE"
 PACKAGES = ("src/ias", "src/ias_gateway")
 _OF_THE_GATEWAY = (
-    *("account", "admission", "arrival", "asked", "calls", "choices", "clock", "completions"),
-    *(f"bodies/{name}" for name in ("conversation", "endpoints", "reports", "strict")),
+    *("account", "admission", "arrival", "asked", "calls", "charge", "choices", "clock", "completions"),
+    *(f"bodies/{name}" for name in ("body", "chat", "conversation", "endpoints", "metered", "reports", "strict")),
     *("connection", "door", "exchange", "fiber", "head", "kept", "ledger", "live", "log", "ratios", "redis"),
-    *("repetition", "reply", "room", "routes", "routing", "sentinel", "series", "server", "settled", "shard", "shards"),
+    *(
+        "repetition",
+        "reply",
+        "room",
+        "routes",
+        "routing",
+        "sentinel",
+        "series",
+        "served",
+        "server",
+        "settled",
+        "shard",
+        "shards",
+    ),
     *("shedding", "sse", "upstream", "work"),
 )
 MODULES = (

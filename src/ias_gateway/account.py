@@ -5,16 +5,12 @@ To make the Struct and to encode it takes five times as long.
 
 from typing import Final
 
-import msgspec
-
-from ias.contract.catalogue import ModelRoute
 from ias_gateway.clock import now, unix_us
 from ias_gateway.live import Open
+from ias_gateway.served import Served
 
-_THOUSANDTHS: Final = [b".%03d" % part for part in range(1000)]
+_THOUSANDTHS: Final = [f".{part:03d}" for part in range(1000)]
 _MILLIONTHS: Final = 6
-
-_quoted: Final = msgspec.json.Encoder().encode
 
 
 class Times:
@@ -29,55 +25,35 @@ class Times:
         self.ended = now()
 
 
-def account(opened: Open, route: ModelRoute, gateway: bytes, replica: tuple[str, int], times: Times) -> bytes:
-    """The facts of a request: `gateway` is JSON already, `replica` where it was sent, and the status that came back.
+def account(opened: Open, route: Served, gateway: str, replica: tuple[str, int], times: Times) -> bytes:
+    """The facts of a request: `gateway` and where it was sent are JSON already; with the latter the status came back.
 
     Ids are UUIDs, and endpoints names of ours: neither holds what JSON would write in another way.
     """
-    admitted, ask, started = opened.admitted, opened.ask, times.started
-    began = b"%d" % (unix_us() - int((times.ended - started) * 1e6))
+    admitted, ask, started, sent, first = opened.admitted, opened.ask, times.started, times.sent, times.first
+    began = str(unix_us() - int((times.ended - started) * 1e6))
+    streamed = "true" if ask.streamed else "false"
+    queue = "" if sent is None else f',"queue_ms":{milliseconds(sent - started)}'
+    until_first = "" if first is None else f',"first_token_ms":{milliseconds(first - started)}'
     return (
-        b'{"organisation":"%b","user":"%b","key":"%b","model":%b,"model_id":"%b","endpoint":"%b","started_at":%b.%b,'
-        b'"streamed":%b,"gateway":%b,"replica":%b,"status":%d,"duration_ms":%b%b%b}'
-        % (
-            admitted.org.encode(),
-            admitted.user.encode(),
-            admitted.key.encode(),
-            _quoted(route.name),
-            route.model_id.encode(),
-            ask.endpoint.encode(),
-            began[:-_MILLIONTHS],
-            began[-_MILLIONTHS:],
-            b"true" if ask.streamed else b"false",
-            gateway,
-            _quoted(replica[0]),
-            replica[1],
-            milliseconds(times.ended - started),
-            b"" if times.sent is None else b',"queue_ms":' + milliseconds(times.sent - started),
-            b"" if times.first is None else b',"first_token_ms":' + milliseconds(times.first - started),
-        )
-    )
+        f'{{"organisation":"{admitted.org}","user":"{admitted.user}","key":"{admitted.key}",{route.told},'
+        f'"endpoint":"{ask.endpoint}","started_at":{began[:-_MILLIONTHS]}.{began[-_MILLIONTHS:]},'
+        f'"streamed":{streamed},"gateway":{gateway},"replica":{replica[0]},"status":{replica[1]},'
+        f'"duration_ms":{milliseconds(times.ended - started)}{queue}{until_first}}}'
+    ).encode()
 
 
-def milliseconds(seconds: float) -> bytes:
+def milliseconds(seconds: float) -> str:
     """A span that is not negative in milliseconds, to the microsecond."""
     micro = int(seconds * 1e6)
-    return b"%d%b" % (micro // 1000, _THOUSANDTHS[micro % 1000])
+    return f"{micro // 1000}{_THOUSANDTHS[micro % 1000]}"
 
 
-def request_line(process: bytes, request_id: str, endpoint: str, ended: tuple[int, float]) -> bytes:
+def request_line(process: str, request_id: str, endpoint: str, ended: tuple[int, float]) -> bytes:
     """A request's line of the log: `process` is JSON already, `ended` its status and how many seconds it took."""
-    moment = b"%d" % unix_us()
+    moment = str(unix_us())
     return (
-        b'{"time":%b.%b,"process":%b,"request_id":"%b","endpoint":"%b","status":%d,"duration_ms":%b,"level":"info",'
-        b'"event":"request"}'
-        % (
-            moment[:-_MILLIONTHS],
-            moment[-_MILLIONTHS:],
-            process,
-            request_id.encode(),
-            endpoint.encode(),
-            ended[0],
-            milliseconds(ended[1]),
-        )
-    )
+        f'{{"time":{moment[:-_MILLIONTHS]}.{moment[-_MILLIONTHS:]},"process":{process},"request_id":"{request_id}",'
+        f'"endpoint":"{endpoint}","status":{ended[0]},"duration_ms":{milliseconds(ended[1])},"level":"info",'
+        f'"event":"request"}}'
+    ).encode()

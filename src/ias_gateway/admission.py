@@ -35,14 +35,27 @@ _BUDGETS = {
 
 
 class Caller:
-    """Who a token says that it is: the organisation's tag, the key of its slot, and the token's fingerprint."""
+    """Who a token says that it is.
 
-    __slots__ = ("fingerprint", "slot", "tag")
+    Attributes:
+        tag: the organisation's.
+        slot: the key of its slot.
+        fingerprint: the token's.
+        reserving: how its calls of `ias_reserve_packed` begin, in Redis's protocol.
+        settling: the same of `ias_settle_packed`.
+    """
+
+    __slots__ = ("fingerprint", "reserving", "settling", "slot", "tag")
 
     def __init__(self, tag: str, fingerprint: str) -> None:
         self.tag = tag
-        self.slot = contract.slot(tag).encode()
+        self.slot = slot = contract.slot(tag).encode()
         self.fingerprint = fingerprint
+        self.reserving = b"*5\r\n$5\r\nFCALL\r\n$18\r\nias_reserve_packed\r\n$1\r\n1\r\n$%d\r\n%b\r\n" % (
+            len(slot),
+            slot,
+        )
+        self.settling = b"*9\r\n$5\r\nFCALL\r\n$17\r\nias_settle_packed\r\n$1\r\n1\r\n$%d\r\n%b\r\n" % (len(slot), slot)
 
 
 _recent: dict[bytes, Caller] = {}

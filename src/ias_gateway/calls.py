@@ -12,33 +12,28 @@ from ias_gateway.admission import Caller
 
 def reserve(caller: Caller, request_id: str, ask: Ask, holder: tuple[str, int]) -> bytes:
     """What `admission.reserve` is, packed."""
-    key, told = caller.slot, reservation(caller.fingerprint, request_id, ask, holder)
-    return b"*5\r\n$5\r\nFCALL\r\n$18\r\nias_reserve_packed\r\n$1\r\n1\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
-        len(key),
-        key,
-        len(told),
-        told,
-    )
+    told = reservation(caller.fingerprint, request_id, ask, holder)
+    return b"%b$%d\r\n%b\r\n" % (caller.reserving, len(told), told)
 
 
 def settle(caller: Caller, told: bytes, facts: bytes, admitted: Admitted, gateway: bytes) -> bytes:
-    """What `admission.settle` with its holder is, packed; `told` is a `settlement`."""
-    key, user, period = caller.slot, admitted.user.encode(), admitted.period.encode()
-    return (
-        b"*9\r\n$5\r\nFCALL\r\n$17\r\nias_settle_packed\r\n$1\r\n1\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
-        b"$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
-        % (
-            len(key),
-            key,
-            len(told),
-            told,
-            len(facts),
-            facts,
-            len(user),
-            user,
-            len(period),
-            period,
-            len(gateway),
-            gateway,
-        )
+    """What `admission.settle` with its holder is, packed; `told` is a `settlement`, `gateway` an `argument`."""
+    user, period = admitted.user.encode(), admitted.period.encode()
+    return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % (
+        caller.settling,
+        len(told),
+        told,
+        len(facts),
+        facts,
+        len(user),
+        user,
+        len(period),
+        period,
+        gateway,
     )
+
+
+def argument(value: str) -> bytes:
+    """One argument in Redis's protocol."""
+    encoded = value.encode()
+    return b"$%d\r\n%b\r\n" % (len(encoded), encoded)

@@ -34,5 +34,8 @@ class Choices:
 def tokens_of(usage: Usage) -> Tokens:
     """Prompt, completion, cached of one report: the last no more than the prompt, whatever is reported."""
     prompt, details = usage.prompt_tokens, usage.prompt_tokens_details
-    cached = (details.cached_tokens or 0) if details is not None else 0
-    return prompt, usage.completion_tokens or 0, min(cached, prompt)
+    completion = usage.completion_tokens or 0
+    if details is None:
+        return prompt, completion, 0
+    cached = details.cached_tokens or 0
+    return prompt, completion, cached if cached < prompt else prompt  # noqa: FURB136 - compiled code looks `min` up

@@ -5,7 +5,7 @@ from typing import Final
 
 from uuid_utils import uuid7
 
-from ias.contract.admission import Admitted, Near, Refused
+from ias.contract.admission import Admitted, Near, NotReady, Refused
 from ias.contract.answers import NO_RATE
 from ias.contract.usage import Outcome
 from ias_gateway import admission, counting, errors
@@ -14,18 +14,19 @@ from ias_gateway.admission import Caller
 from ias_gateway.asked import RedisDown
 from ias_gateway.bodies.endpoints import Endpoint
 from ias_gateway.bodies.strict import BadBody
+from ias_gateway.charge import charge
 from ias_gateway.door import Door
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
+from ias_gateway.fiber import Pause
 from ias_gateway.reply import Reply
 from ias_gateway.room import LARGE_BYTES
 from ias_gateway.routing import Replica
 from ias_gateway.tracing import known
+from ias_gateway.upstream import Connection
 from ias_gateway.work import Work
 
 ATTEMPTS = 2
-BYTES_PER_TOKEN = 4
-"""For requests of which the engine reported nothing; such lines are marked as estimated."""
 # An enumeration's member costs as much as all else of a short function.
 _COMPLETED: Final = Outcome.COMPLETED
 _ABORTED: Final = Outcome.CLIENT_ABORTED
@@ -49,9 +50,11 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
         if len(exchange.body) > LARGE_BYTES:
             await door.vouching.vouch(caller)
         _read(door, work)
-        answer = await door.ledger.reserve(caller, request_id, work.ask)
-        if not isinstance(answer, Admitted) and isinstance(answer, Near):  # the first is told at once, of a Struct not
-            answer = await _reserve_counted(door, work, caller, (request_id, answer))
+        answer = door.ledger.reserved(
+            caller, request_id, work.ask, await door.ledger.reserve(caller, request_id, work.ask)
+        )
+        if not isinstance(answer, Admitted):
+            answer = await _undecided(door, work, caller, (request_id, answer))
         _admit(door, work, request_id, answer)
         outcome, reply = await _serve(door, work)
         # Redis hears of it before the client does.
@@ -60,7 +63,7 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     except ApiError as error:
         exchange.refuse(error, work.head)
     except RedisDown as error:
-        _undecided(door, work, request_id, error)
+        _unanswered_by_redis(door, work, request_id, error)
     finally:
         # What was not settled is left to the sweeper: its lease must not be extended.
         door.ledger.open.pop(request_id, None)
@@ -68,14 +71,22 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     door.note(exchange, request_id, endpoint.name)
 
 
-async def _reserve_counted(door: Door, work: Work, caller: Caller, near: tuple[str, Near]) -> Admitted | Refused:
-    """Ask once more, now with the prompt as an engine has counted it."""
-    request_id, answer = near
-    work.ask = await counting.counted(door, answer, request_id, work.ask, work.body)
-    return await door.ledger.reserve(caller, request_id, work.ask)
+async def _undecided(door: Door, work: Work, caller: Caller, told: tuple[str, Refused]) -> Admitted | Refused:
+    """The last word where a request was not let in: asked once more where its prompt is to be counted by an engine."""
+    request_id, answer = told
+    if isinstance(answer, Near):
+        work.ask = await counting.counted(door, answer, request_id, work.ask, work.body)
+        reply = await door.ledger.reserve(caller, request_id, work.ask)
+        final = door.ledger.reserved(caller, request_id, work.ask, reply)
+        if isinstance(final, Admitted):
+            return final
+        answer = final
+    if isinstance(answer, NotReady) and answer.unknown_org:
+        return await door.ledger.unknown_organisation(caller.tag)
+    return answer
 
 
-def _undecided(door: Door, work: Work, request_id: str, error: RedisDown) -> None:
+def _unanswered_by_redis(door: Door, work: Work, request_id: str, error: RedisDown) -> None:
     door.log.line("info", "admission could not be decided", request_id=request_id, error=str(error))
     work.exchange.refuse(errors.not_ready(), work.head)
 
@@ -109,65 +120,71 @@ async def _serve(door: Door, work: Work) -> tuple[Outcome, Reply]:
         reply, outcome, replica = await _dispatch(door, work)
     except BadBody as error:
         # It could be read, but not be written anew.
-        _settle(door, work, None, (Outcome.REJECTED, ""))
+        _settle(door, work, None, (Outcome.REJECTED, None))
         raise ApiError(400, error.message, param=error.param) from None
     except BaseException:
-        _settle(door, work, None, (Outcome.UPSTREAM_FAILED, ""))
+        _settle(door, work, None, (Outcome.UPSTREAM_FAILED, None))
         raise
     if outcome is _COMPLETED and reply.status != _OK:
         outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else Outcome.UPSTREAM_FAILED
-    _settle(door, work, reply, (outcome, replica.url))
+    _settle(door, work, reply, (outcome, replica))
     return outcome, reply
 
 
 async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
     """Send to a replica; to a second one where the first broke before its first byte or answered 503."""
-    route, body, admitted = work.route, work.body, work.open.admitted
-    wanted = body.wants_usage() if work.ask.streamed else _NOTHING
-    salt = door.salt_of(admitted.org) if route.tenant_salt else None
-    beginning = admitted.org.encode() + body.beginning() if len(route.replicas) > 1 else b""
-    work.payload = body.rebuild(route.upstream_name, admitted.output, salt)
-    del work.body, body
+    wanted, beginning = _prepare(door, work)
     tried: list[str] = []
     while True:
-        replica = door.routing.choose(route, tried, beginning)
+        replica = door.routing.choose(work.route, tried, beginning)
         if replica is None:
             raise errors.overloaded()
         tried.append(replica.url)
         scanner = work.endpoint.scanner(wanted, work.ask.n, work.ask.prompts) if work.ask.streamed else None
         reply = Reply(work.exchange, work.head, scanner, door.limits)
-        outcome = await _attempt(replica, reply, work)
-        if outcome is _COMPLETED and reply.status == _OK:
-            replica.succeeded()
-            return reply, outcome, replica
+        replica.outstanding += 1
+        try:
+            connection = replica.pool.idle() or await replica.pool.open()
+            outcome = await _send(connection, replica, reply, work)
+        except (OSError, TimeoutError):
+            outcome = Outcome.UPSTREAM_FAILED
+        finally:
+            replica.outstanding -= 1
         if reply.stale and _unanswered(reply, outcome):
-            # The replica had closed the connection while it was idle, which says nothing of the replica.
-            replica.pool.close()
-            tried.pop()
+            _forget_idle(replica, tried)
             continue
         _judge(replica, reply, outcome)
-        last = len(tried) == ATTEMPTS or len(tried) == len(route.replicas)
-        if last or not _may_retry(reply, outcome):
+        if len(tried) >= min(ATTEMPTS, len(work.route.replicas)) or not _may_retry(reply, outcome):
             return reply, outcome, replica
 
 
-async def _attempt(replica: Replica, reply: Reply, work: Work) -> Outcome:
+def _prepare(door: Door, work: Work) -> tuple[tuple[bool, bool], bytes]:
+    """Write the body anew. Answers what usage the client wants, and where replicas are chosen by it, how it begins."""
+    route, body, admitted = work.route, work.body, work.open.admitted
+    wanted = body.wants_usage() if work.ask.streamed else _NOTHING
+    beginning = admitted.org.encode() + body.beginning() if len(route.replicas) > 1 else b""
+    salt = door.salt_of(admitted.org) if route.tenant_salt else None
+    work.payload = body.rebuild(route.upstream_name, admitted.output, salt)
+    del work.body
+    return wanted, beginning
+
+
+def _send(connection: Connection, replica: Replica, reply: Reply, work: Work) -> Pause[Outcome]:
+    """Send the request, to be waited for; where its client has gone meanwhile, nothing."""
     pool, opened, endpoint = replica.pool, work.open, work.endpoint
-    replica.outstanding += 1
-    try:
-        connection = pool.idle() or await pool.open()
-        if work.exchange.gone:
-            pool.rest(connection)
-            return Outcome.CLIENT_ABORTED
-        opened.meter = reply
-        message = pool.message(endpoint.path, endpoint.content_type, opened.request_id, work.payload)
-        ended = reply.through(connection, message, work.let_go)
-        del message
-        return await ended
-    except (OSError, TimeoutError):
-        return Outcome.UPSTREAM_FAILED
-    finally:
-        replica.outstanding -= 1
+    if work.exchange.gone:
+        pool.rest(connection)
+        reply.done.resolve(_ABORTED)
+        return reply.done
+    opened.meter = reply
+    message = pool.message(endpoint.path, endpoint.content_type, opened.request_id, work.payload)
+    return reply.through(connection, message, work.let_go)
+
+
+def _forget_idle(replica: Replica, tried: list[str]) -> None:
+    """The replica had closed the connection while it was idle, which says nothing of the replica."""
+    replica.pool.close()
+    tried.pop()
 
 
 def _judge(replica: Replica, reply: Reply, outcome: Outcome) -> None:
@@ -213,34 +230,18 @@ def _failure(work: Work, reply: Reply, outcome: Outcome) -> ApiError:
     return _FAILURES[outcome]()
 
 
-def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, str]) -> None:
+def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, Replica | None]) -> None:
     outcome, replica = ending
-    tokens, estimated = _tokens(work, reply, outcome)
+    tokens, estimated = charge(work, reply, outcome)
     sent = reply is not None and reply.sent
     times = Times(
         work.exchange.started_at, reply.started_at if reply and sent else None, reply.first_at if reply else None
     )
-    facts = account(work.open, work.route, door.name, (replica, reply.status if reply else 0), times)
+    sent_to = (replica.quoted if replica else '""', reply.status if reply else 0)
+    facts = account(work.open, work.route, door.name, sent_to, times)
     if work.exchange.span is not None:
-        facts = work.exchange.span.settled(facts, known(work.open, replica, outcome, tokens))
+        facts = work.exchange.span.settled(facts, known(work.open, replica.url if replica else "", outcome, tokens))
     if not estimated:
         door.ratios.learn(work.ask, tokens[0])
     door.ledger.settle(work.open, tokens, (outcome, estimated), facts)
     door.timed(work.ask, times, tokens[1])
-
-
-def _tokens(work: Work, reply: Reply | None, outcome: Outcome) -> tuple[tuple[int, int, int], bool]:
-    """What to charge, and whether it is estimated since the engine served tokens but reported none."""
-    if reply is None or reply.status != _OK:
-        return (0, 0, 0), False
-    scanner = reply.scanner
-    if scanner is not None:
-        if scanner.tokens is not None or scanner.error is not None or scanner.events == 0:
-            return scanner.tokens or (0, 0, 0), False
-        return (work.ask.prompt // BYTES_PER_TOKEN, scanner.events - int(scanner.done), 0), True
-    if outcome is not _COMPLETED:
-        return (0, 0, 0), False
-    tokens = work.endpoint.reported(reply.body)
-    if tokens is None:
-        return (work.ask.prompt // BYTES_PER_TOKEN, len(reply.body) // BYTES_PER_TOKEN, 0), True
-    return tokens, False

@@ -10,8 +10,9 @@ import asyncio
 import msgspec
 
 from ias.contract.admission import Ask, Near
-from ias_gateway.bodies.chat import Plain
-from ias_gateway.bodies.endpoints import JSON, Body
+from ias_gateway.bodies.body import Body
+from ias_gateway.bodies.chat import ChatBody
+from ias_gateway.bodies.endpoints import JSON
 from ias_gateway.bodies.messages import OVERHEAD
 from ias_gateway.bodies.prompts import SPECIAL
 from ias_gateway.bodies.strict import encode, printed
@@ -49,7 +50,7 @@ def question(body: Body, name: str) -> tuple[bytes, int] | None:
     `name` is the engine's name of the model. Images, several prompts and prompts of tokens are not asked about.
     """
     match body:
-        case Plain() if not body.ask("").images:
+        case ChatBody() if not body.ask("").images:
             return _chat(body, name)
         case Text(prompt=str(prompt)):
             return encode(Tokenize(model=name, prompt=prompt)), SPECIAL
@@ -57,17 +58,16 @@ def question(body: Body, name: str) -> tuple[bytes, int] | None:
             return None
 
 
-def _chat(body: Plain, name: str) -> tuple[bytes, int]:
+def _chat(body: ChatBody, name: str) -> tuple[bytes, int]:
+    given, rare = body.given, body.rare
     asked = Tokenize(
-        model=name,
-        messages=body.messages,
-        add_special_tokens=body.add_special_tokens,
-        add_generation_prompt=body.add_generation_prompt,
-        continue_final_message=body.continue_final_message,
-        chat_template_kwargs=body.chat_template_kwargs,
-        tools=body.tools,
+        model=name, messages=given.messages, chat_template_kwargs=given.chat_template_kwargs, tools=given.tools
     )
-    untold = (body.response_format, body.documents, body.reasoning_effort)
+    if rare is not None:
+        asked.add_special_tokens = rare.add_special_tokens
+        asked.add_generation_prompt = rare.add_generation_prompt
+        asked.continue_final_message = rare.continue_final_message
+    untold = (given.response_format, rare and rare.documents, given.reasoning_effort)
     return encode(asked), OVERHEAD + (printed(untold) if any(untold) else 0)
 
 

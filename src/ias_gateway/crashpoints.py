@@ -6,11 +6,12 @@ from ias.contract.admission import Admitted, Ask, Refused
 from ias.contract.crashpoints import Crashpoint, arm, reached
 from ias.contract.usage import Outcome
 from ias_gateway.admission import Caller
+from ias_gateway.asked import Reply
 from ias_gateway.ledger import Ledger
 from ias_gateway.live import Open
 from ias_gateway.log import Log
 from ias_gateway.redis import Redis
-from ias_gateway.reply import Reply
+from ias_gateway.reply import Reply as Answer
 from ias_gateway.upstream import Connection, Sink
 
 
@@ -28,15 +29,15 @@ def arm_gateway(told: str, log: Log) -> None:
 
 
 def _after_reserve() -> None:
-    reserve = Ledger.reserve
+    reserved = Ledger.reserved
 
-    async def reserving(self: Ledger, caller: Caller, request_id: str, ask: Ask) -> Admitted | Refused:
-        answer = await reserve(self, caller, request_id, ask)
+    def reading(self: Ledger, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> Admitted | Refused:
+        answer = reserved(self, caller, request_id, ask, reply)
         if isinstance(answer, Admitted):
             reached(Crashpoint.AFTER_RESERVE)
         return answer
 
-    Ledger.reserve = reserving  # type: ignore[method-assign]  # armed for a test of faults
+    Ledger.reserved = reading  # type: ignore[method-assign]  # armed for a test of faults
 
 
 def _after_dispatch() -> None:
@@ -44,22 +45,22 @@ def _after_dispatch() -> None:
 
     def sending(self: Connection, sink: Sink, message: bytes) -> None:
         send(self, sink, message)
-        if isinstance(sink, Reply):
+        if isinstance(sink, Answer):
             reached(Crashpoint.AFTER_DISPATCH)
 
     Connection.send = sending  # type: ignore[method-assign]  # armed for a test of faults
 
 
 def _after_first_chunk() -> None:
-    read = Reply.data
+    read = Answer.data
 
-    def reading(self: Reply, data: bytes, *, last: bool) -> None:
+    def reading(self: Answer, data: bytes, *, last: bool) -> None:
         first = self.scanner is not None and self.first_at is None
         read(self, data, last=last)
         if first:
             reached(Crashpoint.AFTER_FIRST_CHUNK)
 
-    Reply.data = reading  # type: ignore[method-assign]  # armed for a test of faults
+    Answer.data = reading  # type: ignore[method-assign]  # armed for a test of faults
 
 
 def _before_settle() -> None:

@@ -2,9 +2,6 @@
 
 import hmac
 from pathlib import Path
-from typing import Final
-
-import msgspec
 
 from ias.contract.asks import Ask
 from ias_gateway.account import Times
@@ -18,6 +15,7 @@ from ias_gateway.ratios import Ratios
 from ias_gateway.reply import Limits
 from ias_gateway.routing import Routing
 from ias_gateway.series import Series, Tally
+from ias_gateway.served import quoted
 from ias_gateway.settings import GatewaySettings
 from ias_gateway.shards import Here
 from ias_gateway.store import open_store
@@ -27,8 +25,6 @@ from ias_gateway.vouching import Vouching
 from ias_gateway.waiting import Waiting
 
 _REMEMBERED_SALTS = 65_536
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Door:
@@ -53,7 +49,7 @@ class Door:
         self.beats = Beats(settings.gateway_name, self._counts, (self.redis, addresses), log)
         self._secret = settings.cache_salt_secret.get_secret_value().encode()
         self._salts: dict[str, str] = {}
-        self.name = _encode(settings.gateway_name)
+        self.name = quoted(settings.gateway_name)
         self._access_log = settings.access_log
         self._series: dict[str, tuple[Series, Series, Series]] = {}
         self._answered: dict[tuple[str, int], Tally] = {}

@@ -19,7 +19,7 @@ from ias.contract.told import entry_of, read_reserve, settlement
 from ias.contract.usage import Facts, Outcome, encode_facts
 from ias_gateway import calls
 from ias_gateway.admission import Caller
-from ias_gateway.asked import Listener, RedisDown, Reply, Then
+from ias_gateway.asked import Asked, Listener, RedisDown, Reply, Then
 from ias_gateway.epochs import Epochs
 from ias_gateway.kept import Kept
 from ias_gateway.live import Meter, Open
@@ -43,32 +43,32 @@ class Ledger:
         self.skew_s = 0.0
         self.unsettled: dict[str, tuple[str, bytes]] = {}
         self._redis = redis
+        self._who = holder
         self._gateway, self._lease = holder
-        self._holder = self._gateway.encode()
-        self._metrics = metrics
+        self._holder = calls.argument(holder[0])
+        self._metrics, self._log = metrics, log
         self._counted = Settled(metrics)
-        self._log = log
-        self._kept = Kept()
-        self._epochs = Epochs()
+        self._kept, self._epochs = Kept(), Epochs()
         self._loop = asyncio.get_running_loop()
-        self._progress = asyncio.Event()
-        self._awaited = False
+        self._progress, self._awaited = asyncio.Event(), False
 
-    async def reserve(self, caller: Caller, request_id: str, ask: Ask) -> Admitted | Refused:
-        """Ask Redis whether this request may run, and hold its tokens where it may.
-
-        `Near` is answered to a guess alone: the prompt is to be counted.
+    def reserve(self, caller: Caller, request_id: str, ask: Ask) -> Asked:
+        """Ask Redis whether this request may run, and to hold its tokens where it may; `reserved` reads the answer.
 
         Raises:
-            RedisDown: there is no answer.
+            RedisDown: there is no connection; when awaited, no answer.
         """
-        call = calls.reserve(caller, request_id, ask, (self._gateway, self._lease))
-        reply = await self._redis.ask(caller.tag, call, _Late(self, caller, request_id, ask))
+        call = calls.reserve(caller, request_id, ask, self._who)
+        return self._redis.ask(caller.tag, call, _Late(self, caller, request_id, ask))
+
+    def reserved(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> Admitted | Refused:
+        """What was decided; a request that was let in is open from now on.
+
+        `Near` is answered to a guess alone: the prompt is to be counted.
+        """
         answer = read_reserve(cast("admission.Reply", reply))
         if isinstance(answer, Admitted):
             self.open[request_id] = Open(caller, request_id, ask, answer)
-        elif isinstance(answer, admission.NotReady) and answer.unknown_org:
-            return await self.unknown_organisation(caller.tag)
         return answer
 
     async def unknown_organisation(self, tag: str) -> Refused:
@@ -210,7 +210,7 @@ class Ledger:
             self._metrics.reasserted.values[()] += 1
             self._log.line("warning", "a request that Redis lost is put back", request_id=request.request_id)
             # Where this fails, the next tick finds it again.
-            self._redis.write(request.tag, Then(_ignored), pack(request.reassertion((self._gateway, self._lease))))
+            self._redis.write(request.tag, Then(_ignored), pack(request.reassertion(self._who)))
         elif request.meter is not None:
             self._log.line("warning", "a request is cut", request_id=request.request_id, reason=reason)
             request.meter.cut(Outcome.DRAINED if reason == _SWEPT else Outcome.CUT)

@@ -9,8 +9,9 @@ from math import ceil
 from time import monotonic
 from zlib import crc32
 
-from ias.contract.catalogue import ModelRoute, decode_route
+from ias.contract.catalogue import decode_route
 from ias_gateway.addresses import STRICT, Addresses
+from ias_gateway.served import Served, quoted
 from ias_gateway.telemetry import Metrics
 from ias_gateway.upstream import Pool
 
@@ -33,6 +34,7 @@ class Replica:
     """One engine: its connections, what is under way on it, and how it has fared.
 
     Attributes:
+        quoted: its URL as JSON.
         outstanding: requests of this process that are under way on it.
         elsewhere: requests that other gateways had on it when it was last looked at.
         up: whether it said that it is healthy when it was last looked at.
@@ -42,11 +44,12 @@ class Replica:
 
     __slots__ = (
         *("_failures", "_groups", "_rests", "_seed", "ejected_until", "ejections", "elsewhere", "outstanding", "pool"),
-        *("up", "url"),
+        *("quoted", "up", "url"),
     )
 
     def __init__(self, url: str, addresses: Addresses = STRICT) -> None:
         self.url = url
+        self.quoted = quoted(url)
         self.pool = Pool(url, addresses)
         self.outstanding = 0
         self.elsewhere = 0
@@ -171,21 +174,21 @@ class Routing:
     def __init__(self, policy: Policy = affine, addresses: Addresses = STRICT) -> None:
         self._policy = policy
         self.addresses = addresses
-        self._routes: dict[str, tuple[bytes, ModelRoute]] = {}
+        self._routes: dict[str, tuple[bytes, Served]] = {}
         self._groups: dict[tuple[str, ...], Group] = {}
         self._replicas: dict[str, Replica] = {}
 
-    def route(self, model: str, encoded: bytes) -> ModelRoute:
+    def route(self, model: str, encoded: bytes) -> Served:
         """The route of a model that admission answered with: decoded once, until other bytes come for it."""
         # Compared, not looked up by the bytes: a hash of them costs ten times as much.
         known = self._routes.get(model)
         if known is None or known[0] != encoded:
             if len(self._routes) >= _REMEMBERED_ROUTES:
                 self._routes.clear()
-            known = self._routes[model] = encoded, decode_route(encoded)
+            known = self._routes[model] = encoded, Served(decode_route(encoded))
         return known[1]
 
-    def choose(self, route: ModelRoute, tried: Collection[str], beginning: bytes) -> Replica | None:
+    def choose(self, route: Served, tried: Collection[str], beginning: bytes) -> Replica | None:
         """The replica to send to, None where all have been tried."""
         group = self._groups.get(route.replicas) or self._group(route.replicas)
         group.used = True
@@ -201,11 +204,8 @@ class Routing:
 
     def shared(self) -> list[Replica]:
         """The replicas that have to be looked at: those of routes with several."""
-        return list(
-            {
-                one.url: one for group in self._groups.values() if len(group.replicas) > 1 for one in group.replicas
-            }.values()
-        )
+        several = [group for group in self._groups.values() if len(group.replicas) > 1]
+        return list({one.url: one for group in several for one in group.replicas}.values())
 
     def tell(self, metrics: Metrics) -> None:
         """Say how the replicas are."""

@@ -1,10 +1,11 @@
 """What is known of a request while it is answered."""
 
 from ias.contract.admission import Ask
-from ias.contract.catalogue import ModelRoute
-from ias_gateway.bodies.endpoints import Body, Endpoint
+from ias_gateway.bodies.body import Body
+from ias_gateway.bodies.endpoints import Endpoint
 from ias_gateway.exchange import Exchange
 from ias_gateway.live import Open
+from ias_gateway.served import Served
 
 
 class Work:
@@ -21,7 +22,7 @@ class Work:
         self.ask: Ask
         self.open: Open
         self.payload = b""
-        self.route: ModelRoute
+        self.route: Served
 
     def let_go(self) -> None:
         """The answer has begun: there is no second attempt, and an open stream keeps no prompt."""

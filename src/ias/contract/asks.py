@@ -1,10 +1,12 @@
 """What a request wants to hold, as admission is asked for it."""
 
-NO_OUTPUT = -1
-NO_TOKENS = -2
-NOT_ASKED = 0
-NO_GUESS = -1
-COUNTED = -2
+from typing import Final
+
+NO_OUTPUT: Final = -1
+NO_TOKENS: Final = -2
+NOT_ASKED: Final = 0
+NO_GUESS: Final = -1
+COUNTED: Final = -2
 """As a guess: an engine has counted the prompt, for which the request was taken from its rate already."""
 
 

@@ -1,69 +1,83 @@
-"""`POST /v1/chat/completions`: OpenAI's documented fields and vLLM's harmless ones."""
+"""`POST /v1/chat/completions`."""
+
+from typing import Final
 
 import msgspec
 
 from ias.contract.admission import NOT_ASKED, Ask
-from ias_gateway.bodies import conversation
-from ias_gateway.bodies.messages import Message
+from ias_gateway.bodies import conversation, metered
+from ias_gateway.bodies.body import Body
+from ias_gateway.bodies.chat_fields import UNUSED, Chat, Usual, decode_usual, decoder
+from ias_gateway.bodies.metered import MAX_OUTPUT
 from ias_gateway.bodies.prompts import beginning
-from ias_gateway.bodies.sampling import MAX_OUTPUT, Sampling
-from ias_gateway.bodies.strict import JSON, Whole, check_depth, check_template, decode, encode, printed, salted, within
+from ias_gateway.bodies.strict import check_depth, check_template, decode, encode, printed, salted, within
 
-UNUSED = (
-    *("store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
-    *("prompt_cache_options", "moderation", "modalities", "audio", "prediction", "verbosity", "web_search_options"),
-    *("functions", "function_call"),
-)
-"""Fields of OpenAI's chat request that vLLM has no use for: accepted, and left out of what travels."""
-
-OPENING = 4
+OPENING: Final = 4
 """Messages at most that say which conversation it is."""
+_decode_usual: Final = decode_usual
+_unreadable: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class Plain(Sampling, kw_only=True):
-    """What a caller may send that an engine has a use for: all that is in nearly every request.
+class ChatBody(Body):
+    """A chat.
 
-    Each field more makes it dearer to decode, to encode and to let go of, though it be absent.
+    Attributes:
+        given: what of the request travels.
+        rare: the same where it has fields that few requests have, else None.
     """
 
-    messages: list[Message]
-    max_completion_tokens: Whole | None = None
-    logprobs: bool | None = None
-    top_logprobs: Whole | None = None
-    tools: list[dict[str, JSON]] | None = None
-    tool_choice: str | dict[str, JSON] | None = None
-    parallel_tool_calls: bool | None = None
-    response_format: dict[str, JSON] | None = None
-    reasoning_effort: str | None = None
-    include_reasoning: bool | None = None
-    thinking_token_budget: Whole | None = None
-    chat_template_kwargs: dict[str, JSON] | None = None
-    documents: list[dict[str, str]] | None = None
-    add_generation_prompt: bool | None = None
-    continue_final_message: bool | None = None
-    add_special_tokens: bool | None = None
+    __slots__ = ("_printed", "given", "rare")
+
+    def __init__(self, given: Usual | Chat, rare: Chat | None) -> None:
+        self.given = given
+        self.rare = rare
+        tools, kwargs, shape = given.tools, given.chat_template_kwargs, given.response_format
+        documents = None if rare is None else rare.documents
+        # What a template may print.
+        self._printed = (tools, kwargs, shape, documents) if tools or kwargs or shape or documents else None
+
+    def check(self) -> None:
+        """Refuse what is out of range, or cannot be served.
+
+        Raises:
+            BadBody: it names the field.
+        """
+        given, rare = self.given, self.rare
+        metered.check(given)
+        if given.max_completion_tokens is not None:
+            within("max_completion_tokens", given.max_completion_tokens, MAX_OUTPUT)
+        conversation.check(given.messages)
+        choice, outputs = given.tool_choice, None if rare is None else rare.structured_outputs
+        if self._printed is not None or choice or outputs:
+            check_template(given.chat_template_kwargs)
+            check_depth(given.tools, given.chat_template_kwargs, given.response_format, outputs, choice)
 
     def ask(self, endpoint: str) -> Ask:
         """What the request wants to hold: a strict upper bound of its prompt, and its output limit."""
-        limit = self.max_completion_tokens or self.max_tokens or NOT_ASKED
-        bound, images = conversation.measured(self.messages)
-        # A template may print what it is given.
-        if self.tools or self.chat_template_kwargs or self.response_format or self.documents:
-            bound += printed((self.tools, self.chat_template_kwargs, self.response_format, self.documents))
-        return Ask(self.model, bound, self.n or 1, limit, endpoint, bool(self.stream), images)
+        given = self.given
+        bound, images = conversation.measured(given.messages)
+        if self._printed is not None:
+            bound += printed(self._printed)
+        limit = given.max_completion_tokens or given.max_tokens or NOT_ASKED
+        return Ask(given.model, bound, given.n or 1, limit, endpoint, bool(given.stream), images)
 
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
         """The body for the engine: its name of the model, the output limit granted, running usage on streams."""
-        self.model = name
-        self.max_tokens, self.max_completion_tokens = None, output
-        self.user = None
-        self.meter()
-        return salted(encode(self), salt)
+        given = self.given
+        given.model = name
+        given.max_completion_tokens = output
+        given.max_tokens = given.user = None
+        metered.meter(given)
+        return salted(encode(given), salt)
+
+    def wants_usage(self) -> tuple[bool, bool]:
+        """Whether the client of a stream asked for usage at its end, and for running usage."""
+        return metered.wants_usage(self.given)
 
     def beginning(self) -> bytes:
         """How the conversation begins, up to what its user says first: all of its turns share a prefix cache."""
         begun = b""
-        for message in self.messages[:OPENING]:
+        for message in self.given.messages[:OPENING]:
             content = message.content
             begun += beginning(content if isinstance(content, str) else [part.text for part in content or ()])
             if message.role == "user":
@@ -71,54 +85,24 @@ class Plain(Sampling, kw_only=True):
         return begun
 
 
-class Chat(Plain, kw_only=True):
-    """All that a caller may send: also what vLLM has no use for."""
-
-    functions: list[dict[str, JSON]] | None = None
-    function_call: str | dict[str, JSON] | None = None
-    modalities: list[str] | None = None
-    audio: dict[str, JSON] | None = None
-    prediction: dict[str, JSON] | None = None
-    store: bool | None = None
-    metadata: dict[str, str] | None = None
-    service_tier: str | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
-    prompt_cache_retention: str | None = None
-    prompt_cache_options: dict[str, JSON] | None = None
-    moderation: dict[str, JSON] | None = None
-    verbosity: str | None = None
-    web_search_options: dict[str, JSON] | None = None
-
-
-_decoder = msgspec.json.Decoder(Plain)
-_decoder_of_all = msgspec.json.Decoder(Chat)
-
-
-def read(raw: bytes) -> Plain:
+def read(raw: bytes) -> ChatBody:
     """The body of a request.
 
     Raises:
         BadBody: it is not JSON, or a field is unknown, missing, of the wrong type or out of range.
     """
     try:
-        body = _decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        body = _read_all(raw)
+        body = ChatBody(_decode_usual(raw), None)
+    except _unreadable:
+        rare = _read_all(raw)
+        body = ChatBody(rare, rare)
     body.check()
-    if body.max_completion_tokens is not None:
-        within("max_completion_tokens", body.max_completion_tokens, MAX_OUTPUT)
-    conversation.check(body.messages)
-    if body.tools or body.chat_template_kwargs or body.response_format or body.structured_outputs or body.tool_choice:
-        kwargs = body.chat_template_kwargs
-        check_template(kwargs)
-        check_depth(body.tools, kwargs, body.response_format, body.structured_outputs, body.tool_choice)
     return body
 
 
-def _read_all(raw: bytes) -> Plain:
-    """A body that has more in it than travels, which is dropped here; or that is refused."""
-    body = decode(_decoder_of_all, raw)
+def _read_all(raw: bytes) -> Chat:
+    """A body that has more in it than is usual, of which what does not travel is dropped here; or that is refused."""
+    given = decode(decoder, raw)
     for name in UNUSED:
-        setattr(body, name, None)
-    return body
+        setattr(given, name, None)
+    return given

@@ -1,36 +1,17 @@
 """Which path takes which body, how its stream is read, and what of it is charged."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
-from ias.contract.admission import Ask
 from ias_gateway import response_events
 from ias_gateway.bodies import chat, embeddings, form, pooling, reports, responses, text, tokenizers, transcriptions
+from ias_gateway.bodies.body import Body
 from ias_gateway.errors import ApiError
 from ias_gateway.response_events import ResponseScanner
 from ias_gateway.scanner import Scanner, Tokens
 from ias_gateway.sse import UsageScanner
 
 JSON = b"application/json"
-
-
-class Body(Protocol):
-    """A request's body, decoded."""
-
-    def ask(self, endpoint: str) -> Ask:
-        """What the request wants to hold. Raises BadBody."""
-
-    def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
-        """The body for the engine: its name of the model, the output limit granted, the tenant's cache salt.
-
-        It may be asked for once. Raises BadBody.
-        """
-
-    def wants_usage(self) -> tuple[bool, bool]:
-        """Whether the client of a stream asked for usage at its end, and for running usage."""
-
-    def beginning(self) -> bytes:
-        """How the prompt begins: requests that share it share a prefix cache. Raises BadBody."""
 
 
 def _scan_completion(wanted: tuple[bool, bool], choices: int, prompts: int) -> Scanner:

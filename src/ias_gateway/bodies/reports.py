@@ -24,7 +24,9 @@ def completion(answer: bytes) -> Tokens | None:
     one deeper in it: then what stands before need not be decoded. No string can hold a comma and the key unescaped.
     """
     at = answer.rfind(_KEY)
-    usage = _usage(b"{" + answer[at:]) if at > 0 and answer[at - 1] in {_COMMA, _OPENING} else None
+    before = answer[at - 1] if at > 0 else 0
+    own = before == _COMMA or before == _OPENING  # noqa: PLR1714 - for `in` compiled code makes a set
+    usage = _usage(b"{" + answer[at:]) if own else None
     if usage is None:
         usage = _usage(answer)
     return tokens_of(usage) if usage is not None else None

@@ -6,7 +6,7 @@ from ias.contract.admission import NOT_ASKED, Ask
 from ias_gateway.bodies import prompts
 from ias_gateway.bodies.items import Item, check, images, urls
 from ias_gateway.bodies.messages import OVERHEAD
-from ias_gateway.bodies.sampling import MAX_OUTPUT
+from ias_gateway.bodies.metered import MAX_OUTPUT
 from ias_gateway.bodies.shape import Strict
 from ias_gateway.bodies.strict import (
     JSON,

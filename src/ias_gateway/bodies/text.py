@@ -3,16 +3,17 @@
 import msgspec
 
 from ias.contract.admission import NO_GUESS, NOT_ASKED, Ask
-from ias_gateway.bodies import prompts
+from ias_gateway.bodies import metered, prompts
+from ias_gateway.bodies.metered import MAX_N
 from ias_gateway.bodies.prompts import Prompts
-from ias_gateway.bodies.sampling import MAX_N, Sampling
+from ias_gateway.bodies.sampling import Rare
 from ias_gateway.bodies.strict import JSON, BadBody, Whole, check_depth, decode, encode, salted, within
 
 MOST_ANSWERS = 65_536
 """Prompts times answers to each. Redis counts in doubles: what thousands hold together stays exact in any context."""
 
 
-class Text(Sampling, kw_only=True):
+class Text(Rare, kw_only=True):
     """What a caller may send."""
 
     prompt: Prompts
@@ -41,8 +42,12 @@ class Text(Sampling, kw_only=True):
         self.model = name
         self.max_tokens = output
         self.user = None
-        self.meter()
+        metered.meter(self)
         return salted(encode(self), salt)
+
+    def wants_usage(self) -> tuple[bool, bool]:
+        """Whether the client of a stream asked for usage at its end, and for running usage."""
+        return metered.wants_usage(self)
 
     def beginning(self) -> bytes:
         """How the prompt begins: requests that share it share a prefix cache."""
@@ -59,7 +64,7 @@ def read(raw: bytes) -> Text:
         BadBody: it is not JSON, or a field is unknown, missing, of the wrong type or out of range.
     """
     body = decode(_decoder, raw)
-    body.check()
+    metered.check(body)
     within("best_of", body.best_of, MAX_N)
     if body.response_format or body.structured_outputs:
         check_depth(body.response_format, body.structured_outputs)

@@ -8,7 +8,7 @@ import msgspec
 from ias.contract.admission import NOT_ASKED, Ask
 from ias_gateway.bodies import audio, form, prompts
 from ias_gateway.bodies.messages import OVERHEAD
-from ias_gateway.bodies.sampling import MAX_OUTPUT
+from ias_gateway.bodies.metered import MAX_OUTPUT
 from ias_gateway.bodies.shape import Strict
 from ias_gateway.bodies.strict import BadBody, Whole, convert, within
 

@@ -15,6 +15,7 @@ from ias.contract.usage import decode_facts
 from ias_gateway.account import Times, account, milliseconds, request_line
 from ias_gateway.admission import Caller
 from ias_gateway.live import Open
+from ias_gateway.served import Served, quoted
 
 IDS = [str(UUID(int=number)) for number in range(4)]
 ENDPOINT = "/v1/chat/completions"
@@ -24,7 +25,7 @@ def told(times: Times, *, model: str = "llama", gateway: str = "one", url: str =
     ask = Ask(model, 10, 1, 20, ENDPOINT, streamed)
     opened = Open(Caller("AAAAAAAA", "f" * 64), IDS[0], ask, Admitted(*IDS[:3], b"{}", "202611", 20, 30))
     route = ModelRoute(name=model, model_id=IDS[3], upstream_name="x", replicas=("http://a:1",))
-    return account(opened, route, msgspec.json.encode(gateway), (url, 200), times)
+    return account(opened, Served(route), quoted(gateway), (quoted(url), 200), times)
 
 
 @given(st.text(), st.text(), st.text(), st.booleans())
@@ -58,7 +59,7 @@ def test_a_span_is_told_to_the_microsecond(seconds: float) -> None:
 
 @given(st.text(), st.integers(100, 599), st.floats(0, 1e4))
 def test_a_request_s_line_is_json(process: str, status: int, seconds: float) -> None:
-    line = msgspec.json.decode(request_line(msgspec.json.encode(process), IDS[0], ENDPOINT, (status, seconds)))
+    line = msgspec.json.decode(request_line(quoted(process), IDS[0], ENDPOINT, (status, seconds)))
     assert abs(line.pop("time") - time()) < 60
     assert line.pop("duration_ms") == pytest.approx(seconds * 1000, abs=0.0011)
     assert line == {

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ias.contract.admission import NO_OUTPUT, NOT_ASKED, Ask
-from ias_gateway.bodies import chat as chats
-from ias_gateway.bodies import messages, prompts, strict
+from ias_gateway.bodies import chat_fields, messages, prompts, strict
 from ias_gateway.bodies.endpoints import BY_PATH, Endpoint
 from ias_gateway.bodies.prompts import SPECIAL
 from ias_gateway.bodies.strict import BadBody
@@ -163,7 +162,7 @@ def test_what_is_of_no_use_to_the_engine_is_accepted_and_left_out() -> None:
     objects = ("metadata", "audio", "prediction", "web_search_options", "prompt_cache_options", "moderation")
     values: dict[str, object] = {"store": True, "modalities": [], "functions": [], "function_call": "auto"}
     values |= dict.fromkeys(words, "x") | {name: {} for name in objects}
-    assert set(values) == set(chats.UNUSED)
+    assert set(values) == set(chat_fields.UNUSED)
     assert not values.keys() & rebuilt(chat(**values)).keys()
 
 

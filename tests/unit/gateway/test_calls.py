@@ -35,7 +35,7 @@ def test_a_settlement_is_the_contracts_with_its_holder_to_the_byte(
     command = admission.settle(TAG, "r", (1, 2, 0), (outcome, estimated), facts.encode())
     told = admission.settlement("r", (1, 2, 0), (outcome, estimated))
     whole = (*command, *admission.holder_of(admitted, "gw"))
-    assert calls.settle(CALLER, told, facts.encode(), admitted, b"gw") == pack(whole)
+    assert calls.settle(CALLER, told, facts.encode(), admitted, calls.argument("gw")) == pack(whole)
 
 
 def read(packed: bytes) -> list[bytes]:
@@ -76,7 +76,9 @@ def test_each_place_of_a_settlement_is_what_the_library_takes_it_for() -> None:
     admitted = admission.read_reserve([b"ok", b"org", b"user", b"key", b"{}", b"203001", 50, 150])
     assert isinstance(admitted, Admitted)
     told = admission.settlement("r", (7, 3, 2), (Outcome.COMPLETED, True))
-    fcall, name, keys, key, told, *beside = read(calls.settle(CALLER, told, b'{"facts":1}', admitted, b"gw"))
+    fcall, name, keys, key, told, *beside = read(
+        calls.settle(CALLER, told, b'{"facts":1}', admitted, calls.argument("gw"))
+    )
     assert (fcall, name, keys, key) == (b"FCALL", b"ias_settle_packed", b"1", b"{o:abcdEFGH}")
     places = ("request", "prompt", "completion", "cached", "outcome", "estimated")
     assert dict(zip(places, msgspec.msgpack.decode(told), strict=True)) == {

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from ias_gateway.bodies import chat, embeddings, text
-from ias_gateway.bodies.endpoints import Body
+from ias_gateway.bodies.body import Body
 from ias_gateway.counting import question
 
 
@@ -14,7 +14,7 @@ def told(body: Body) -> tuple[dict[str, object], int]:
     return msgspec.json.decode(found[0]), found[1]
 
 
-def a_chat(**more: object) -> chat.Chat:
+def a_chat(**more: object) -> chat.ChatBody:
     messages = [{"role": "user", "content": "hello"}]
     return chat.read(msgspec.json.encode({"model": "m", "messages": messages, **more}))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ias_gateway.bodies import chat, items, messages, parts, pooling, responses, transcriptions
+from ias_gateway.bodies import chat_fields, items, messages, parts, pooling, responses, transcriptions
 from ias_gateway.bodies.embeddings import Embeddings
 from ias_gateway.bodies.responses import STATEFUL, Responses
 from ias_gateway.bodies.sampling import StreamOptions
@@ -32,7 +32,7 @@ def ours(struct: type[msgspec.Struct]) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "typed_dict", "accepted"),
     [
-        ("chat.completion_create_params", "CompletionCreateParamsStreaming", ours(chat.Chat)),
+        ("chat.completion_create_params", "CompletionCreateParamsStreaming", ours(chat_fields.Chat)),
         ("completion_create_params", "CompletionCreateParamsStreaming", ours(Text)),
         ("embedding_create_params", "EmbeddingCreateParams", ours(Embeddings)),
         ("responses.response_create_params", "ResponseCreateParamsStreaming", ours(Responses)),
@@ -71,7 +71,7 @@ def test_every_documented_field_of_a_message_is_accepted(role: str) -> None:
 
 
 def described() -> Iterator[tuple[str, set[str]]]:
-    yield "chat", set(chat.UNUSED)
+    yield "chat", set(chat_fields.UNUSED)
     yield "responses", set(responses.UNUSED) | set(STATEFUL)
 
 
@@ -84,7 +84,16 @@ def test_what_is_left_out_is_what_openai_documents(family: str, left_out: set[st
 
 @pytest.mark.parametrize(
     "struct",
-    [chat.Chat, Text, Embeddings, Responses, pooling.Rerank, pooling.Score, Tokenize, transcriptions.Transcription],
+    [
+        chat_fields.Chat,
+        Text,
+        Embeddings,
+        Responses,
+        pooling.Rerank,
+        pooling.Score,
+        Tokenize,
+        transcriptions.Transcription,
+    ],
 )
 def test_every_field_that_is_accepted_is_in_the_documentation(struct: type[msgspec.Struct]) -> None:
     documented = set(re.findall(r"`([a-z_0-9]+(?:\[\])?)[^`]*`", DOCUMENT.read_text()))
