@@ -9,7 +9,7 @@ from ias_gateway.clock import now, unix_us
 from ias_gateway.live import Open
 from ias_gateway.served import Served
 
-_THOUSANDTHS: Final = [f".{part:03d}" for part in range(1000)]
+_THOUSANDTHS: Final = [b".%03d" % part for part in range(1000)]
 _MILLIONTHS: Final = 6
 
 
@@ -25,35 +25,54 @@ class Times:
         self.ended = now()
 
 
-def account(opened: Open, route: Served, gateway: str, replica: tuple[str, int], times: Times) -> bytes:
+def account(opened: Open, route: Served, gateway: bytes, replica: tuple[bytes, int], times: Times) -> bytes:
     """The facts of a request: `gateway` and where it was sent are JSON already; with the latter the status came back.
 
     Ids are UUIDs, and endpoints names of ours: neither holds what JSON would write in another way.
     """
     admitted, ask, started, sent, first = opened.admitted, opened.ask, times.started, times.sent, times.first
-    began = str(unix_us() - int((times.ended - started) * 1e6))
-    streamed = "true" if ask.streamed else "false"
-    queue = "" if sent is None else f',"queue_ms":{milliseconds(sent - started)}'
-    until_first = "" if first is None else f',"first_token_ms":{milliseconds(first - started)}'
+    began = b"%d" % (unix_us() - int((times.ended - started) * 1e6))
     return (
-        f'{{"organisation":"{admitted.org}","user":"{admitted.user}","key":"{admitted.key}",{route.told},'
-        f'"endpoint":"{ask.endpoint}","started_at":{began[:-_MILLIONTHS]}.{began[-_MILLIONTHS:]},'
-        f'"streamed":{streamed},"gateway":{gateway},"replica":{replica[0]},"status":{replica[1]},'
-        f'"duration_ms":{milliseconds(times.ended - started)}{queue}{until_first}}}'
-    ).encode()
+        b'{"organisation":"%b","user":"%b","key":"%b",%b,"endpoint":"%b","started_at":%b.%b,'
+        b'"streamed":%b,"gateway":%b,"replica":%b,"status":%d,"duration_ms":%b%b%b}'
+        % (
+            admitted.org.encode(),
+            admitted.user.encode(),
+            admitted.key.encode(),
+            route.told,
+            ask.endpoint.encode(),
+            began[:-_MILLIONTHS],
+            began[-_MILLIONTHS:],
+            b"true" if ask.streamed else b"false",
+            gateway,
+            replica[0],
+            replica[1],
+            milliseconds(times.ended - started),
+            b"" if sent is None else b',"queue_ms":' + milliseconds(sent - started),
+            b"" if first is None else b',"first_token_ms":' + milliseconds(first - started),
+        )
+    )
 
 
-def milliseconds(seconds: float) -> str:
+def milliseconds(seconds: float) -> bytes:
     """A span that is not negative in milliseconds, to the microsecond."""
     micro = int(seconds * 1e6)
-    return f"{micro // 1000}{_THOUSANDTHS[micro % 1000]}"
+    return b"%d%b" % (micro // 1000, _THOUSANDTHS[micro % 1000])
 
 
-def request_line(process: str, request_id: str, endpoint: str, ended: tuple[int, float]) -> bytes:
+def request_line(process: bytes, request_id: str, endpoint: str, ended: tuple[int, float]) -> bytes:
     """A request's line of the log: `process` is JSON already, `ended` its status and how many seconds it took."""
-    moment = str(unix_us())
+    moment = b"%d" % unix_us()
     return (
-        f'{{"time":{moment[:-_MILLIONTHS]}.{moment[-_MILLIONTHS:]},"process":{process},"request_id":"{request_id}",'
-        f'"endpoint":"{endpoint}","status":{ended[0]},"duration_ms":{milliseconds(ended[1])},"level":"info",'
-        f'"event":"request"}}'
-    ).encode()
+        b'{"time":%b.%b,"process":%b,"request_id":"%b","endpoint":"%b","status":%d,"duration_ms":%b,"level":"info",'
+        b'"event":"request"}'
+        % (
+            moment[:-_MILLIONTHS],
+            moment[-_MILLIONTHS:],
+            process,
+            request_id.encode(),
+            endpoint.encode(),
+            ended[0],
+            milliseconds(ended[1]),
+        )
+    )

@@ -30,6 +30,8 @@ ATTEMPTS = 2
 # An enumeration's member costs as much as all else of a short function.
 _COMPLETED: Final = Outcome.COMPLETED
 _ABORTED: Final = Outcome.CLIENT_ABORTED
+_BROKE: Final = Outcome.UPSTREAM_FAILED
+_LATE: Final = Outcome.UPSTREAM_TIMEOUT
 _OK: Final = 200
 _NOTHING: Final = (False, False)
 _FAULT = 500
@@ -123,10 +125,10 @@ async def _serve(door: Door, work: Work) -> tuple[Outcome, Reply]:
         _settle(door, work, None, (Outcome.REJECTED, None))
         raise ApiError(400, error.message, param=error.param) from None
     except BaseException:
-        _settle(door, work, None, (Outcome.UPSTREAM_FAILED, None))
+        _settle(door, work, None, (_BROKE, None))
         raise
     if outcome is _COMPLETED and reply.status != _OK:
-        outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else Outcome.UPSTREAM_FAILED
+        outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else _BROKE
     _settle(door, work, reply, (outcome, replica))
     return outcome, reply
 
@@ -147,11 +149,13 @@ async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
             connection = replica.pool.idle() or await replica.pool.open()
             outcome = await _send(connection, replica, reply, work)
         except (OSError, TimeoutError):
-            outcome = Outcome.UPSTREAM_FAILED
+            outcome = _BROKE
         finally:
             replica.outstanding -= 1
         if reply.stale and _unanswered(reply, outcome):
-            _forget_idle(replica, tried)
+            # The replica had closed the connection while it was idle, which says nothing of the replica.
+            replica.pool.close()
+            tried.pop()
             continue
         _judge(replica, reply, outcome)
         if len(tried) >= min(ATTEMPTS, len(work.route.replicas)) or not _may_retry(reply, outcome):
@@ -181,24 +185,21 @@ def _send(connection: Connection, replica: Replica, reply: Reply, work: Work) ->
     return reply.through(connection, message, work.let_go)
 
 
-def _forget_idle(replica: Replica, tried: list[str]) -> None:
-    """The replica had closed the connection while it was idle, which says nothing of the replica."""
-    replica.pool.close()
-    tried.pop()
-
-
 def _judge(replica: Replica, reply: Reply, outcome: Outcome) -> None:
     """What an attempt says of its replica. Against it: that it broke, failed, refused for want of room, never began."""
-    silent = outcome is Outcome.UPSTREAM_TIMEOUT and reply.first_at is None
+    if outcome is _COMPLETED and reply.status == _OK:
+        replica.succeeded()
+        return
+    silent = outcome is _LATE and reply.first_at is None
     fault = reply.status in errors.ENGINE_OVERLOADED or reply.status >= _FAULT
-    if silent or fault or outcome is Outcome.UPSTREAM_FAILED:
+    if silent or fault or outcome is _BROKE:
         replica.failed()
     elif outcome is _COMPLETED:
         replica.succeeded()
 
 
 def _unanswered(reply: Reply, outcome: Outcome) -> bool:
-    return outcome is Outcome.UPSTREAM_FAILED and reply.status == 0
+    return outcome is _BROKE and reply.status == 0
 
 
 def _may_retry(reply: Reply, outcome: Outcome) -> bool:
@@ -225,7 +226,7 @@ def _failure(work: Work, reply: Reply, outcome: Outcome) -> ApiError:
         return errors.translate(
             reply.status, reply.body, (work.route.upstream_name, work.route.name), work.endpoint.prompt
         )
-    if outcome is Outcome.UPSTREAM_FAILED and not reply.sent:
+    if outcome is _BROKE and not reply.sent:
         return errors.overloaded()
     return _FAILURES[outcome]()
 
@@ -237,7 +238,7 @@ def _settle(door: Door, work: Work, reply: Reply | None, ending: tuple[Outcome, 
     times = Times(
         work.exchange.started_at, reply.started_at if reply and sent else None, reply.first_at if reply else None
     )
-    sent_to = (replica.quoted if replica else '""', reply.status if reply else 0)
+    sent_to = (replica.quoted if replica else b'""', reply.status if reply else 0)
     facts = account(work.open, work.route, door.name, sent_to, times)
     if work.exchange.span is not None:
         facts = work.exchange.span.settled(facts, known(work.open, replica.url if replica else "", outcome, tokens))

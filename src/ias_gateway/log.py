@@ -27,7 +27,7 @@ class Log:
     """JSON lines on standard output; written on `flush`, when enough of them wait, and at once from warnings on."""
 
     def __init__(self, process: str, level: str) -> None:
-        self._process, self._quoted = process, _encode(process).decode()
+        self._process, self._quoted = process, _encode(process)
         self._least = _LEVELS.index(level.lower()) if level.lower() in _LEVELS else 1
         self._lines: list[bytes] = []
         self._lost = 0

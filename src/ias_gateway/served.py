@@ -7,9 +7,9 @@ from ias.contract.catalogue import ModelRoute
 _encode = msgspec.json.Encoder().encode
 
 
-def quoted(text: str) -> str:
+def quoted(text: str) -> bytes:
     """A text as JSON."""
-    return _encode(text).decode()
+    return _encode(text)
 
 
 class Served:
@@ -31,4 +31,4 @@ class Served:
         self.upstream_name = route.upstream_name
         self.replicas = route.replicas
         self.tenant_salt = route.tenant_salt
-        self.told = f'"model":{quoted(route.name)},"model_id":"{route.model_id}"'
+        self.told = b'"model":%b,"model_id":%b' % (quoted(route.name), quoted(route.model_id))
