@@ -59,3 +59,22 @@ class Asked(Pause[Reply], Listener):
             self.resolve(reply)
         else:
             self.fail(RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply)
+
+
+class Asking(Protocol):
+    """Who is asked or told about organisations, for each request: what keeps it is called without looking it up."""
+
+    __slots__ = ()
+
+    def ask(self, tag: str, packed: bytes, late: Listener | None = None) -> Asked:
+        """The answer to a packed command, for a fiber; one that comes after it was given up goes to `late`.
+
+        Raises:
+            RedisDown: there is no connection, no answer in time, or a refusal.
+        """
+
+    def write(self, tag: str, listener: Listener, packed: bytes) -> None:
+        """Send a command that `pack` made; the listener is told the answer, or the exception in its place."""
+
+    def flushed(self, tag: str) -> Pause[None]:
+        """Wait until what was written for an organisation has been handed to the kernel."""

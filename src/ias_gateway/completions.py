@@ -60,7 +60,7 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
         _admit(door, work, request_id, answer)
         outcome, reply = await _serve(door, work)
         # Redis hears of it before the client does.
-        await door.redis.flushed(work.open.tag)
+        await door.ledger.told(work.open.tag)
         _answer(work, reply, outcome)
     except ApiError as error:
         exchange.refuse(error, work.head)

@@ -14,15 +14,15 @@ from typing import cast
 
 from ias.contract import admission
 from ias.contract.admission import Admitted, Ask, Refused
-from ias.contract.catalogue import decode_route
 from ias.contract.told import entry_of, read_reserve, settlement
-from ias.contract.usage import Facts, Outcome, encode_facts
+from ias.contract.usage import Outcome
 from ias_gateway import calls
 from ias_gateway.admission import Caller
-from ias_gateway.asked import Asked, Listener, RedisDown, Reply, Then
+from ias_gateway.asked import Asked, Asking, Listener, RedisDown, Reply, Then
 from ias_gateway.epochs import Epochs
+from ias_gateway.fiber import Pause
 from ias_gateway.kept import Kept
-from ias_gateway.live import Meter, Open
+from ias_gateway.live import Meter, Open, never_sent
 from ias_gateway.log import Log
 from ias_gateway.redis import Argument, pack
 from ias_gateway.settled import Settled
@@ -43,6 +43,7 @@ class Ledger:
         self.skew_s = 0.0
         self.unsettled: dict[str, tuple[str, bytes]] = {}
         self._redis = redis
+        self._asking: Asking = redis
         self._who = holder
         self._gateway, self._lease = holder
         self._holder = calls.argument(holder[0])
@@ -59,7 +60,7 @@ class Ledger:
             RedisDown: there is no connection; when awaited, no answer.
         """
         call = calls.reserve(caller, request_id, ask, self._who)
-        return self._redis.ask(caller.tag, call, _Late(self, caller, request_id, ask))
+        return self._asking.ask(caller.tag, call, _Late(self, caller, request_id, ask))
 
     def reserved(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> Admitted | Refused:
         """What was decided; a request that was let in is open from now on.
@@ -88,6 +89,10 @@ class Ledger:
         call = calls.settle(request.caller, told, facts, request.admitted, self._holder)
         self.send(request.tag, request.request_id, call)
 
+    def told(self, tag: str) -> Pause[None]:
+        """Wait until what Redis is to hear of an organisation has been handed to the kernel."""
+        return self._asking.flushed(tag)
+
     def release(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> None:
         """Close a request that was admitted when its caller had been told that it could not be decided."""
         if not isinstance(reply, list):
@@ -95,18 +100,12 @@ class Ledger:
         answer = read_reserve(reply)
         if not isinstance(answer, Admitted):
             return
-        facts = Facts(
-            organisation=answer.org,
-            user=answer.user,
-            key=answer.key,
-            model=ask.model,
-            model_id=decode_route(answer.route).model_id,
-            endpoint=ask.endpoint,
-            started_at=time(),
-            streamed=ask.streamed,
-            gateway=self._gateway,
+        self.settle(
+            Open(caller, request_id, ask, answer),
+            (0, 0, 0),
+            (Outcome.REJECTED, False),
+            never_sent(ask, answer, self._gateway),
         )
-        self.settle(Open(caller, request_id, ask, answer), (0, 0, 0), (Outcome.REJECTED, False), encode_facts(facts))
 
     def tick(self) -> None:
         """Extend leases, store tokens so far, learn what must be cut and what the ledger has."""
@@ -169,7 +168,7 @@ class Ledger:
     def send(self, tag: str, request_id: str, packed: bytes) -> None:
         """Send a settlement; until Redis confirms it, it is kept as `unsettled`."""
         self.unsettled[request_id] = (tag, packed)
-        self._redis.write(tag, _Settling(self, tag, request_id, packed), packed)
+        self._asking.write(tag, _Settling(self, tag, request_id, packed), packed)
 
     def settled(self, tag: str, request_id: str, packed: bytes, reply: Reply) -> None:
         """Take in what Redis says to a settlement."""

@@ -1,11 +1,12 @@
 """A request under way, as the accounting sees it: what it holds, and what puts that back where Redis lost it."""
 
+from time import time
 from typing import Protocol
 
 from ias.contract import admission
 from ias.contract.admission import Admitted, Ask, Command
 from ias.contract.catalogue import decode_route
-from ias.contract.usage import Outcome
+from ias.contract.usage import Facts, Outcome, encode_facts
 from ias_gateway.admission import Caller
 
 
@@ -55,6 +56,22 @@ class Open:
         what = (ask.model, decode_route(admitted.route).model_id, ask.endpoint, 1 if ask.streamed else 0)
         record = (*held, *key, *what, began_us(self.request_id))
         return admission.reassert(self.tag, self.request_id, record, holder)
+
+
+def never_sent(ask: Ask, admitted: Admitted, gateway: str) -> bytes:
+    """The facts of a request that was admitted, and sent to no engine."""
+    facts = Facts(
+        organisation=admitted.org,
+        user=admitted.user,
+        key=admitted.key,
+        model=ask.model,
+        model_id=decode_route(admitted.route).model_id,
+        endpoint=ask.endpoint,
+        started_at=time(),
+        streamed=ask.streamed,
+        gateway=gateway,
+    )
+    return encode_facts(facts)
 
 
 def began_us(request_id: str) -> int:

@@ -10,7 +10,7 @@ import hiredis
 
 from ias.contract.admission import PROJECTION_KEY
 from ias.contract.redis_url import Address, RedisUrl
-from ias_gateway.asked import Asked, Listener, RedisDown, RedisRefused, Reply, Then
+from ias_gateway.asked import Asked, Asking, Listener, RedisDown, RedisRefused, Reply, Then
 from ias_gateway.clock import now
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
@@ -28,7 +28,7 @@ _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
 
 
-class Redis(asyncio.Protocol):
+class Redis(asyncio.Protocol, Asking):
     """Keeps one connection open, again and again.
 
     What is asked for an organisation comes with its `tag`, which says where to ask where there are shards.

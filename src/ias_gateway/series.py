@@ -1,6 +1,5 @@
 """What is counted and observed under one set of labels, kept by who does it for each request."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,6 +24,8 @@ LATENCY_BUCKETS_S: Final[Sequence[float]] = (
     900,
 )
 
+_BOUNDS: Final[tuple[float, ...]] = tuple(map(float, LATENCY_BUCKETS_S))
+
 
 class Tally:
     """The count under one set of labels."""
@@ -46,5 +47,11 @@ class Series:
 
     def observe(self, seconds: float) -> None:
         """Note one observation."""
-        self.counts[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+        place = 0
+        # Not bisected: compiled code compares these as they are, at a fifth of what it costs to call a function.
+        for bound in _BOUNDS:
+            if seconds <= bound:
+                break
+            place += 1
+        self.counts[place] += 1
         self.total += seconds

@@ -16,7 +16,7 @@ import hiredis
 from ias.contract import shards
 from ias.contract.redis_url import Address, RedisUrl
 from ias.contract.shards import SLOTS, Redirection, slot_of
-from ias_gateway.asked import Asked, Listener, RedisDown, Reply, Then
+from ias_gateway.asked import Asked, Asking, Listener, RedisDown, Reply, Then
 from ias_gateway.cluster_map import Found, look
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
@@ -40,7 +40,7 @@ _ASKING = pack(("ASKING",))
 _NO_SHARD = "no shard of the Redis Cluster has this organisation's slot"
 
 
-class Shards:
+class Shards(Asking):
     """Keeps a connection to every master of the cluster that has slots.
 
     Args:

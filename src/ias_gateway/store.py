@@ -5,14 +5,13 @@ from functools import partial
 from typing import Protocol
 
 from ias.contract.redis_url import Kind, RedisUrl, read_redis_url
-from ias_gateway.asked import Asked, Listener
-from ias_gateway.fiber import Pause
+from ias_gateway.asked import Asking
 from ias_gateway.redis import Redis
 from ias_gateway.sentinel import Master
 from ias_gateway.shards import Here, OnOpen, Shards
 
 
-class Store(Protocol):
+class Store(Asking, Protocol):
     """What is asked or told about an organisation goes to where its tag says."""
 
     @property
@@ -29,21 +28,8 @@ class Store(Protocol):
     async def close(self) -> None:
         """Close for good; what still waits fails."""
 
-    def ask(self, tag: str, packed: bytes, late: Listener | None = None) -> Asked:
-        """The answer to a packed command, for a fiber; one that comes after it was given up goes to `late`.
-
-        Raises:
-            RedisDown: there is no connection, no answer in time, or a refusal.
-        """
-
     async def whole(self, tag: str) -> bool:
         """Whether every organisation that would be where this one is has been projected. Raises as `ask`."""
-
-    def write(self, tag: str, listener: Listener, packed: bytes) -> None:
-        """Send a command that `pack` made; the listener is told the answer, or the exception in its place."""
-
-    def flushed(self, tag: str) -> Pause[None]:
-        """Wait until what was written for an organisation has been handed to the kernel."""
 
 
 def open_store(url: str, timeout_s: float, on_open: OnOpen) -> Store:

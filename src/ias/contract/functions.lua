@@ -13,7 +13,8 @@
 --                               full f:<user> ends: see note_end
 --   {o:T}:resv          zset    request -> lease deadline, Unix seconds
 --   {o:T}:r:<request>   string  reservation, then tombstone for 48 h (MessagePack, see OPEN and DONE)
---   {o:T}:g             hash    theoretical arrival times (GCRA), microseconds (see `debt`): r r:<user> t t:<user>; l:<user> under way
+--   {o:T}:g             hash    theoretical arrival times (GCRA), microseconds (see `debt`): r r:<user> t t:<user>; l:<user> under
+--                               way, of those that were let in where users' concurrency is limited
 --   {o:T}:out           stream  outbox
 --
 -- Numbers are integers (exact below 2^53). Time and month are this server's, in UTC.
@@ -25,17 +26,19 @@ local TOMBSTONE_S = 172800
 local MAX_REMEMBERED = 1000
 local NO_TOKENS = -2
 
--- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway. `slots` are
--- false where `capped` follows, which says that it is held for its key too.
+-- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway. Of the last, those
+-- before one that is there are false: `capped` says that it is held for its key too, `uncounted` that it is not in l:<user>.
 local OPEN = { est = 1, per = 2, uid = 3, gw = 4, out = 5, pt = 6, ct = 7, ca = 8, kid = 9, fp = 10, model = 11, mid = 12,
-  ep = 13, streamed = 14, t0 = 15, slots = 16, capped = 17 }
+  ep = 13, streamed = 14, t0 = 15, slots = 16, capped = 17, uncounted = 18 }
 -- A tombstone begins with false where a reservation has its tokens; spt, sct, sca are what was settled.
 local DONE = { per = 2, uid = 3, gw = 4, spt = 5, sct = 6, sca = 7, line = 8, entry = 9, t0 = 10 }
 
 local function int(x) return string.format('%d', x) end
 
 -- The parts of a MessagePack array, one by one: the table that `unpack` alone makes of it grows part by part, at their cost.
-local function parts(packed) return cmsgpack.unpack(packed:sub(packed:byte() == 0xdc and 4 or 2)) end
+-- Where to begin is told, for a copy without the array's head would cost as much as reading it; how many, more than any has.
+local function without_first(_, ...) return ... end
+local function parts(packed) return without_first(cmsgpack.unpack_limit(packed, 99, packed:byte() == 0xdc and 3 or 1)) end
 
 local function now()
   local t = redis.call('TIME')
@@ -191,13 +194,14 @@ local function arrival(held, us, rate)
   return rest == 0 and us + whole or string.format('%d:%d', us + whole, rest)
 end
 
--- The fields of who is under way of a user, and of the buckets that they take from.
+-- What is read of a user: the buckets that they take from, and who is under way of them where that is limited.
 local function fields_of(org, uid)
-  local fields, all = { 'l:' .. uid, nil, nil, nil, nil }, org.buckets
+  local fields, all = { nil, nil, nil, nil, nil }, org.buckets
   for i = 1, #all do
     local b = all[i]
-    fields[i + 1] = b.scope == 'user' and b.field .. uid or b.field
+    fields[i] = b.scope == 'user' and b.field .. uid or b.field
   end
+  if org.uconc >= 0 then fields[#all + 1] = 'l:' .. uid end
   return fields
 end
 
@@ -238,7 +242,7 @@ local function take(us, org, fields, est, g, requests)
   for i = 1, #all do
     local b = all[i]
     local cost, wait = b.kind == 'tokens' and est or requests, 0
-    held[i] = debt(g[i + 1], us, b.rate)
+    held[i] = debt(g[i], us, b.rate)
     after[i] = held[i] + cost * b.period
     if cost > 0 then wait = b.rate == 0 and MINUTE or math.ceil((after[i] - b.size * b.period) / b.rate) end
     if wait > longest then last, longest = b, wait end
@@ -251,7 +255,7 @@ local function take(us, org, fields, est, g, requests)
     local b = all[i]
     if after[i] > held[i] then
       local n = #writes
-      writes[n + 1], writes[n + 2] = fields[i + 1], arrival(after[i], us, b.rate)
+      writes[n + 1], writes[n + 2] = fields[i], arrival(after[i], us, b.rate)
       if b.kind == 'tokens' then
         slots = slots or { 0, 0, 0, 0 }
         slots[2 * b.place - 5], slots[2 * b.place - 4] = b.rate, us + math.ceil(after[i] / b.rate)
@@ -316,7 +320,7 @@ local function fit(P, org, route, ask, who, sec, us)
   if org.rated or org.uconc >= 0 then
     fields = fields_of(org, uid)
     g = redis.call('HMGET', P .. ':g', unpack(fields))
-    live = (g[1] or 0) + 0
+    live = (g[#org.buckets + 1] or 0) + 0
   end
   if org.conc >= 0 and redis.call('ZCARD', P .. ':resv') >= org.conc then return nil, crowded('organisation', org.conc) end
   if org.uconc >= 0 and live >= org.uconc then return nil, crowded('user', org.uconc) end
@@ -386,18 +390,18 @@ local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, end
 
   local rk = P .. ':r:' .. rid
   local fits, refusal = fit(P, org, route, ask, { uid = uid, kid = kid, cap = rules and rules.cap }, sec, us)
-  local capped = rules and rules.cap and 1 or nil
+  local capped, uncounted = rules and rules.cap and 1 or nil, org.uconc < 0 and 1 or nil
   local record = fits and cmsgpack.pack({ fits.est, fits.per, uid, gateway, fits.out, 0, 0, 0, kid, fp, model, route.model_id,
-    endpoint, streamed, us, fits.taken.slots or (capped and false), capped })
+    endpoint, streamed, us, fits.taken.slots or ((capped or uncounted) and false), capped or (uncounted and false), uncounted })
   if not fits or not redis.call('SET', rk, record, 'NX') then
     local before = redis.call('GET', rk)
     return before and again(org, route, uid, kid, gateway, before) or refusal
   end
   local taken = fits.taken
-  if #taken.writes > 0 then
+  if not uncounted then
     redis.call('HSET', P .. ':g', 'l:' .. uid, fits.live + 1, unpack(taken.writes))
-  else
-    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, 1)
+  elseif #taken.writes > 0 then
+    redis.call('HSET', P .. ':g', unpack(taken.writes))
   end
   redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.more))
   redis.call('ZADD', P .. ':resv', sec + lease, rid)
@@ -462,7 +466,8 @@ local function tick(K, A)
 end
 
 -- Puts back the reservation of a request under way that Redis has lost. What is known of it here, a reservation or its
--- tombstone, stays as it is. It had been admitted: no limit is asked again, and from now on it counts against them all.
+-- tombstone, stays as it is. It had been admitted: no limit is asked again, and from now on it counts against them all,
+-- a user's concurrency too: whether that is limited is still to come after a loss.
 local function reassert(K, A)
   local P, rid, est, per, uid = K[1], A[1], tonumber(A[3]), A[4], A[5]
   local bk = P .. ':bud:' .. per
@@ -478,18 +483,19 @@ local function reassert(K, A)
   return 1
 end
 
--- One request of a user less is under way. Tokens that were held for the rate but not used go back into the buckets, by the
--- rates that they were taken at: as far as their slots have not passed, for time has given back the others. What was used
--- beyond is taken too.
-local function leave(P, uid, unused, slots)
+-- One request of a user less is under way, if it was counted. Tokens that were held for the rate but not used go back into
+-- the buckets, by the rates that they were taken at: as far as their slots have not passed, for time has given back the
+-- others. What was used beyond is taken too.
+local function leave(P, uid, unused, slots, counted)
   if not slots or unused == 0 then
-    redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1)
+    if counted then redis.call('HINCRBY', P .. ':g', 'l:' .. uid, -1) end
     return
   end
   local sec, frac = now()
   local us = sec * 1000000 + frac
-  local g = redis.call('HMGET', P .. ':g', 't', 't:' .. uid, 'l:' .. uid)
-  local writes, fields = { 'l:' .. uid, (g[3] or 0) - 1, nil, nil, nil, nil }, { 't', 't:' .. uid }
+  local fields, writes = { 't', 't:' .. uid, counted and 'l:' .. uid or nil }, { nil, nil, nil, nil, nil, nil }
+  local g = redis.call('HMGET', P .. ':g', unpack(fields))
+  if counted then writes[1], writes[2] = fields[3], (g[3] or 0) - 1 end
   for i = 1, 2 do
     local rate, ends = slots[2 * i - 1], slots[2 * i]
     if rate > 0 then
@@ -540,7 +546,7 @@ local function settle_one(P, s)
     line = r[DONE.line] + 1
   elseif r then
     est = r[OPEN.est]
-    leave(P, uid, est - pt - ct, r[OPEN.slots])
+    leave(P, uid, est - pt - ct, r[OPEN.slots], not r[OPEN.uncounted])
   elseif s.outcome == 'gateway_lost' then
     redis.call('ZREM', P .. ':resv', s.rid)
     return { 'gone' }
@@ -691,7 +697,8 @@ local function limits(K, A)
   local bk = P .. ':bud:' .. per
   local cap = rules and rules.cap
   local bud = redis.call('HMGET', bk, 'used', 'resv', 'u:' .. uid, 'r:' .. uid, unpack(fields_of_key(cap and kid)))
-  local g = redis.call('HMGET', P .. ':g', unpack(fields_of(org, uid)))
+  local counted = org.uconc >= 0
+  local g = (org.rated or counted) and redis.call('HMGET', P .. ':g', unpack(fields_of(org, uid)))
   local answer = { 'ok', per, int(math.ceil(us / 1000)) }
   local function add(...)
     for _, part in ipairs({ ... }) do answer[#answer + 1] = type(part) == 'number' and int(part) or part end
@@ -703,15 +710,15 @@ local function limits(K, A)
   for place, of in ipairs(RATES) do
     local b = org.buckets[i]
     if b and b.place == place then
-      i = i + 1
       local left, reset = room(b, debt(g[i], us, b.rate))
+      i = i + 1
       add(b.kind, b.scope, b.size, b.size - left, 0, reset, b.rate)
     else
       add(of.kind, of.scope, -1, 0, 0, 0, -1)
     end
   end
   add('concurrency', 'organisation', org.conc, redis.call('ZCARD', P .. ':resv'), 0, 0, -1)
-  add('concurrency', 'user', org.uconc, tonumber(g[1] or 0), 0, 0, -1)
+  add('concurrency', 'user', org.uconc, counted and tonumber(g[#org.buckets + 1] or 0) or 0, 0, 0, -1)
   return answer
 end
 
@@ -775,7 +782,7 @@ local function repair(K, A)
   return 1
 end
 
--- Tokens and requests that the live reservations hold: by month, and under way.
+-- Tokens and requests that the live reservations hold: by month, and under way where they were counted.
 local function held_by_reservations(P)
   local months, live = {}, {}
   for _, rid in ipairs(redis.call('ZRANGE', P .. ':resv', 0, -1)) do
@@ -791,7 +798,7 @@ local function held_by_reservations(P)
         local of_key = 'h:' .. r[OPEN.kid]
         month[of_key] = (month[of_key] or 0) + est
       end
-      live['l:' .. uid] = (live['l:' .. uid] or 0) + 1
+      if not r[OPEN.uncounted] then live['l:' .. uid] = (live['l:' .. uid] or 0) + 1 end
     end
   end
   return months, live

@@ -26,11 +26,12 @@ class ChatBody(Body):
         rare: the same where it has fields that few requests have, else None.
     """
 
-    __slots__ = ("_printed", "given", "rare")
+    __slots__ = ("_bound", "_images", "_printed", "given", "rare")
 
     def __init__(self, given: Usual | Chat, rare: Chat | None) -> None:
         self.given = given
         self.rare = rare
+        self._bound = self._images = 0
         tools, kwargs, shape = given.tools, given.chat_template_kwargs, given.response_format
         documents = None if rare is None else rare.documents
         # What a template may print.
@@ -46,7 +47,7 @@ class ChatBody(Body):
         metered.check(given)
         if given.max_completion_tokens is not None:
             within("max_completion_tokens", given.max_completion_tokens, MAX_OUTPUT)
-        conversation.check(given.messages)
+        self._bound, self._images = conversation.measured(given.messages)
         choice, outputs = given.tool_choice, None if rare is None else rare.structured_outputs
         if self._printed is not None or choice or outputs:
             check_template(given.chat_template_kwargs)
@@ -54,12 +55,11 @@ class ChatBody(Body):
 
     def ask(self, endpoint: str) -> Ask:
         """What the request wants to hold: a strict upper bound of its prompt, and its output limit."""
-        given = self.given
-        bound, images = conversation.measured(given.messages)
+        given, bound = self.given, self._bound
         if self._printed is not None:
             bound += printed(self._printed)
         limit = given.max_completion_tokens or given.max_tokens or NOT_ASKED
-        return Ask(given.model, bound, given.n or 1, limit, endpoint, bool(given.stream), images)
+        return Ask(given.model, bound, given.n or 1, limit, endpoint, bool(given.stream), self._images)
 
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
         """The body for the engine: its name of the model, the output limit granted, running usage on streams."""

@@ -64,10 +64,8 @@ def read_tokenize(raw: bytes) -> Tokenize:
     body = decode(_tokenize_decoder, raw)
     if (body.prompt is None) == (body.messages is None):
         raise BadBody("prompt: give either `prompt` or `messages`.", "prompt")
-    if body.messages is not None:
-        conversation.check(body.messages)
-        if conversation.measured(body.messages)[1]:
-            raise BadBody("messages: images are not tokenized here; leave them out.", "messages")
+    if body.messages is not None and conversation.measured(body.messages)[1]:
+        raise BadBody("messages: images are not tokenized here; leave them out.", "messages")
     check_template(body.chat_template_kwargs)
     check_depth(body.chat_template_kwargs, body.tools)
     return body

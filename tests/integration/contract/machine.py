@@ -193,7 +193,9 @@ class Books(RuleBasedStateMachine):
         assert (answer.org, answer.user, answer.key) == (ORG, key.user, key.fingerprint[:4])
         assert (answer.output, answer.held, answer.period) == (expected, held, period)
         capped = key.cap is not None
-        org.requests[request_id] = Request(key, holder[0], answer, ask, second + holder[1], capped=capped)
+        counted = org.policy["uconc"] >= 0
+        request = Request(key, holder[0], answer, ask, second + holder[1], capped=capped, counted=counted)
+        org.requests[request_id] = request
         org.known.add(request_id)
         org.key_months |= {(period, key.id)} if capped else set()
         for left in (org.left(period), org.left(period, key.user), org.left_of(key, period)):
@@ -306,7 +308,7 @@ class Books(RuleBasedStateMachine):
         assert {name.decode(): score for name, score in leases} == {name: each.deadline for name, each in live.items()}
         assert {name.rpartition(":")[2] for name in names if f"{slot}:r:" in name} == org.known
         for user in USERS:
-            assert int(counts.get(f"l:{user}".encode(), 0)) == len(list(org.live(user)))
+            assert int(counts.get(f"l:{user}".encode(), 0)) == org.under_way(user)
         for period, budget in zip(months, budgets, strict=True):
             for used, held, user in (("used", "resv", None), *((f"u:{user}", f"r:{user}", user) for user in USERS)):
                 found = (int(budget.get(used.encode(), 0)), int(budget.get(held.encode(), 0)))
@@ -353,7 +355,7 @@ class Books(RuleBasedStateMachine):
         if done:
             org.known.add(name)
             request.live, request.deadline = True, self.table.second + lease
-            request.capped = (admitted.period, admitted.key) in org.key_months
+            request.capped, request.counted = (admitted.period, admitted.key) in org.key_months, True
 
     def _settle(self, org: Organisation, name: str, truth: Tokens) -> None:
         request = org.requests[name]

@@ -63,6 +63,8 @@ class Request:
     """What is settled, or the last checkpoint."""
     capped: bool = False
     """Its reservation is held for its key too."""
+    counted: bool = False
+    """It counts as under way of its user: their concurrency was limited when it was admitted."""
 
 
 @dataclass
@@ -101,6 +103,10 @@ class Organisation:
     def live(self, user: str | None = None) -> Iterator[Request]:
         """Those that hold tokens, of one user or all."""
         return (each for each in self.requests.values() if each.live and user in (None, each.admitted.user))
+
+    def under_way(self, user: str) -> int:
+        """Requests that count against a user's concurrency."""
+        return sum(each.counted for each in self.live(user))
 
     def used(self, period: str, user: str | None = None) -> int:
         """Tokens of a month that are used."""
@@ -163,7 +169,7 @@ class Organisation:
         """Why no further request may be under way."""
         for scope, limit, live in (
             ("organisation", self.policy["conc"], len(list(self.live()))),
-            ("user", self.policy["uconc"], len(list(self.live(user)))),
+            ("user", self.policy["uconc"], self.under_way(user)),
         ):
             if 0 <= limit <= live:
                 return admission.OverRate("concurrency", scope, limit, 1000)

@@ -89,11 +89,11 @@ async def test_a_limit_that_is_lowered_under_what_is_live_lets_it_end_and_nothin
     assert (await org.held(prompt=20, output=30))[1].held == 50
 
 
-async def told(org: Org) -> dict[str, admission.Standing]:
-    """The organisation's limits."""
+async def told(org: Org, scope: str = "organisation") -> dict[str, admission.Standing]:
+    """The organisation's limits, or the user's."""
     answer = admission.read_limits(await org.edge.call(admission.limits(org.tag, org.record.fingerprint)))
     assert isinstance(answer, tuple)
-    return {standing.kind: standing for standing in answer[2] if standing.scope == "organisation"}
+    return {standing.kind: standing for standing in answer[2] if standing.scope == scope}
 
 
 def test_a_key_is_good_up_to_its_last_microsecond(server: Service) -> None:

@@ -43,7 +43,7 @@ WRONG = {
     ),
     "an older projection is remembered": ("if read and read.stamp == v[2] then", "if read then"),
     "a lower bound is taken for the truth": ("lower_bound = '1'", "lower_bound = '0'"),
-    "who is let in is not under way": ("'l:' .. uid, 1)\n  end", "'l:' .. uid, 0)\n  end"),
+    "who is let in is not under way": ("'l:' .. uid, fits.live + 1,", "'l:' .. uid, fits.live,"),
     "who is asserted again is not under way": ("'l:' .. uid, 1)\n  redis", "'l:' .. uid, 0)\n  redis"),
     "the month is that of the settlement": (
         "uid, per, t0 = r[OPEN.uid], r[OPEN.per],",
@@ -73,6 +73,8 @@ WRONG = {
     "what a key has under way is not settled for it": ("or false, 1\n", "or false, nil\n"),
     "a correction is not counted for its key": ("'k:' .. kid, actual)", "'k:' .. kid, 0)"),
     "what is asserted again is not held for its key": ("'h:' .. A[11], est)", "'h:' .. A[11], 0)"),
+    "who was not counted gives a place back": ("not r[OPEN.uncounted])", "true)"),
+    "who was not counted is found under way": ("if not r[OPEN.uncounted] then live", "if true then live"),
     "what is not there yet is revoked": ("and (known or redis.call('HGET', P .. ':v', 'complete') == '1')", ""),
 }
 """What the library would say, and what it says instead."""

@@ -122,7 +122,7 @@ async def test_every_limit_is_told_for_organisation_and_user(tenant: Tenant) -> 
 
 async def test_the_headers_of_an_answer_agree_with_the_limits_of_the_same_moment(held: Held) -> None:
     """A stream, so that what it holds is held while the limits are read; of two scopes the narrower speaks."""
-    await held.tenant.limit(rps=7, burst=9, urps=3, uburst=4, tpm=6_000, utpm=60_001)
+    await held.tenant.limit(rps=7, burst=9, urps=3, uburst=4, tpm=6_000, utpm=60_001, uconc=9)
     async with asyncio.timeout(20), httpx.AsyncClient(base_url=held.places[0].url) as client:
         body = held.tenant.body(LONG, stream=True, max_tokens=3000)
         async with client.stream("POST", CHAT, json=body, headers=held.tenant.headers) as answer:
