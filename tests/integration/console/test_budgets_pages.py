@@ -116,6 +116,20 @@ def test_what_the_platform_gave_stands_beside_limits_and_models(
     assert "may choose among: every model" in operator.page.text
 
 
+def test_every_model_is_asked_for_only_where_the_platform_gave_every_model(
+    org: Org, visiting: Visiting, root: httpx.Client, operator: Browser, model: str
+) -> None:
+    page = f"/orgs/{org.id}/budget/models"
+    admin = visiting(org.admin)
+    assert admin.open(page).all("input", name="every")
+    good(root.put(f"/organizations/{org.id}/allowed-models", json={"models": [model]}))
+    assert not admin.open(page).all("input", name="every")
+    assert "These are the models that the platform gave." in admin.page.text
+    admin.press("Save the models", models=model)
+    assert "The models are set" in admin.page.text
+    assert operator.open(page).all("input", name="every")
+
+
 def test_a_member_is_given_a_budget_of_their_own_and_it_stands_in_every_list(
     api: Api, org: Org, visiting: Visiting
 ) -> None:
@@ -216,7 +230,7 @@ def test_an_organisation_is_offered_no_more_than_the_platform_gave_it(
     admin = visiting(org.admin)
     page = admin.open(f"/orgs/{org.id}/budget/models").text
     assert (model in page, other in page) == (True, False)
-    admin.press("Save the models", every="yes")
+    admin.press("Save the models", models=[model, other])
     assert admin.status == 403
     assert other in operator.open(f"/orgs/{org.id}/budget/models").text
 
