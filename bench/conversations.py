@@ -13,6 +13,7 @@ import msgspec
 from ias.contract.catalogue import ModelRoute
 from ias_gateway.bodies.endpoints import BY_PATH
 from ias_gateway.routing import Policy, Routing
+from ias_gateway.served import Served
 
 MODEL = "mock-gpt"
 PATH = b"/v1/chat/completions"
@@ -69,7 +70,7 @@ class Site:
 
     def __init__(self, urls: tuple[str, ...], policy: Policy, client: httpx.AsyncClient) -> None:
         self.seen = Seen()
-        self._route = ModelRoute(name=MODEL, model_id="", upstream_name=MODEL, replicas=urls)
+        self._route = Served(ModelRoute(name=MODEL, model_id="", upstream_name=MODEL, replicas=urls))
         self._routing = Routing(policy)
         self._client = client
         self._all = [self._routing.choose(self._route, [one for one in urls if one != url], b"") for url in urls]

@@ -7,6 +7,8 @@ import msgspec
 
 from ias.openapi.schemas import Schemas
 from ias_gateway import errors, limits, models
+from ias_gateway.bodies.chat import ChatBody
+from ias_gateway.bodies.chat_fields import Chat
 from ias_gateway.bodies.endpoints import BY_PATH, JSON, Endpoint
 from ias_gateway.bodies.transcriptions import Transcription
 from scripts.manual.json_types import Json
@@ -124,7 +126,8 @@ def written() -> bytes:
 
 def _body(endpoint: Endpoint) -> type:
     """What a route decodes its body into."""
-    return Transcription if endpoint.content_type != JSON else get_type_hints(endpoint.read)["return"]
+    body: type = Transcription if endpoint.content_type != JSON else get_type_hints(endpoint.read)["return"]
+    return Chat if body is ChatBody else body
 
 
 def _proxied(path: str, endpoint: Endpoint, schemas: Schemas, body: type) -> Json:

@@ -59,6 +59,15 @@ def test_the_documents_example_of_a_body_is_taken_and_keeps_to_its_schema(path: 
         jsonschema_rs.Draft202012Validator(whole).validate({**content["example"], "priority": 1})
 
 
+def test_a_chat_s_schema_has_the_fields_that_are_taken_and_left_out_too() -> None:
+    content = GATEWAY["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]  # type: ignore[index]
+    whole = {**content["schema"], "components": GATEWAY["components"]}
+    for more in ({"store": True}, {"metadata": {"a": "b"}}, {"min_p": 0.1}, {"documents": [{"text": "x"}]}):
+        body = {**content["example"], **more}
+        assert BY_PATH[b"/v1/chat/completions"].read(msgspec.json.encode(body))
+        jsonschema_rs.Draft202012Validator(whole).validate(body)
+
+
 def test_an_example_of_the_event_is_read_by_the_consumers_and_keeps_to_its_schema() -> None:
     told = events.document()
     payload = told["components"]["messages"]["UsageRecorded"]["examples"][0]["payload"]  # type: ignore[index]

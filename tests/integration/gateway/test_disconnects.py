@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from ias.contract import admission
 from tests.integration.gateway.place import Place, Tenant, eventually, place_of
 from tests.integration.gateway.raw_client import RawClient
 from tests.integration.gateway.raw_engine import (
@@ -109,6 +111,36 @@ async def test_a_request_left_before_its_first_event_costs_nothing(tenant: Tenan
         assert (line["o"], line["pt"], line["ct"], line["e"]) == ("client_aborted", "0", "0", "0")
         await nothing_is_open(tenant.place)
         assert not engine.open
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_request_left_while_its_engine_is_being_connected_to_is_not_sent(
+    tenant: Tenant, streamed: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        listener.setblocking(False)
+        # It takes one connection: the next one is not answered until this one was accepted.
+        first = socket.create_connection(listener.getsockname())
+        await tenant.route((f"http://127.0.0.1:{listener.getsockname()[1]}",))
+        client = await RawClient.ask(tenant, stream=streamed)
+        reserved = f"{admission.slot(tenant.tag)}:resv"
+
+        async def admitted() -> bool:
+            return await tenant.edge.redis.zcard(reserved) == 1
+
+        await eventually(admitted)
+        client.leave()
+        accepted, _ = await asyncio.get_running_loop().sock_accept(listener)
+        late, _ = await asyncio.get_running_loop().sock_accept(listener)
+        (line,) = await tenant.lines()
+        assert (line["o"], line["pt"], line["ct"], line["e"]) == ("client_aborted", "0", "0", "0")
+        assert "queue_ms" not in line["f"], "nothing was sent"
+        await nothing_is_open(tenant.place)
+        late.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            late.recv(1)
+        for each in (first, accepted, late):
+            each.close()
 
 
 async def test_a_whole_answer_left_in_its_middle_leaves_the_engine_too(tenant: Tenant) -> None:

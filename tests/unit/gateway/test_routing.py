@@ -32,8 +32,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def route_to(*urls: str) -> ModelRoute:
+def told(*urls: str) -> ModelRoute:
+    """A route as admission tells it."""
     return ModelRoute(name="m", model_id="id", upstream_name="m", replicas=urls)
+
+
+def route_to(*urls: str) -> Served:
+    return Served(told(*urls))
 
 
 def facts_of(served: Served) -> tuple[object, ...]:
@@ -43,9 +48,7 @@ def facts_of(served: Served) -> tuple[object, ...]:
 ROUTE = route_to(*URLS)
 
 
-def chosen(
-    chooser: Routing, beginning: bytes = b"x", route: ModelRoute = ROUTE, tried: tuple[str, ...] = ()
-) -> Replica:
+def chosen(chooser: Routing, beginning: bytes = b"x", route: Served = ROUTE, tried: tuple[str, ...] = ()) -> Replica:
     replica = chooser.choose(route, tried, beginning)
     assert replica is not None
     return replica
@@ -294,22 +297,22 @@ async def test_what_nobody_calls_any_longer_is_forgotten_with_its_metrics(clock:
 
 async def test_a_route_is_decoded_once() -> None:
     chooser = Routing()
-    encoded = encode_route(ROUTE)
-    assert chooser.route("m", encoded) is chooser.route("m", encode_route(ROUTE))
-    assert facts_of(chooser.route("m", encoded)) == facts_of(Served(ROUTE)) == ("m", "m", URLS, True)
+    encoded = encode_route(told(*URLS))
+    assert chooser.route("m", encoded) is chooser.route("m", encode_route(told(*URLS)))
+    assert facts_of(chooser.route("m", encoded)) == facts_of(ROUTE) == ("m", "m", URLS, True)
 
 
 async def test_a_route_that_has_changed_is_decoded_anew() -> None:
     chooser = Routing()
-    changed = route_to("http://10.1.0.1:1")
-    for route in (ROUTE, changed, ROUTE):
+    changed = told("http://10.1.0.1:1")
+    for route in (told(*URLS), changed, told(*URLS)):
         assert chooser.route("m", encode_route(route)).replicas == route.replicas
 
 
 async def test_the_memory_of_routes_is_bounded() -> None:
     chooser = Routing()
-    first = chooser.route("m", encode_route(ROUTE))
+    first = chooser.route("m", encode_route(told(*URLS)))
     for number in range(4096):
-        chooser.route(f"m{number}", encode_route(ROUTE))
-    assert chooser.route("m", encode_route(ROUTE)) is not first
-    assert facts_of(chooser.route("m", encode_route(ROUTE))) == facts_of(first)
+        chooser.route(f"m{number}", encode_route(told(*URLS)))
+    assert chooser.route("m", encode_route(told(*URLS))) is not first
+    assert facts_of(chooser.route("m", encode_route(told(*URLS)))) == facts_of(first)
