@@ -23,21 +23,8 @@ _OF_THE_GATEWAY = (
     *("account", "admission", "arrival", "asked", "calls", "charge", "choices", "clock", "completions"),
     *(f"bodies/{name}" for name in ("body", "chat", "conversation", "endpoints", "metered", "reports", "strict")),
     *("connection", "door", "exchange", "fiber", "head", "kept", "ledger", "live", "log", "ratios", "redis"),
-    *(
-        "repetition",
-        "reply",
-        "room",
-        "routes",
-        "routing",
-        "sentinel",
-        "series",
-        "served",
-        "server",
-        "settled",
-        "shard",
-        "shards",
-    ),
-    *("shedding", "sse", "upstream", "work"),
+    *("repetition", "reply", "room", "routes", "routing", "sentinel", "series", "served", "server", "settled"),
+    *("shard", "shards", "shedding", "sse", "upstream", "work"),
 )
 MODULES = (
     *(f"ias/contract/{name}" for name in ("admitted", "asks", "told")),

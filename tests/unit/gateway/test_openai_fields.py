@@ -98,3 +98,10 @@ def test_what_is_left_out_is_what_openai_documents(family: str, left_out: set[st
 def test_every_field_that_is_accepted_is_in_the_documentation(struct: type[msgspec.Struct]) -> None:
     documented = set(re.findall(r"`([a-z_0-9]+(?:\[\])?)[^`]*`", DOCUMENT.read_text()))
     assert ours(struct) - documented == set()
+
+
+def test_what_is_usual_in_a_chat_is_read_as_it_is_among_all_fields() -> None:
+    usual, whole = map(typing.get_type_hints, (chat_fields.Usual, chat_fields.Chat))
+    assert usual.items() <= whole.items()
+    sampling = set(chat_fields.Usual.__struct_fields__) & set(Text.__struct_fields__)
+    assert {name: usual[name] for name in sampling - {"response_format"}}.items() <= typing.get_type_hints(Text).items()
