@@ -12,6 +12,7 @@ import pytest
 from ias.contract import admission
 from ias_gateway.redis import pack
 from ias_gateway.spool import Spool
+from tests.full_disk import full_disk
 from tests.integration.gateway.place import CHAT, USER, Place, Tenant, eventually, logged, place_of
 from tests.services import Services
 
@@ -187,7 +188,7 @@ async def test_a_disk_that_is_full_is_told_and_loses_nothing_that_memory_holds(
     spooling.place.gateway.kill()
     (file,) = (tmp_path / "spool").iterdir()
     file.unlink()
-    file.symlink_to("/dev/full")
+    full_disk(file)
     spooling.place.gateway.start()
     spooling.place.gateway.wait_ready()
     async with unsettled(spooling):

@@ -417,8 +417,15 @@ def test_a_body_with_some_bytes_changed_is_read_or_refused(
     assert sent is None or decode(sent)["model"] == "upstream"
 
 
+@given(st.lists(st.dictionaries(st.text(), st.text()), min_size=1))
+def test_documents_that_a_template_may_print_are_held(documents: list[dict[str, str]]) -> None:
+    assert asked_by(chat(documents=documents)).prompt >= asked_by(chat()).prompt + texts_in(documents)
+
+
 @pytest.mark.parametrize("depth", [1, strict.MAX_DEPTH, strict.MAX_DEPTH + 1, 500, 990, 3000])
-@pytest.mark.parametrize("field", ["chat_template_kwargs", "response_format", "tools", "tool_choice"])
+@pytest.mark.parametrize(
+    "field", ["chat_template_kwargs", "response_format", "structured_outputs", "tools", "tool_choice"]
+)
 def test_deep_nesting_is_refused_or_travels_whole(depth: int, field: str) -> None:
     wrapped = 1 if field == "tools" else 0
     lists = depth - 1 - wrapped  # the object, and the list of tools, are levels too

@@ -24,6 +24,7 @@ from ias_gateway.spool import (
     taken_over,
     unframed,
 )
+from tests.full_disk import full_disk
 
 RECORDS: list[Record] = [("tag", f"request-{number}", b"*1\r\n$4\r\nPING\r\n" * number) for number in range(1, 5)]
 
@@ -155,7 +156,7 @@ def test_what_is_taken_over_is_in_ones_own_file_before_the_other_one_goes(tmp_pa
 def test_what_cannot_be_copied_is_read_and_stays(tmp_path: Path) -> None:
     theirs = spool_of(tmp_path, "theirs")
     theirs.append(RECORDS)
-    (tmp_path / "mine.spool").symlink_to("/dev/full")
+    full_disk(tmp_path / "mine.spool")
     mine = spool_of(tmp_path, "mine")
     found = taken_over(mine, theirs)
     assert (found.records, bool(found.failure)) == (RECORDS, True)

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ias_gateway.log import PIECE_BYTES, Log, never_wait, pieces
+from ias_gateway.series import LATENCY_BUCKETS_S
 from ias_gateway.telemetry import Counter, Histogram, Metrics
 from ias_gateway.weight import weigh
 
@@ -47,6 +48,14 @@ def test_a_histogram_is_cumulative() -> None:
     assert 'h_seconds_bucket{model="m",le="0.025"} 2' in lines
     assert 'h_seconds_bucket{model="m",le="+Inf"} 3' in lines
     assert 'h_seconds_count{model="m"} 3' in lines
+
+
+@pytest.mark.parametrize("bound", LATENCY_BUCKETS_S)
+def test_an_observation_at_a_bound_is_within_it(bound: float) -> None:
+    histogram = Histogram("h_seconds", "Time.", ("model",))
+    histogram.observe(("m",), bound)
+    histogram.observe(("m",), bound * 1.001)
+    assert f'h_seconds_bucket{{model="m",le="{bound}"}} 1' in histogram.lines()
 
 
 def test_every_family_is_exposed() -> None:
