@@ -32,11 +32,9 @@ class Usual(Sampling, kw_only=True):
 
 
 class Chat(Rare, kw_only=True):
-    """All that a caller may send: the usual, what few send, and at the end what vLLM has no use for.
+    """All that a caller may send: the usual, what few send, and at the end what vLLM has no use for."""
 
-    The first lines are those of `Usual`, and a test holds them to be: Structs cannot have two bases that have fields.
-    """
-
+    # These are Usual's, and a test holds them to be: a Struct cannot have two bases that have fields.
     messages: list[Message]
     max_completion_tokens: Whole | None = None
     tools: list[dict[str, JSON]] | None = None
