@@ -86,8 +86,11 @@ class Asking(Protocol):
             RedisDown: there is no connection, no answer in time, or a refusal.
         """
 
-    def write(self, tag: str, listener: Listener, packed: bytes) -> None:
-        """Send a command that `pack` made; the listener is told the answer, or the exception in its place."""
+    def write(self, tag: str, listener: Listener, packed: bytes, *, last: bool = False) -> None:
+        """Send a command that `pack` made; the listener is told the answer, or the exception in its place.
+
+        One that is `last` may leave after what is written elsewhere in this turn of the loop; handed over it is before.
+        """
 
     def flushed(self, tag: str) -> Pause[None]:
         """Wait until what was written for an organisation has been handed to the kernel."""

@@ -168,7 +168,7 @@ class Ledger:
     def send(self, tag: str, request_id: str, packed: bytes) -> None:
         """Send a settlement; until Redis confirms it, it is kept as `unsettled`."""
         self.unsettled[request_id] = (tag, packed)
-        self._asking.write(tag, _Settling(self, tag, request_id, packed), packed)
+        self._asking.write(tag, _Settling(self, tag, request_id, packed), packed, last=True)
 
     def settled(self, tag: str, request_id: str, packed: bytes, reply: Reply) -> None:
         """Take in what Redis says to a settlement."""

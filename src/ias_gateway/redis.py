@@ -1,13 +1,10 @@
-"""One pipelined connection to Redis: while answers are awaited, the commands of a loop turn leave in one write.
-
-Answers are matched in order. A command that nothing was sent before leaves at once: there is nobody to wait for.
-"""
+"""One pipelined connection to Redis, kept open again and again. Answers are matched in order."""
 
 import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Final, cast
+from typing import cast
 
 import hiredis
 
@@ -18,6 +15,7 @@ from ias_gateway.clock import now
 from ias_gateway.ending import end
 from ias_gateway.fiber import Pause
 from ias_gateway.greeting import INTRODUCTION, Greeting, Server, greetings, server_of
+from ias_gateway.outlet import Outlet
 
 Argument = str | bytes | int
 
@@ -26,9 +24,6 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 _WATCH_EVERY_S = 0.05
 _NO_CONNECTION = "there is no connection to Redis"
-_FLUSH_AGAIN_S = 0.001
-_AT_ONCE_BYTES: Final = 65_536
-"""What a socket takes that has nothing to send; more is handed over by `_flush`, which sees whether it was."""
 _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
 
@@ -56,14 +51,12 @@ class Redis(asyncio.Protocol, Asking):
         self._timeout_s = timeout_s
         self._on_open = on_open
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
+        self._outlet = Outlet(self._loop)
         self._reader = hiredis.Reader()
         self._waiting: deque[Listener] = deque()
         self._spoke_at = 0.0
         self._server: Server | None = None
         self._asked: deque[Asked] = deque()
-        self._out: list[bytes] = []
-        self._after_flush: list[Pause[None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
 
@@ -79,8 +72,7 @@ class Redis(asyncio.Protocol, Asking):
     async def close(self) -> None:
         """Close for good; what still waits fails."""
         await end(self._keeper)
-        if self._transport is not None:
-            self._transport.abort()
+        self._outlet.abort()
 
     def call(self, *command: Argument) -> asyncio.Future[Reply]:
         """The answer to a command; awaiting it raises RedisDown as `ask` does, but waits for as long as it takes."""
@@ -112,51 +104,37 @@ class Redis(asyncio.Protocol, Asking):
         self.write(tag, asked, packed)
         return asked
 
-    def write(self, tag: str, listener: Listener, packed: bytes) -> None:  # noqa: ARG002 - there is one server
-        """Send a command that `pack` made; the listener is told the answer, or the exception in its place."""
+    def write(
+        self,
+        tag: str,  # noqa: ARG002 - there is one server
+        listener: Listener,
+        packed: bytes,
+        *,
+        last: bool = False,
+    ) -> None:
+        """Send a command that `pack` made; the listener is told the answer, or the exception in its place.
+
+        One that is `last` may leave after what is written elsewhere in this turn of the loop; handed over it is before.
+        """
         if not self.connected:
             listener.answered(RedisDown(_NO_CONNECTION))
         else:
-            self._write(listener, packed)
+            self._write(listener, packed, last=last)
 
-    def _write(self, listener: Listener, packed: bytes) -> None:
-        idle = not self._waiting
+    def _write(self, listener: Listener, packed: bytes, *, last: bool = False) -> None:
+        first = not self._waiting
         self._waiting.append(listener)
-        if idle:
+        if first:
             self._spoke_at = now()
-            if self._transport is not None and len(packed) <= _AT_ONCE_BYTES:
-                self._transport.write(packed)
-                return
-        if not self._out:
-            self._loop.call_soon(self._flush)
-        self._out.append(packed)
+        self._outlet.write(packed, first=first, last=last)
 
     def flushed(self, tag: str) -> Pause[None]:  # noqa: ARG002 - there is one server
         """Wait until what was written has been handed to the kernel."""
-        pause: Pause[None] = Pause()
-        if self._out:
-            self._after_flush.append(pause)
-        else:
-            pause.resolve(None)
-        return pause
-
-    def _flush(self) -> None:
-        out, self._out = self._out, []
-        after, self._after_flush = self._after_flush, []
-        if self._transport is not None:
-            if out:
-                self._transport.write(b"".join(out))
-            if after and self._transport.get_write_buffer_size():
-                # Redis does not read: the kernel has not all of it yet.
-                self._after_flush = [*after, *self._after_flush]
-                self._loop.call_later(_FLUSH_AGAIN_S, self._flush)
-                return
-        for pause in after:
-            pause.resolve(None)
+        return self._outlet.flushed()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.
-        self._transport = cast("asyncio.Transport", transport)
+        self._outlet.open(cast("asyncio.Transport", transport))
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -171,7 +149,7 @@ class Redis(asyncio.Protocol, Asking):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connected = False
-        self._transport = None
+        self._outlet.shut()
         waiting, self._waiting = self._waiting, deque()
         self._lost.set()
         for listener in waiting:
@@ -205,7 +183,7 @@ class Redis(asyncio.Protocol, Asking):
         for greeting in greetings(self._url):
             await self._greet(greeting)
         before, self._server = self._server, await self._meet()
-        if self._transport is None or self._lost.is_set():
+        if not self._outlet.there or self._lost.is_set():
             raise RedisDown(_NO_CONNECTION)
         self.connected = True
         self._on_open(self._server is not None and self._server == before)
@@ -244,5 +222,4 @@ class Redis(asyncio.Protocol, Asking):
     def drop(self) -> None:
         """Give the connection up; what waits on it fails, and another one is made."""
         self.connected = False
-        if self._transport is not None:
-            self._transport.abort()
+        self._outlet.abort()

@@ -93,13 +93,13 @@ class Shards(Asking):
         """Whether every organisation in this one's slot has been projected. Raises as `ask`."""
         return await self._home(tag).whole(tag)
 
-    def write(self, tag: str, listener: Listener, packed: bytes) -> None:
-        """Send a command that `pack` made; the listener is told the answer, or the exception in its place."""
+    def write(self, tag: str, listener: Listener, packed: bytes, *, last: bool = False) -> None:
+        """Send a command that `pack` made; see `Redis.write`."""
         home = self._homes[slot_of(tag)]
         if home is None:
             listener.answered(RedisDown(_NO_SHARD))
         else:
-            home.write(tag, listener, packed)
+            home.write(tag, listener, packed, last=last)
 
     def flushed(self, tag: str) -> Pause[None]:
         """Wait until what was written for an organisation has been handed to the kernel."""

@@ -1,22 +1,42 @@
 """What was written counts as handed over once the kernel has it, also while Redis does not read."""
 
 import asyncio
+import signal
+import socket
+import subprocess
+import sys
 import time
+from typing import cast
 
 from ias.contract.redis_url import read_redis_url
 from ias_gateway.asked import Asked, Then
+from ias_gateway.outlet import Outlet
 from ias_gateway.redis import Redis, pack
 from tests.integration.gateway.place import eventually
-from tests.services import Service, Services
+from tests.services import Services
 
 TIMEOUT_S = 0.25
 MUCH = 64 << 20
 """More than sockets hold."""
+KILLED = """
+import asyncio, os, signal, sys
+from ias_gateway.asked import Then
+from ias_gateway.redis import Redis, pack
+from tests.integration.gateway.test_flushing import connected
+
+async def main():
+    redis = await connected(sys.argv[1], 10.0)
+    redis.write("", Then(lambda _: None), pack(("SET", "told", "1")), last=True)
+    assert redis.flushed("").done
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
 
 
-async def connected(service: Service, timeout_s: float) -> Redis:
+async def connected(url: str, timeout_s: float) -> Redis:
     """A connection that is open."""
-    redis = Redis(read_redis_url(service.url), timeout_s, lambda _: None)
+    redis = Redis(read_redis_url(url), timeout_s, lambda _: None)
     redis.start()
 
     async def is_open() -> bool:
@@ -28,7 +48,7 @@ async def connected(service: Service, timeout_s: float) -> Redis:
 
 async def test_nothing_counts_as_handed_over_that_redis_has_not_read_yet(services: Services) -> None:
     with services.fresh("redis") as service:
-        redis = await connected(service, 10.0)
+        redis = await connected(service.url, 10.0)
         service.stop()
         try:
             redis.write("", Then(lambda _: None), pack(("SET", "much", b"-" * MUCH)))
@@ -48,7 +68,7 @@ async def test_nothing_counts_as_handed_over_that_redis_has_not_read_yet(service
 
 async def test_a_command_that_nothing_was_sent_before_has_been_handed_over_at_once(services: Services) -> None:
     with services.fresh("redis") as service:
-        redis = await connected(service, 10.0)
+        redis = await connected(service.url, 10.0)
         alone = redis.ask("", pack(("PING",)))
         assert redis.flushed("").done
         behind = [redis.ask("", pack(("ECHO", str(number)))) for number in range(3)]
@@ -64,7 +84,7 @@ async def test_a_command_that_nothing_was_sent_before_has_been_handed_over_at_on
 
 async def test_a_pause_of_the_gateway_is_not_taken_for_a_redis_that_does_not_answer(services: Services) -> None:
     with services.fresh("redis") as service:
-        redis = await connected(service, TIMEOUT_S)
+        redis = await connected(service.url, TIMEOUT_S)
         for _ in range(5):
             # The first leaves at once, the second in the loop's next turn.
             at_once, asked = redis.ask("", pack(("PING",))), redis.ask("", pack(("PING",)))
@@ -75,4 +95,49 @@ async def test_a_pause_of_the_gateway_is_not_taken_for_a_redis_that_does_not_ans
 
             await eventually(answered)
             assert await at_once == await asked == b"PONG"
+        await redis.close()
+
+
+async def held_back(outlet: Outlet, far: socket.socket) -> bool:
+    """Whether what is last is nowhere but in the kernel until the loop's next turn, and arrives then."""
+    outlet.write(b"settled", first=True, last=True)
+    try:
+        here = not outlet.flushed().done or bool(far.recv(100, socket.MSG_PEEK))
+    except BlockingIOError:
+        here = False
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        assert await asyncio.get_running_loop().sock_recv(far, 100) == b"settled"
+    return not here
+
+
+async def test_a_settlement_wakes_nobody_before_its_client_is_answered() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport, _ = await loop.create_connection(asyncio.Protocol, *server.getsockname())
+        far, _ = server.accept()
+        with far:
+            far.setblocking(False)
+            outlet = Outlet(loop)
+            outlet.open(cast("asyncio.Transport", transport))
+            # The kernel holds nothing back for longer than 200 ms: a machine may stand still that long, but not always.
+            assert True in [await held_back(outlet, far) for _ in range(5)]
+            assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 0
+            outlet.write(b"asked", first=True, last=False)
+            assert await loop.sock_recv(far, 100) == b"asked"
+            outlet.shut()
+            transport.abort()
+            assert await loop.sock_recv(far, 1) == b""
+
+
+async def test_a_settlement_that_is_held_back_arrives_though_its_gateway_is_killed(services: Services) -> None:
+    with services.fresh("redis") as service:
+        killed = subprocess.run([sys.executable, "-c", KILLED, service.url], check=False, timeout=60)  # noqa: ASYNC221 - nothing else runs
+        assert killed.returncode == -signal.SIGKILL
+        redis = await connected(service.url, 10.0)
+
+        async def told() -> bool:
+            return await redis.call("GET", "told") == b"1"
+
+        await eventually(told)
         await redis.close()
