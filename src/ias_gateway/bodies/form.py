@@ -1,5 +1,6 @@
 """`multipart/form-data`: taken apart strictly, and written anew. Names of files and types of parts do not travel."""
 
+import re
 import secrets
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ _BOUNDARY = secrets.token_hex(16).encode()
 CONTENT_TYPE = b"multipart/form-data; boundary=" + _BOUNDARY
 _LONGEST_BOUNDARY = 70
 """RFC 2046."""
+_NAME = re.compile(r"[\w.-]+(?:\[[\w.-]*\])*", re.ASCII)
+"""Of fields. What else can stand in a name, as quotes and ends of lines, could not be written anew as it was."""
 
 
 class Form(NamedTuple):
@@ -86,6 +89,8 @@ def _collect(segments: list[tuple[MultipartSegment, bytes]]) -> Form:
     file: bytes | None = None
     for segment, body in segments:
         name = segment.name or ""
+        if not _NAME.fullmatch(name):
+            raise BadBody("The name of a form's field can have letters, digits, `_`, `.`, `-` and brackets alone.")
         if name == "file":
             if file is not None:
                 raise BadBody("file: it is there twice.", "file")

@@ -118,6 +118,12 @@ def test_what_is_of_no_use_to_the_engine_is_accepted_and_left_out() -> None:
     assert read_back(body.rebuild("upstream", 7, None)).keys() == {"model", "max_completion_tokens", "file"}
 
 
+@pytest.mark.parametrize("name", ["", 'mo\\"del', "mo\rdel", "language; x", "großes", "a[b"])
+def test_a_field_is_refused_whose_name_could_not_be_written_anew(name: str) -> None:
+    with pytest.raises(BadBody, match="name of a form's field"):
+        ENDPOINT.read(written(("model", b"m"), (name, b"x"), ("file", b"x")))
+
+
 def test_neither_the_name_of_the_file_nor_the_type_of_a_part_travels() -> None:
     raw = written(("model", b"m"), ("file", b"x"), filename="secret-name.mp3")
     sent = ENDPOINT.read(raw).rebuild("upstream", 7, None)
