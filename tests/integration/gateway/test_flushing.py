@@ -10,8 +10,11 @@ from typing import cast
 
 from ias.contract.redis_url import read_redis_url
 from ias_gateway.asked import Asked, Then
+from ias_gateway.ledger import Ledger
+from ias_gateway.log import Log
 from ias_gateway.outlet import Outlet
 from ias_gateway.redis import Redis, pack
+from ias_gateway.telemetry import Metrics
 from tests.integration.gateway.place import eventually
 from tests.services import Services
 
@@ -128,6 +131,34 @@ async def test_a_settlement_wakes_nobody_before_its_client_is_answered() -> None
             outlet.shut()
             transport.abort()
             assert await loop.sock_recv(far, 1) == b""
+
+
+def holds_back(redis: Redis) -> bool:
+    """Whether the kernel sends nothing of this connection yet."""
+    taken = redis._outlet._socket
+    assert taken is not None
+    return taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 1
+
+
+async def test_what_the_ledger_settles_is_held_back_and_what_it_asks_is_not(services: Services) -> None:
+    with services.fresh("redis") as service:
+        redis = await connected(service.url, 10.0)
+        ledger = Ledger(redis, ("gw", 30), Metrics(), Log("gateway", "error"))
+        ledger.send("tag", "request", pack(("ECHO", "-")))
+        assert holds_back(redis)
+
+        async def settled() -> bool:
+            return not ledger.unsettled
+
+        await eventually(settled)
+        asked = redis.ask("tag", pack(("PING",)))
+        assert not holds_back(redis)
+
+        async def answered() -> bool:
+            return asked.done
+
+        await eventually(answered)
+        await redis.close()
 
 
 async def test_a_settlement_that_is_held_back_arrives_though_its_gateway_is_killed(services: Services) -> None:
