@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
@@ -29,12 +30,9 @@ def trio(services: Services) -> Iterator[str]:
 
 def connection(store: Store) -> Redis:
     """The one that leads to the organisation."""
-    if isinstance(store, Shards):
-        home = store._homes[slot_of(TAG)]
-        assert home is not None
-        return home
-    assert isinstance(store, Redis)
-    return store
+    home = store._homes[slot_of(TAG)] if isinstance(store, Shards) else cast("Redis", store)
+    assert home is not None
+    return home
 
 
 async def held_back(url: str) -> list[bool]:
