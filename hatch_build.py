@@ -22,9 +22,9 @@ PACKAGES = ("src/ias", "src/ias_gateway")
 _OF_THE_GATEWAY = (
     *("account", "admission", "arrival", "asked", "calls", "charge", "choices", "clock", "completions"),
     *(f"bodies/{name}" for name in ("body", "chat", "conversation", "endpoints", "metered", "reports", "strict")),
-    *("connection", "door", "exchange", "fiber", "head", "kept", "ledger", "live", "log", "outlet", "ratios", "redis"),
-    *("repetition", "reply", "room", "routes", "routing", "sentinel", "series", "served", "server", "settled"),
-    *("shard", "shards", "shedding", "sse", "upstream", "work"),
+    *("connection", "dispatch", "door", "early", "exchange", "fiber", "head", "kept", "lead", "ledger", "live", "log"),
+    *("outlet", "ratios", "redis", "repetition", "reply", "room", "routes", "routing", "sentinel", "series", "served"),
+    *("server", "settled", "shard", "shards", "shedding", "sse", "upstream", "work"),
 )
 MODULES = (
     *(f"ias/contract/{name}" for name in ("admitted", "asks", "told")),

@@ -22,6 +22,7 @@ from ias.contract.admission import (
     UnknownModel,
 )
 from ias_gateway.errors import ApiError, not_ready
+from ias_gateway.lead import Leads
 
 _BEARER = b"bearer "
 _NO_RETRY = ("x-should-retry", "false")
@@ -43,14 +44,16 @@ class Caller:
         fingerprint: the token's.
         reserving: how its calls of `ias_reserve_packed` begin, in Redis's protocol.
         settling: the same of `ias_settle_packed`.
+        leads: what was said when it was let in last.
     """
 
-    __slots__ = ("fingerprint", "reserving", "settling", "slot", "tag")
+    __slots__ = ("fingerprint", "leads", "reserving", "settling", "slot", "tag")
 
     def __init__(self, tag: str, fingerprint: str) -> None:
         self.tag = tag
         self.slot = slot = contract.slot(tag).encode()
         self.fingerprint = fingerprint
+        self.leads: Leads = {}
         self.reserving = b"*5\r\n$5\r\nFCALL\r\n$18\r\nias_reserve_packed\r\n$1\r\n1\r\n$%d\r\n%b\r\n" % (
             len(slot),
             slot,

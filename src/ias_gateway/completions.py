@@ -15,26 +15,23 @@ from ias_gateway.asked import RedisDown
 from ias_gateway.bodies.endpoints import Endpoint
 from ias_gateway.bodies.strict import BadBody
 from ias_gateway.charge import charge
+from ias_gateway.dispatch import Attempt, dispatch
 from ias_gateway.door import Door
+from ias_gateway.early import Early, go_early
 from ias_gateway.errors import ApiError
 from ias_gateway.exchange import Exchange
-from ias_gateway.fiber import Pause
+from ias_gateway.lead import note
 from ias_gateway.reply import Reply
 from ias_gateway.room import LARGE_BYTES
 from ias_gateway.routing import Replica
 from ias_gateway.tracing import known
-from ias_gateway.upstream import Connection
 from ias_gateway.work import Work
 
-ATTEMPTS = 2
 # An enumeration's member costs as much as all else of a short function.
 _COMPLETED: Final = Outcome.COMPLETED
 _ABORTED: Final = Outcome.CLIENT_ABORTED
 _BROKE: Final = Outcome.UPSTREAM_FAILED
-_LATE: Final = Outcome.UPSTREAM_TIMEOUT
 _OK: Final = 200
-_NOTHING: Final = (False, False)
-_FAULT = 500
 _FAILURES: dict[Outcome, Callable[[], ApiError]] = {
     Outcome.UPSTREAM_FAILED: errors.upstream_broke,
     Outcome.UPSTREAM_TIMEOUT: errors.upstream_timed_out,
@@ -47,35 +44,40 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     """Answer a request that an engine serves. Whatever happens, one that was admitted is settled once."""
     request_id = str(uuid7())
     work = Work(exchange, endpoint, b"x-request-id: %b\r\n" % request_id.encode())
+    early: Early | None = None
     try:
         caller = exchange.caller or admission.identify(exchange.authorization)
         if len(exchange.body) > LARGE_BYTES:
             await door.vouching.vouch(caller)
         _read(door, work)
-        answer = door.ledger.reserved(
-            caller, request_id, work.ask, await door.ledger.reserve(caller, request_id, work.ask)
-        )
+        asked = door.ledger.reserve(caller, request_id, work.ask)
+        early = go_early(door, work, caller, request_id, asked)
+        answer = door.ledger.reserved(caller, request_id, work.ask, await asked)
         if not isinstance(answer, Admitted):
-            answer = await _undecided(door, work, caller, (request_id, answer))
-        _admit(door, work, request_id, answer)
-        outcome, reply = await _serve(door, work)
+            answer = await _undecided(door, work, caller, (request_id, answer, early))
+        first = _admit(door, work, request_id, (answer, early))
+        note(caller.leads, work.ask.model, answer, work.route, asked.since + door.early_s)
+        outcome, reply = await _serve(door, work, first)
         # Redis hears of it before the client does.
         await door.ledger.told(work.open.tag)
         _answer(work, reply, outcome)
-    except ApiError as error:
-        exchange.refuse(error, work.head)
-    except RedisDown as error:
-        _unanswered_by_redis(door, work, request_id, error)
+    except (ApiError, RedisDown) as error:
+        _refuse(door, work, request_id, error)
     finally:
-        # What was not settled is left to the sweeper: its lease must not be extended.
-        door.ledger.open.pop(request_id, None)
-        exchange.watcher = None
+        _leave(door, work, request_id, early)
     door.note(exchange, request_id, endpoint.name)
 
 
-async def _undecided(door: Door, work: Work, caller: Caller, told: tuple[str, Refused]) -> Admitted | Refused:
-    """The last word where a request was not let in: asked once more where its prompt is to be counted by an engine."""
-    request_id, answer = told
+async def _undecided(door: Door, work: Work, caller: Caller, told: tuple[str, Refused, Early | None]) -> Admitted:
+    """The last word where a request was not let in: asked once more where its prompt is to be counted by an engine.
+
+    Raises:
+        ApiError: it is refused.
+        RedisDown: there is no answer.
+    """
+    request_id, answer, early = told
+    if early is not None:
+        early.withdraw(door, work)
     if isinstance(answer, Near):
         work.ask = await counting.counted(door, answer, request_id, work.ask, work.body)
         reply = await door.ledger.reserve(caller, request_id, work.ask)
@@ -84,13 +86,23 @@ async def _undecided(door: Door, work: Work, caller: Caller, told: tuple[str, Re
             return final
         answer = final
     if isinstance(answer, NotReady) and answer.unknown_org:
-        return await door.ledger.unknown_organisation(caller.tag)
-    return answer
+        answer = await door.ledger.unknown_organisation(caller.tag)
+    raise admission.refusal(answer, work.ask.model)
 
 
-def _unanswered_by_redis(door: Door, work: Work, request_id: str, error: RedisDown) -> None:
-    door.log.line("info", "admission could not be decided", request_id=request_id, error=str(error))
-    work.exchange.refuse(errors.not_ready(), work.head)
+def _leave(door: Door, work: Work, request_id: str, early: Early | None) -> None:
+    if early is not None and early.pending:
+        early.withdraw(door, work)
+    # What was not settled is left to the sweeper: its lease must not be extended.
+    door.ledger.open.pop(request_id, None)
+    work.exchange.watcher = None
+
+
+def _refuse(door: Door, work: Work, request_id: str, error: ApiError | RedisDown) -> None:
+    if isinstance(error, RedisDown):
+        door.log.line("info", "admission could not be decided", request_id=request_id, error=str(error))
+        error = errors.not_ready()
+    work.exchange.refuse(error, work.head)
 
 
 def _read(door: Door, work: Work) -> None:
@@ -102,24 +114,26 @@ def _read(door: Door, work: Work) -> None:
     except BadBody as error:
         raise ApiError(400, error.message, param=error.param) from None
     exchange.body = exchange.authorization = b""
+    if ask.streamed:
+        work.wanted = body.wants_usage()
     if ask.guess < 0:
         ask.guess = door.ratios.guess(ask)
 
 
-def _admit(door: Door, work: Work, request_id: str, answer: Admitted | Refused) -> None:
-    """Take in what admission has decided."""
-    if not isinstance(answer, Admitted):
-        raise admission.refusal(answer, work.ask.model)
+def _admit(door: Door, work: Work, request_id: str, told: tuple[Admitted, Early | None]) -> Attempt | None:
+    """Take in what admission has decided; the attempt that is under way already, if it was sent early."""
+    answer, early = told
     work.open = door.ledger.open[request_id]
     work.route = door.routing.route(work.ask.model, answer.route)
     if answer.requests is not NO_RATE:
         work.head += admission.limit_headers(answer)
+    return None if early is None else early.confirmed(door, work, answer)
 
 
-async def _serve(door: Door, work: Work) -> tuple[Outcome, Reply]:
+async def _serve(door: Door, work: Work, first: Attempt | None) -> tuple[Outcome, Reply]:
     """Dispatch, settle."""
     try:
-        reply, outcome, replica = await _dispatch(door, work)
+        reply, outcome, replica = await dispatch(door, work, first)
     except BadBody as error:
         # It could be read, but not be written anew.
         _settle(door, work, None, (Outcome.REJECTED, None))
@@ -131,79 +145,6 @@ async def _serve(door: Door, work: Work) -> tuple[Outcome, Reply]:
         outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else _BROKE
     _settle(door, work, reply, (outcome, replica))
     return outcome, reply
-
-
-async def _dispatch(door: Door, work: Work) -> tuple[Reply, Outcome, Replica]:
-    """Send to a replica; to a second one where the first broke before its first byte or answered 503."""
-    wanted, beginning = _prepare(door, work)
-    tried: list[str] = []
-    while True:
-        replica = door.routing.choose(work.route, tried, beginning)
-        if replica is None:
-            raise errors.overloaded()
-        tried.append(replica.url)
-        scanner = work.endpoint.scanner(wanted, work.ask.n, work.ask.prompts) if work.ask.streamed else None
-        reply = Reply(work.exchange, work.head, scanner, door.limits)
-        replica.outstanding += 1
-        try:
-            connection = replica.pool.idle() or await replica.pool.open()
-            outcome = await _send(connection, replica, reply, work)
-        except (OSError, TimeoutError):
-            outcome = _BROKE
-        finally:
-            replica.outstanding -= 1
-        if reply.stale and _unanswered(reply, outcome):
-            # The replica had closed the connection while it was idle, which says nothing of the replica.
-            replica.pool.close()
-            tried.pop()
-            continue
-        _judge(replica, reply, outcome)
-        if len(tried) >= min(ATTEMPTS, len(work.route.replicas)) or not _may_retry(reply, outcome):
-            return reply, outcome, replica
-
-
-def _prepare(door: Door, work: Work) -> tuple[tuple[bool, bool], bytes]:
-    """Write the body anew. Answers what usage the client wants, and where replicas are chosen by it, how it begins."""
-    route, body, admitted = work.route, work.body, work.open.admitted
-    wanted = body.wants_usage() if work.ask.streamed else _NOTHING
-    beginning = admitted.org.encode() + body.beginning() if len(route.replicas) > 1 else b""
-    salt = door.salt_of(admitted.org) if route.tenant_salt else None
-    work.payload = body.rebuild(route.upstream_name, admitted.output, salt)
-    del work.body
-    return wanted, beginning
-
-
-def _send(connection: Connection, replica: Replica, reply: Reply, work: Work) -> Pause[Outcome]:
-    """Send the request, to be waited for; where its client has gone meanwhile, nothing."""
-    pool, opened, endpoint = replica.pool, work.open, work.endpoint
-    if work.exchange.gone:
-        pool.rest(connection)
-        reply.done.resolve(_ABORTED)
-        return reply.done
-    opened.meter = reply
-    message = pool.message(endpoint.path, endpoint.content_type, opened.request_id, work.payload)
-    return reply.through(connection, message, work.let_go)
-
-
-def _judge(replica: Replica, reply: Reply, outcome: Outcome) -> None:
-    """What an attempt says of its replica. Against it: that it broke, failed, refused for want of room, never began."""
-    if outcome is _COMPLETED and reply.status == _OK:
-        replica.succeeded()
-        return
-    silent = outcome is _LATE and reply.first_at is None
-    fault = reply.status in errors.ENGINE_OVERLOADED or reply.status >= _FAULT
-    if silent or fault or outcome is _BROKE:
-        replica.failed()
-    elif outcome is _COMPLETED:
-        replica.succeeded()
-
-
-def _unanswered(reply: Reply, outcome: Outcome) -> bool:
-    return outcome is _BROKE and reply.status == 0
-
-
-def _may_retry(reply: Reply, outcome: Outcome) -> bool:
-    return _unanswered(reply, outcome) or (outcome is _COMPLETED and reply.status in errors.ENGINE_OVERLOADED)
 
 
 def _answer(work: Work, reply: Reply, outcome: Outcome) -> None:

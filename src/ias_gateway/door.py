@@ -50,6 +50,8 @@ class Door:
         self._secret = settings.cache_salt_secret.get_secret_value().encode()
         self._salts: dict[str, str] = {}
         self.name = quoted(settings.gateway_name)
+        self.early_s = settings.early_dispatch_ms / 1000
+        self.confirmed, self.withdrawn = (self.metrics.early.tally((end,)) for end in ("confirmed", "withdrawn"))
         self._access_log = settings.access_log
         self._series: dict[str, tuple[Series, Series, Series]] = {}
         self._answered: dict[tuple[str, int], Tally] = {}

@@ -55,16 +55,16 @@ class Outlet:
         if self._transport is not None:
             self._transport.abort()
 
-    def write(self, packed: bytes, *, first: bool, last: bool) -> None:
+    def write(self, packed: bytes, *, soon: bool, last: bool) -> None:
         """Hand a command over.
 
         Args:
             packed: the command, in Redis's protocol.
-            first: whether nothing was sent before it that is still to be answered.
+            soon: whether it leaves at once, if no others wait for the end of this turn of the loop.
             last: whether it may leave after what is written elsewhere in this turn of the loop. The kernel has it
                 before all that; but whom it wakes does not take the others' processor.
         """
-        if first and self._transport is not None and len(packed) <= _AT_ONCE_BYTES:
+        if soon and not self._out and self._transport is not None and len(packed) <= _AT_ONCE_BYTES:
             if last and self._socket is not None:
                 self._socket.setsockopt(_LEVEL, _CORK, 1)
                 self._loop.call_soon(self._push)
@@ -77,10 +77,12 @@ class Outlet:
     def flushed(self) -> Pause[None]:
         """Wait until what was written has been handed to the kernel."""
         pause: Pause[None] = Pause()
-        if self._out:
-            self._after.append(pause)
-        else:
+        if not self._out and (self._transport is None or not self._transport.get_write_buffer_size()):
             pause.resolve(None)
+            return pause
+        if not self._out and not self._after:
+            self._loop.call_soon(self._flush)
+        self._after.append(pause)
         return pause
 
     def _push(self) -> None:

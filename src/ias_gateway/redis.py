@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 import hiredis
 
@@ -23,6 +23,8 @@ pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ig
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 _WATCH_EVERY_S = 0.05
+_FEW: Final = 2
+"""While fewer answers are awaited, a question leaves at once: somebody waits for it. Else one write for many pays."""
 _NO_CONNECTION = "there is no connection to Redis"
 _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
@@ -122,11 +124,11 @@ class Redis(asyncio.Protocol, Asking):
             self._write(listener, packed, last=last)
 
     def _write(self, listener: Listener, packed: bytes, *, last: bool = False) -> None:
-        first = not self._waiting
+        awaited = len(self._waiting)
         self._waiting.append(listener)
-        if first:
+        if not awaited:
             self._spoke_at = now()
-        self._outlet.write(packed, first=first, last=last)
+        self._outlet.write(packed, soon=not awaited or (awaited < _FEW and not last), last=last)
 
     def flushed(self, tag: str) -> Pause[None]:  # noqa: ARG002 - there is one server
         """Wait until what was written has been handed to the kernel."""

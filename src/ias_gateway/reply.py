@@ -35,7 +35,7 @@ class Reply(Sink, Watcher, Meter):
 
     Args:
         exchange: the client's request.
-        head: response header lines of a stream.
+        head: response header lines of a stream; None where its client is to hear nothing yet, until `admitted`.
         scanner: reads the stream; None where the answer is not a stream.
         limits: how long it may take.
     """
@@ -46,6 +46,7 @@ class Reply(Sink, Watcher, Meter):
             "_connection",
             "_exchange",
             "_head",
+            "_held",
             "_last",
             "_limits",
             "_parts",
@@ -56,7 +57,7 @@ class Reply(Sink, Watcher, Meter):
         *("begun", "done", "first_at", "scanner", "sent", "stale", "started_at", "status", "tail"),
     )
 
-    def __init__(self, exchange: Exchange, head: bytes, scanner: Scanner | None, limits: Limits) -> None:
+    def __init__(self, exchange: Exchange, head: bytes | None, scanner: Scanner | None, limits: Limits) -> None:
         self.done: Pause[Outcome] = Pause()
         self.scanner = scanner
         self.status = 0
@@ -67,7 +68,8 @@ class Reply(Sink, Watcher, Meter):
         self.first_at: float | None = None
         self._answered: Callable[[], None] | None = None
         self._exchange = exchange
-        self._head = head
+        self._head = head or b""
+        self._held: list[bytes] | None = [] if head is None else None
         self._limits = limits
         self._connection: Connection | None = None
         self._parts: list[bytes] = []
@@ -75,8 +77,8 @@ class Reply(Sink, Watcher, Meter):
         self.started_at = self._last = self._pinged = now()
         self._paused_at: float | None = None
 
-    def through(self, connection: Connection, message: bytes, answered: Callable[[], None]) -> Pause[Outcome]:
-        """Send the request; wait for how it ended. `answered` is called when a good answer begins."""
+    def through(self, connection: Connection, message: bytes, answered: Callable[[], None]) -> None:
+        """Send the request. `answered` is called when a good answer begins."""
         self.sent = True
         self._answered = answered
         self.stale = connection.reused
@@ -84,7 +86,6 @@ class Reply(Sink, Watcher, Meter):
         self._exchange.watcher = self
         span = self._exchange.span
         connection.send(self, message if span is None else span.carried(message))
-        return self.done
 
     @property
     def body(self) -> bytes:
@@ -183,8 +184,27 @@ class Reply(Sink, Watcher, Meter):
             self._pinged = now
             self._exchange.write(b": ping\n\n")
 
+    def admitted(self, head: bytes) -> None:
+        """The client may hear of it from now on, under this head."""
+        self._head = head
+        held, self._held = self._held, None
+        if not held:
+            return
+        if self.done.done:
+            self.tail = b"".join(held) + self.tail
+            return
+        self._begin(b"".join(held))
+        if self._paused_at is None and self._connection is not None:
+            self._connection.resume()
+
     def _begin(self, first: bytes) -> None:
         if self.begun or self.done.done:
+            return
+        if self._held is not None:
+            # No more than this is read ahead of the word that lets it go on.
+            self._held.append(first)
+            if self._connection is not None:
+                self._connection.pause()
             return
         self.begun = True
         self._exchange.begin_stream(self._head, first)

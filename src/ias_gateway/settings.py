@@ -63,6 +63,9 @@ class GatewaySettings(BaseSettings):
     watch_interval: float = Field(default=2, gt=0)
     """Between two looks at the health and load of a replica that has others beside it."""
     redis_timeout_ms: int = Field(default=250, ge=10, le=10_000)
+    early_dispatch_ms: int = Field(default=500, ge=0, le=60_000)
+    """For so long after a request was let in with all limits ample, others of the same key for the same model go to
+    their engine while Redis is asked; their clients hear nothing before Redis has let them in. 0: none does."""
     drain_timeout: float = Field(default=30, ge=0)
     spool_dir: str = ""
     """Folder for settlements that Redis does not take, on a disk of this machine that outlives the process; empty for

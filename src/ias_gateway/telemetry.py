@@ -108,6 +108,8 @@ class Metrics:
 
     def _of_replicas(self) -> None:
         replica = ("replica",)
+        text = "Requests sent to their engine while Redis was asked."
+        self.early = Counter("ias_gateway_early_total", text, ("outcome",))
         self.replica_up = Gauge("ias_gateway_replica_up", "1 while the replica says that it is healthy.", replica)
         self.replica_outstanding = Gauge("ias_gateway_replica_outstanding", "Requests under way on it.", replica)
         self.replica_ejections = Counter(

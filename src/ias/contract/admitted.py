@@ -1,16 +1,21 @@
 """A request that was let in, and what it holds."""
 
+from typing import Final
+
 from ias.contract.answers import NO_RATE, Rate
+
+NEAR_A_LIMIT: Final = -1
 
 
 class Admitted:
     """The request holds its tokens. `output` is the output limit granted, perhaps less than was asked.
 
-    `risk` is how many tokens less the prompt holds than it could have: 0 where it holds its upper bound.
+    `risk` is how many tokens less the prompt holds than it could have: 0 where it holds its upper bound. `usual` is the
+    output limit of requests that ask for none, told where no limit of the caller's is near, -1 where one is.
     """
 
     # No Struct: a compiled gateway reads the attributes of its own classes at a tenth of the cost.
-    __slots__ = ("held", "key", "org", "output", "period", "requests", "risk", "route", "tokens", "user")
+    __slots__ = ("held", "key", "org", "output", "period", "requests", "risk", "route", "tokens", "user", "usual")
 
     def __init__(  # noqa: PLR0913, PLR0917 - one for each thing that is answered
         self,
@@ -24,6 +29,7 @@ class Admitted:
         requests: Rate = NO_RATE,
         tokens: Rate = NO_RATE,
         risk: int = 0,
+        usual: int = NEAR_A_LIMIT,
     ) -> None:
         self.org = org
         self.user = user
@@ -35,9 +41,10 @@ class Admitted:
         self.requests = requests
         self.tokens = tokens
         self.risk = risk
+        self.usual = usual
 
     def __eq__(self, other: object) -> bool:
-        """Whether the same was answered."""
+        """Whether the same was admitted: how near a limit is may differ."""
         return isinstance(other, Admitted) and self._parts() == other._parts()
 
     def __hash__(self) -> int:

@@ -25,6 +25,8 @@
 local TOMBSTONE_S = 172800
 local MAX_REMEMBERED = 1000
 local NO_TOKENS = -2
+-- More than gateways have under way of one caller at once.
+local MANY = 1000
 
 -- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway. Of the last, those
 -- before one that is there are false: `capped` says that it is held for its key too, `uncounted` that it is not in l:<user>.
@@ -113,9 +115,12 @@ local function read_projection(P, stamp)
   local routes = redis.call('HGETALL', P .. ':routes')
   for i = 1, #routes, 2 do
     local info = cjson.decode(routes[i + 1])
+    local cap, context = info.max_output_tokens or 1024, info.context_length or 8192
+    if read.cap >= 0 and read.cap < cap then cap = read.cap end
     read.models[#read.models + 1] = routes[i]
-    read.routes[routes[i]] = { json = routes[i + 1], model_id = info.model_id, cap = info.max_output_tokens or 1024,
-      context = info.context_length or 8192, image_tokens = info.image_tokens or 0, overhead = info.prompt_overhead or 0 }
+    -- Where no output limit was asked for, the model's cap is: the usual one.
+    read.routes[routes[i]] = { json = routes[i + 1], model_id = info.model_id, usual = math.max(1, math.min(cap, context - 1)),
+      context = context, image_tokens = info.image_tokens or 0, overhead = info.prompt_overhead or 0 }
   end
   return read
 end
@@ -267,10 +272,7 @@ end
 
 -- The output limit that a request may have by the route and the tokens of a minute; nil and the refusal where none fits.
 local function output(org, route, prompt, n, asked)
-  -- Where no output limit was asked for, the model's cap is.
-  local cap = route.cap
-  if org.cap >= 0 and org.cap < cap then cap = org.cap end
-  local out = asked > 0 and asked or math.max(1, math.min(cap, route.context - 1))
+  local out = asked > 0 and asked or route.usual
   if asked < 0 then out = 0 end
   local limits = org.minute
   for i = 1, #limits do
@@ -310,6 +312,13 @@ local OPENING, NONE = { 'base', 0 }, {}
 -- The fields of what a key has used and holds of a month; none where nothing counts for it.
 local function fields_of_key(kid) return kid and { 'k:' .. kid, 'h:' .. kid } or NONE end
 
+-- Whether all that limits a caller has room for many more like this request: then the gateway may have begun with the next
+-- one when it hears of it. It decides nothing: each is looked at when it comes.
+local function ample(org, left, est, running, live, told)
+  return left >= MANY * est and (org.conc < 0 or org.conc - running >= MANY) and (org.uconc < 0 or org.uconc - live >= MANY)
+    and (not told or ((told[1] < 0 or told[2] >= MANY) and (told[4] < 0 or told[5] >= MANY * est)))
+end
+
 -- What a request may have: a reservation that fits, not yet written, and the rest of the answer; or nil and the refusal.
 -- `who` is the user, the key and the key's cap, false where it has none.
 local function fit(P, org, route, ask, who, sec, us)
@@ -322,7 +331,8 @@ local function fit(P, org, route, ask, who, sec, us)
     g = redis.call('HMGET', P .. ':g', unpack(fields))
     live = (g[#org.buckets + 1] or 0) + 0
   end
-  if org.conc >= 0 and redis.call('ZCARD', P .. ':resv') >= org.conc then return nil, crowded('organisation', org.conc) end
+  local running = org.conc >= 0 and redis.call('ZCARD', P .. ':resv')
+  if running and running >= org.conc then return nil, crowded('organisation', org.conc) end
   if org.uconc >= 0 and live >= org.uconc then return nil, crowded('user', org.uconc) end
 
   local out, refusal = output(org, route, prompt, n, asked)
@@ -366,12 +376,14 @@ local function fit(P, org, route, ask, who, sec, us)
   local more = bud[1] and NONE or OPENING
   if cap then more = { of_key[1], bud[6], of_key[2], bud[7] + est, unpack(more) } end
   return { est = est, risk = ask.prompt - prompt, per = per, out = out, taken = taken, live = live, bk = bk,
-    resv = bud[3] + est, of_user = bud[5] + est, more = more }
+    resv = bud[3] + est, of_user = bud[5] + est, more = more,
+    usual = ask.early and ample(org, left, est, running, live, taken.told) and route.usual or nil }
 end
 
 -- The prompt is an upper bound. With a guess at it the answer may be `near`: the bound does not fit in the budget, so
 -- that the prompt should be counted and asked for again, without a guess (`c` says that it was). `lease` is in seconds.
-local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, endpoint, streamed, images, guess, prompts)
+-- Where the gateway says `early`, the answer ends with the usual output limit if all limits are ample.
+local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, endpoint, streamed, images, guess, prompts, early)
   local sec, frac = now()
   local us = sec * 1000000 + frac
 
@@ -381,7 +393,8 @@ local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, end
   if not route or (rules and rules.models and not rules.models[model]) then return { 'model', callable(org, rules) } end
   images = (images or 0) + 0
   if images > 0 and route.image_tokens == 0 then return { 'images' } end
-  local ask = { prompt = prompt + 0, n = n + 0, output = output + 0, guess = tonumber(guess), counted = guess == 'c' }
+  local ask = { prompt = prompt + 0, n = n + 0, output = output + 0, guess = tonumber(guess), counted = guess == 'c',
+    early = early }
   local more = images * route.image_tokens + (prompts or 1) * route.overhead
   if more > 0 and ask.output ~= NO_TOKENS then
     ask.prompt = ask.prompt + more
@@ -406,10 +419,10 @@ local function reserve(P, fp, rid, model, prompt, n, output, lease, gateway, end
   redis.call('HSET', fits.bk, 'resv', fits.resv, 'r:' .. uid, fits.of_user, unpack(fits.more))
   redis.call('ZADD', P .. ':resv', sec + lease, rid)
   if not taken.told and fits.risk == 0 then
-    return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est }
+    return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est, fits.usual }
   end
   local a, b, c, d, e, f = unpack(taken.told or UNTOLD)
-  return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est, a, b, c, d, e, f, fits.risk }
+  return { 'ok', org.id, uid, kid, route.json, fits.per, fits.out, fits.est, a, b, c, d, e, f, fits.risk, fits.usual }
 end
 
 -- The name of what this server holds of the organisation, as Unix microseconds: whoever loses all of it gets another.

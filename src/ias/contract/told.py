@@ -8,13 +8,14 @@ from typing import Final, cast
 
 import msgspec
 
-from ias.contract.admitted import Admitted
+from ias.contract.admitted import NEAR_A_LIMIT, Admitted
 from ias.contract.answers import NO_RATE, Rate, Refused, Reply, read_refusal, text
 from ias.contract.asks import COUNTED, Ask
 
-_UNLIMITED: Final = 8
-"""How long the answer to `reserve` is where no rate is limited, and the whole prompt is held."""
+_USUAL: Final = 8
+"""The answer to `reserve` is no longer where no rate is limited, the whole prompt is held, and some limit is near."""
 _RISK: Final = 14
+_USUAL_BEHIND: Final = 15
 _ENTRY: Final = 2
 
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -37,6 +38,7 @@ def reservation(fingerprint: str, request_id: str, ask: Ask, holder: tuple[str, 
             ask.images,
             ask.guess if ask.guess >= 0 else "c" if ask.guess == COUNTED else "",
             ask.prompts,
+            1,  # this release understands the usual output limit in the answer
         )
     )
 
@@ -52,7 +54,9 @@ def read_reserve(reply: Reply) -> Admitted | Refused:
     if reply[0] != b"ok":
         return read_refusal(reply)
     texts, numbers = cast("list[bytes]", reply), cast("list[int]", reply)
-    limited = len(reply) > _UNLIMITED
+    length = len(reply)
+    limited = length > _USUAL + 1
+    at = _USUAL_BEHIND if limited else _USUAL
     return Admitted(
         texts[1].decode(),
         texts[2].decode(),
@@ -63,7 +67,8 @@ def read_reserve(reply: Reply) -> Admitted | Refused:
         numbers[7],
         Rate(*numbers[8:11]) if limited else NO_RATE,
         Rate(*numbers[11:14]) if limited else NO_RATE,
-        numbers[_RISK] if len(reply) > _RISK else 0,
+        numbers[_RISK] if length > _RISK else 0,
+        numbers[at] if length > at else NEAR_A_LIMIT,
     )
 
 

@@ -16,7 +16,7 @@ class Body(Protocol):
     def rebuild(self, name: str, output: int, salt: str | None) -> bytes:
         """The body for the engine: its name of the model, the output limit granted, the tenant's cache salt.
 
-        It may be asked for once. Raises BadBody.
+        It may be asked for again, with another limit; `wants_usage` has to be asked before. Raises BadBody.
         """
 
     def wants_usage(self) -> tuple[bool, bool]:

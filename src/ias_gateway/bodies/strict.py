@@ -25,7 +25,7 @@ _LONGEST_NAME = 100
 
 MAX_DEPTH = 64
 """Of any JSON value, such as the parameters of a tool; engines read some hundred levels, and fail at more."""
-_OF_THE_ENGINE = frozenset(
+OF_THE_ENGINE = frozenset(
     (
         *("chat_template", "conversation", "tokenize", "padding", "truncation", "max_length", "return_tensors"),
         *("return_dict", "return_assistant_tokens_mask", "tokenizer_kwargs"),
@@ -131,7 +131,7 @@ def check_template(kwargs: dict[str, JSON] | None) -> None:
     Raises:
         BadBody: there is one among the arguments of the template.
     """
-    for name in _OF_THE_ENGINE.intersection(kwargs or ()):
+    for name in OF_THE_ENGINE.intersection(kwargs or ()):
         place = f"chat_template_kwargs.{name}"
         raise BadBody(f"{place}: the engine says how its chat template is used; leave this out.", place)
 

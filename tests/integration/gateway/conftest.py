@@ -59,3 +59,16 @@ async def lone(own: Place, tenants: Callable[[Place], Tenant]) -> Tenant:
     made = tenants(own)
     await made.edge.load_library()
     return await made.begin()
+
+
+@pytest.fixture(scope="module")
+def keen(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A gateway that goes by what it was told for long, so that a slow machine tests the same."""
+    settings = {"IAS_EARLY_DISPATCH_MS": "60000", "IAS_TICK_MS": "5000"}
+    with place_of(services, tmp_path_factory.mktemp("early"), **settings) as place:
+        yield place
+
+
+@pytest.fixture
+def led_tenant(keen: Place, tenants: Callable[[Place], Tenant]) -> Tenant:
+    return tenants(keen)

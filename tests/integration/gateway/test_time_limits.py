@@ -151,7 +151,7 @@ async def test_a_silent_stream_gets_comments_but_not_before_its_status_is_known(
 
     async def behave(call: Call) -> None:
         await asyncio.sleep(3 * PING_S)
-        await call.send(STREAM + b"transfer-encoding: chunked\r\n\r\n", chunked(EVENTS[:3]))
+        await call.send(STREAM + b"transfer-encoding: chunked\r\n\r\n" + chunked(EVENTS[:3]))
         await may_go_on.wait()
         await call.send(chunked(EVENTS[3:]), END)
 

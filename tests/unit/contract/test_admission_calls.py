@@ -60,7 +60,7 @@ def test_a_reservation_carries_what_is_asked_in_the_librarys_order() -> None:
     (told,) = admission.reserve(TAG, "f", "r", ask, ("gw", 30))[4:]
     assert isinstance(told, bytes)
     assert msgspec.msgpack.decode(told) == [
-        *("f", "r", "m", 100, 2, 50, 30, "gw", "/v1/chat/completions", "1", 0, "", 1),
+        *("f", "r", "m", 100, 2, 50, 30, "gw", "/v1/chat/completions", "1", 0, "", 1, 1),
     ]
 
 

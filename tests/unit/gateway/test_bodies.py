@@ -9,7 +9,7 @@ from ias.contract.admission import NO_OUTPUT, NOT_ASKED, Ask
 from ias_gateway.bodies import chat_fields, messages, prompts, strict
 from ias_gateway.bodies.endpoints import BY_PATH, Endpoint
 from ias_gateway.bodies.prompts import SPECIAL
-from ias_gateway.bodies.strict import BadBody
+from ias_gateway.bodies.strict import OF_THE_ENGINE, BadBody
 
 CHAT, TEXT, EMBEDDINGS = (BY_PATH[path] for path in (b"/v1/chat/completions", b"/v1/completions", b"/v1/embeddings"))
 encode, decode = msgspec.json.encode, msgspec.json.decode
@@ -47,7 +47,7 @@ CHATS = st.fixed_dictionaries(
         "stream": st.booleans(),
         "temperature": st.floats(0, 2),
         "tools": st.lists(st.dictionaries(TEXTS, JSON, max_size=3), max_size=2),
-        "chat_template_kwargs": st.dictionaries(TEXTS, JSON, max_size=2),
+        "chat_template_kwargs": st.dictionaries(TEXTS.filter(lambda name: name not in OF_THE_ENGINE), JSON, max_size=2),
         "metadata": st.dictionaries(TEXTS, TEXTS, max_size=2),
         "user": TEXTS,
         "store": st.booleans(),

@@ -53,7 +53,7 @@ def test_each_place_of_a_reservation_is_what_the_library_takes_it_for() -> None:
     assert (fcall, name, keys, key) == (b"FCALL", b"ias_reserve_packed", b"1", b"{o:abcdEFGH}")
     places = (
         *("fingerprint", "request", "model", "prompt", "n", "output", "lease", "gateway", "endpoint"),
-        *("streamed", "images", "guess", "prompts"),
+        *("streamed", "images", "guess", "prompts", "early"),
     )
     assert dict(zip(places, msgspec.msgpack.decode(told), strict=True)) == {
         "fingerprint": "f" * 64,
@@ -69,6 +69,7 @@ def test_each_place_of_a_reservation_is_what_the_library_takes_it_for() -> None:
         "images": 3,
         "guess": 60,
         "prompts": 4,
+        "early": 1,
     }
 
 

@@ -1,0 +1,71 @@
+"""Early dispatch: a request goes to its engine while Redis is asked whether it may run. See decision 0020.
+
+Nothing is decided here. The reservation is with the kernel before the engine hears of the request, the client hears
+nothing before Redis has let it in, and where Redis does not, the engine's connection is closed at once. It is done
+where the caller's last request for the model was let in a moment ago, with all limits ample: what is refused then is
+what was revoked, suspended or changed since.
+"""
+
+from ias.contract.admission import Admitted
+from ias.contract.usage import Outcome
+from ias_gateway.admission import Caller
+from ias_gateway.asked import Asked
+from ias_gateway.bodies.strict import BadBody
+from ias_gateway.dispatch import Attempt, begin, write_anew
+from ias_gateway.door import Door
+from ias_gateway.lead import Lead
+from ias_gateway.work import Work
+
+
+class Early:
+    """A request that was sent to an engine by its caller's lead.
+
+    Attributes:
+        pending: whether it is not known yet if it was let in.
+    """
+
+    __slots__ = ("_attempt", "_lead", "_output", "pending")
+
+    def __init__(self, attempt: Attempt, lead: Lead, output: int) -> None:
+        self.pending = True
+        self._attempt = attempt
+        self._lead = lead
+        self._output = output
+
+    def confirmed(self, door: Door, work: Work, answer: Admitted) -> Attempt | None:
+        """The attempt, of which the client may hear now; None where it was let in late, or not as it was sent."""
+        if not self.pending:
+            return None
+        lead, reply = self._lead, self._attempt.reply
+        if lead.route is not work.route or self._output != answer.output or lead.org != answer.org:
+            self.withdraw(door, work)
+            return None
+        self.pending = False
+        door.confirmed.count += 1
+        work.open.meter = reply
+        reply.admitted(work.head)
+        return self._attempt
+
+    def withdraw(self, door: Door, work: Work) -> None:
+        """Take it back: its engine stops to generate. The next one is not sent before it is let in."""
+        self.pending = False
+        self._lead.until = 0.0
+        self._attempt.replica.outstanding -= 1
+        self._attempt.reply.cut(Outcome.CUT)
+        work.exchange.watcher = None
+        door.withdrawn.count += 1
+
+
+def go_early(door: Door, work: Work, caller: Caller, request_id: str, asked: Asked) -> Early | None:
+    """Send a request on while Redis is asked, if that may be: where `asked` is with the kernel already."""
+    ask = work.ask
+    lead = caller.leads.get(ask.model)
+    if lead is None or lead.until <= asked.since or ask.images or not door.ledger.told(caller.tag).done:
+        return None
+    output = max(0, ask.output or lead.usual)
+    try:
+        write_anew(door, work, lead.route, (lead.org, output))
+    except BadBody:
+        return None  # it is refused when it is let in
+    attempt = begin(door, work, lead.route, request_id)
+    return None if attempt is None else Early(attempt, lead, output)

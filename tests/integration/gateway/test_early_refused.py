@@ -1,0 +1,145 @@
+"""Who is refused when the engine has the request already is told as ever, and pays and holds nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from ias.contract import admission
+from tests.integration.gateway.leading import (
+    DONE,
+    EVENT,
+    OUTPUT,
+    answers,
+    ask,
+    early,
+    led,
+    nothing_is_held,
+)
+from tests.integration.gateway.place import CHAT, ORG, USER, Place, Tenant, place_of
+from tests.integration.gateway.raw_engine import CHUNKED, Call, chunked, raw_engine, saying, whole
+from tests.services import Services
+
+# -- not let in --------------------------------------------------------------------------------------------------------
+
+
+async def revoked(tenant: Tenant) -> None:
+    await tenant.edge.revoke(tenant.tag, tenant.record, 2)
+
+
+async def suspended(tenant: Tenant) -> None:
+    await tenant.project("org", {"id": ORG, "st": "suspended"})
+
+
+async def user_suspended(tenant: Tenant) -> None:
+    await tenant.project("org", {"id": ORG, "st": "active", f"x:{USER}": 1})
+
+
+async def without_the_model(tenant: Tenant) -> None:
+    await tenant.project("routes", {})
+
+
+async def out_of_tokens(tenant: Tenant) -> None:
+    await tenant.limit(tokens=1)
+
+
+async def out_of_requests(tenant: Tenant) -> None:
+    await tenant.limit(rps=0)
+
+
+@pytest.mark.parametrize(
+    ("withdraw", "status"),
+    [
+        *((revoked, 401), (suspended, 403), (user_suspended, 403), (without_the_model, 404)),
+        *((out_of_tokens, 429), (out_of_requests, 429)),
+    ],
+)
+async def test_who_is_refused_meanwhile_is_told_so_and_the_engine_is_left_at_once(
+    led_tenant: Tenant, withdraw: Callable[[Tenant], Awaitable[None]], status: int
+) -> None:
+    async with led(led_tenant, saying(CHUNKED + chunked([EVENT]))) as engine:
+        await withdraw(led_tenant)
+        before = await early(led_tenant.place)
+        answer = await ask(led_tenant, stream=True)
+        assert answer.status_code == status
+        assert b'"error"' in answer.content
+        assert EVENT[:20] not in answer.content
+        assert await early(led_tenant.place) == {**before, "withdrawn": before["withdrawn"] + 1}
+        call = await engine.called()
+        async with asyncio.timeout(20):
+            await call.left.wait()
+
+        # Once refused, the caller has to be let in again before anything is sent for them.
+        assert (await ask(led_tenant)).status_code == status
+        assert len(engine.calls) == 1
+    await nothing_is_held(led_tenant)
+    assert await led_tenant.edge.redis.xlen(admission.outbox(led_tenant.tag)) == 0
+
+
+async def test_a_prompt_that_is_to_be_counted_first_is_taken_back_and_sent_again(led_tenant: Tenant) -> None:
+    async def counts(call: Call) -> None:
+        await (
+            call.send(whole(b'{"count":3,"max_model_len":100,"tokens":[]}'))
+            if "tokenize" in call.path
+            else answers(call)
+        )
+
+    async with led(led_tenant, counts) as engine:
+        await led_tenant.limit(tokens=600)
+        assert (await ask(led_tenant, text="a" * 1000)).status_code == 200
+        taken_back, *others = [call.path for call in engine.calls]
+        assert (taken_back, others) == (CHAT, ["/tokenize", CHAT])
+        (line,) = await led_tenant.lines()
+        assert (line["o"], line["pt"]) == ("completed", "3")
+    await nothing_is_held(led_tenant)
+
+
+async def test_what_changed_meanwhile_is_sent_anew(led_tenant: Tenant) -> None:
+    async with led(led_tenant) as engine, raw_engine(answers) as other:
+        await led_tenant.route((other.url,), "another")
+        answer = await ask(led_tenant)
+        assert (answer.status_code, len(engine.calls)) == (200, 1)
+        (call,) = other.calls
+        assert (call.body["model"], call.body["max_completion_tokens"]) == ("another", OUTPUT)
+        (line,) = await led_tenant.lines()
+        assert other.url in line["f"]
+
+
+async def test_another_output_limit_is_what_the_engine_goes_by(led_tenant: Tenant) -> None:
+    async with led(led_tenant) as engine:
+        for _ in range(2):
+            assert (await led_tenant.chat()).status_code == 200
+        await led_tenant.limit(cap=7)
+        answer = await led_tenant.chat(stream=True, stream_options={"include_usage": False})
+        assert answer.content.endswith(DONE)
+        *_, taken_back, sent = engine.calls
+        assert [call.body["max_completion_tokens"] for call in (taken_back, sent)] == [1024, 7]
+        assert b'"usage"' not in answer.content
+
+
+async def test_a_redis_that_does_not_answer_is_a_503_and_the_engine_is_left(
+    services: Services, tmp_path: Path, tenants: Callable[[Place], Tenant]
+) -> None:
+    async def silent(call: Call) -> None:
+        await call.until_left()
+
+    settings = {"IAS_EARLY_DISPATCH_MS": "60000", "IAS_REDIS_TIMEOUT_MS": "250"}
+    with place_of(services, tmp_path, **settings) as place:
+        tenant = tenants(place)
+        async with led(tenant, silent) as engine:
+            place.redis.stop()
+            try:
+                answer = await ask(tenant)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+                call = await engine.called()
+                async with asyncio.timeout(20):
+                    await call.left.wait()
+                assert (await ask(tenant)).status_code == 503
+                assert len(engine.calls) == 1
+            finally:
+                place.redis.cont()
+            # It was let in too late: that is settled as nothing, and held no longer.
+            lines = await tenant.lines()
+            assert {(line["o"], line["pt"], line["ct"]) for line in lines} == {("rejected", "0", "0")}
+            await nothing_is_held(tenant)
