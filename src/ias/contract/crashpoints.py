@@ -13,8 +13,8 @@ class Crashpoint(StrEnum):
     """The windows between two steps of a request's accounting; the first five are the gateway's, the others a worker's.
 
     Attributes:
-        AFTER_RESERVE: Redis holds the tokens, the engine was not asked.
-        AFTER_DISPATCH: the engine has the request, and nothing of the answer was read.
+        AFTER_RESERVE: Redis holds the tokens and has said so; the engine has the request where it was sent early.
+        AFTER_DISPATCH: the engine has the request, and nothing of the answer was read; nor of Redis's, if sent early.
         AFTER_FIRST_CHUNK: the client has the first piece of a stream.
         BEFORE_SETTLE: the answer is complete, Redis was not told.
         AFTER_SETTLE: Redis was told, the client has no end of the answer yet.
