@@ -25,8 +25,8 @@
 local TOMBSTONE_S = 172800
 local MAX_REMEMBERED = 1000
 local NO_TOKENS = -2
--- More than gateways have under way of one caller at once.
-local MANY = 1000
+-- More than all gateways together have asked about and sent on already: each process two at most.
+local MANY = 100
 
 -- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway. Of the last, those
 -- before one that is there are false: `capped` says that it is held for its key too, `uncounted` that it is not in l:<user>.

@@ -1,4 +1,4 @@
-"""What lets a gateway begin with the next request before it is let in: room for a thousand more in every limit."""
+"""What lets a gateway begin with the next request before it is let in: room for a hundred more in every limit."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ias.contract.admission import Admitted, Ask, Rate
 from tests.integration.contract.ground import ROUTE, Org
 from tests.integration.contract.test_key_rules import ruled
 
-MANY = 1000
+MANY = 100
 HELD = 150
 """Of the ground's requests: a prompt of 100 and an output of 50."""
 USUAL = ROUTE.max_output_tokens
@@ -39,7 +39,7 @@ async def test_without_limits_the_usual_output_limit_is_told(org: Org) -> None:
 
 
 @pytest.mark.parametrize("limit", ENOUGH)
-async def test_it_is_told_with_room_for_a_thousand_more_and_not_with_less(org: Org, limit: str) -> None:
+async def test_it_is_told_with_room_for_a_hundred_more_and_not_with_less(org: Org, limit: str) -> None:
     await org.policy(**BESIDE.get(limit, {}), **{limit: ENOUGH[limit] - 1})
     assert await usual(org) == -1
     other = await Org(org.edge).whole(**BESIDE.get(limit, {}), **{limit: ENOUGH[limit]})

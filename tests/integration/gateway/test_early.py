@@ -110,7 +110,7 @@ async def test_a_client_that_leaves_before_its_request_is_let_in_is_settled_all_
 # -- who is not sent early ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("limits", [{"tokens": 5000}, {"udef": 5000}, {"rps": 900, "burst": 900}, {"conc": 900}])
+@pytest.mark.parametrize("limits", [{"tokens": 1500}, {"udef": 1500}, {"rps": 90, "burst": 90}, {"conc": 90}])
 async def test_near_a_limit_redis_is_asked_first(led_tenant: Tenant, limits: dict[str, int]) -> None:
     async with led(led_tenant):
         await led_tenant.limit(**limits)
