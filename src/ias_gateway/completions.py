@@ -11,7 +11,7 @@ from ias.contract.usage import Outcome
 from ias_gateway import admission, counting, errors
 from ias_gateway.account import Times, account
 from ias_gateway.admission import Caller
-from ias_gateway.asked import RedisDown
+from ias_gateway.asked import Asked, RedisDown
 from ias_gateway.bodies.endpoints import Endpoint
 from ias_gateway.bodies.strict import BadBody
 from ias_gateway.charge import charge
@@ -44,6 +44,7 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
     """Answer a request that an engine serves. Whatever happens, one that was admitted is settled once."""
     request_id = str(uuid7())
     work = Work(exchange, endpoint, b"x-request-id: %b\r\n" % request_id.encode())
+    asked: Asked | None = None
     early: Early | None = None
     try:
         caller = exchange.caller or admission.identify(exchange.authorization)
@@ -58,13 +59,11 @@ async def complete(door: Door, exchange: Exchange, endpoint: Endpoint) -> None:
         first = _admit(door, work, request_id, (answer, early))
         note(caller.leads, work.ask.model, answer, work.route, asked.since + door.early_s)
         outcome, reply = await _serve(door, work, first)
-        # Redis hears of it before the client does.
-        await door.ledger.told(work.open.tag)
         _answer(work, reply, outcome)
     except (ApiError, RedisDown) as error:
-        _refuse(door, work, request_id, error)
+        _refuse(door, work, (request_id, early), error)
     finally:
-        _leave(door, work, request_id, early)
+        _leave(door, work, request_id, (asked, early))
     door.note(exchange, request_id, endpoint.name)
 
 
@@ -90,7 +89,11 @@ async def _undecided(door: Door, work: Work, caller: Caller, told: tuple[str, Re
     raise admission.refusal(answer, work.ask.model)
 
 
-def _leave(door: Door, work: Work, request_id: str, early: Early | None) -> None:
+def _leave(door: Door, work: Work, request_id: str, under_way: tuple[Asked | None, Early | None]) -> None:
+    asked, early = under_way
+    if asked is not None and not asked.done:
+        # Something broke meanwhile: what is let in now is let go.
+        asked.fail(RedisDown("nobody waits for it any more"))
     if early is not None and early.pending:
         early.withdraw(door, work)
     # What was not settled is left to the sweeper: its lease must not be extended.
@@ -98,7 +101,11 @@ def _leave(door: Door, work: Work, request_id: str, early: Early | None) -> None
     work.exchange.watcher = None
 
 
-def _refuse(door: Door, work: Work, request_id: str, error: ApiError | RedisDown) -> None:
+def _refuse(door: Door, work: Work, who: tuple[str, Early | None], error: ApiError | RedisDown) -> None:
+    request_id, early = who
+    if early is not None and early.pending:
+        # Before the client hears of it, and may ask again.
+        early.withdraw(door, work)
     if isinstance(error, RedisDown):
         door.log.line("info", "admission could not be decided", request_id=request_id, error=str(error))
         error = errors.not_ready()
@@ -131,7 +138,7 @@ def _admit(door: Door, work: Work, request_id: str, told: tuple[Admitted, Early 
 
 
 async def _serve(door: Door, work: Work, first: Attempt | None) -> tuple[Outcome, Reply]:
-    """Dispatch, settle."""
+    """Dispatch, settle, and see that Redis is told."""
     try:
         reply, outcome, replica = await dispatch(door, work, first)
     except BadBody as error:
@@ -144,6 +151,8 @@ async def _serve(door: Door, work: Work, first: Attempt | None) -> tuple[Outcome
     if outcome is _COMPLETED and reply.status != _OK:
         outcome = Outcome.REJECTED if reply.status in errors.ENGINE_REFUSES else _BROKE
     _settle(door, work, reply, (outcome, replica))
+    # Redis hears of it before the client does.
+    await door.ledger.told(work.open.tag)
     return outcome, reply
 
 

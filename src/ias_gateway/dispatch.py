@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from ias.contract.admission import Admitted
 from ias.contract.usage import Outcome
 from ias_gateway import errors
+from ias_gateway.bodies.strict import BadBody
 from ias_gateway.door import Door
 from ias_gateway.reply import Reply
 from ias_gateway.routing import Replica
@@ -39,7 +41,7 @@ async def dispatch(door: Door, work: Work, first: Attempt | None) -> tuple[Reply
         ApiError: no replica may be used.
     """
     if first is None:
-        write_anew(door, work, work.route, (work.open.admitted.org, work.open.admitted.output))
+        _prepare(door, work, work.open.admitted)
     del work.body
     tried: list[str] = []
     while True:
@@ -64,28 +66,42 @@ async def dispatch(door: Door, work: Work, first: Attempt | None) -> tuple[Reply
             return reply, outcome, replica
 
 
-def write_anew(door: Door, work: Work, route: Served, allowed: tuple[str, int]) -> None:
-    """Write the body for the engine. `allowed` are the organisation's id and the output limit.
+def begin(door: Door, work: Work, how: tuple[Served, str, int], request_id: str) -> Attempt | None:
+    """Send a request that may not be let in; None where that would not be done at once.
 
-    Raises:
-        BadBody: it cannot be written.
+    `how` are its route, the organisation's id and the output limit. Raises BadBody as `dispatch`.
     """
-    body = work.body
-    org, output = allowed
-    if len(route.replicas) > 1:
-        work.beginning = org.encode() + body.beginning()
-    work.payload = body.rebuild(route.upstream_name, output, door.salt_of(org) if route.tenant_salt else None)
-
-
-def begin(door: Door, work: Work, route: Served, request_id: str) -> Attempt | None:
-    """Send a request that may not be let in; None where that would not be done at once."""
+    route, org, output = how
+    _look_at(work, route, org)
     replica = door.routing.choose(route, (), work.beginning)
     connection = replica.pool.idle() if replica is not None else None
     if replica is None or connection is None:
         return None
+    try:
+        _write_anew(door, work, route, (org, output))
+    except BadBody:
+        replica.pool.rest(connection)
+        raise
     attempt = _attempt(door, work, replica, None)
     attempt.reply.through(connection, _message(replica, work, request_id), work.let_go)
     return attempt
+
+
+def _prepare(door: Door, work: Work, admitted: Admitted) -> None:
+    _look_at(work, work.route, admitted.org)
+    _write_anew(door, work, work.route, (admitted.org, admitted.output))
+
+
+def _look_at(work: Work, route: Served, org: str) -> None:
+    """See how the prompt begins, where a replica is chosen by that."""
+    work.beginning = org.encode() + work.body.beginning() if len(route.replicas) > 1 else b""
+
+
+def _write_anew(door: Door, work: Work, route: Served, allowed: tuple[str, int]) -> None:
+    """Write the body for the engine. `allowed` are the organisation's id and the output limit."""
+    org, output = allowed
+    salt = door.salt_of(org) if route.tenant_salt else None
+    work.payload = work.body.rebuild(route.upstream_name, output, salt)
 
 
 def _choose(door: Door, work: Work, tried: list[str]) -> Attempt:

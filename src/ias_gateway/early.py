@@ -6,15 +6,20 @@ where the caller's last request for the model was let in a moment ago, with all 
 what was revoked, suspended or changed since.
 """
 
+from typing import Final
+
 from ias.contract.admission import Admitted
 from ias.contract.usage import Outcome
 from ias_gateway.admission import Caller
 from ias_gateway.asked import Asked
 from ias_gateway.bodies.strict import BadBody
-from ias_gateway.dispatch import Attempt, begin, write_anew
+from ias_gateway.dispatch import Attempt, begin
 from ias_gateway.door import Door
 from ias_gateway.lead import Lead
 from ias_gateway.work import Work
+
+_LARGER: Final = 10
+"""Limits that are ample for a hundred requests are so for some that are this many times as large."""
 
 
 class Early:
@@ -36,8 +41,8 @@ class Early:
         """The attempt, of which the client may hear now; None where it was let in late, or not as it was sent."""
         if not self.pending:
             return None
-        lead, reply = self._lead, self._attempt.reply
-        if lead.route is not work.route or self._output != answer.output or lead.org != answer.org:
+        reply = self._attempt.reply
+        if self._output != answer.output or not self._lead.fits(answer):
             self.withdraw(door, work)
             return None
         self.pending = False
@@ -53,19 +58,21 @@ class Early:
         self._attempt.replica.outstanding -= 1
         self._attempt.reply.cut(Outcome.CUT)
         work.exchange.watcher = None
+        if work.exchange.span is not None:
+            work.exchange.span.withdrawn()
         door.withdrawn.count += 1
 
 
 def go_early(door: Door, work: Work, caller: Caller, request_id: str, asked: Asked) -> Early | None:
     """Send a request on while Redis is asked, if that may be: where `asked` is with the kernel already."""
-    ask = work.ask
-    lead = caller.leads.get(ask.model)
-    if lead is None or lead.until <= asked.since or ask.images or not door.ledger.told(caller.tag).done:
+    ask, lead = work.ask, caller.leads.get(work.ask.model)
+    if lead is None or lead.until <= asked.since or ask.images or work.exchange.gone:
         return None
     output = max(0, ask.output or lead.usual)
+    if ask.prompt + ask.n * output > _LARGER * lead.held or not door.redis.handed_over(caller.tag):
+        return None
     try:
-        write_anew(door, work, lead.route, (lead.org, output))
+        attempt = begin(door, work, (lead.route, lead.org, output), request_id)
     except BadBody:
         return None  # it is refused when it is let in
-    attempt = begin(door, work, lead.route, request_id)
     return None if attempt is None else Early(attempt, lead, output)

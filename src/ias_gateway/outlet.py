@@ -74,10 +74,15 @@ class Outlet:
             self._loop.call_soon(self._flush)
         self._out.append(packed)
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether the kernel has all that was written."""
+        return not self._out and (self._transport is None or not self._transport.get_write_buffer_size())
+
     def flushed(self) -> Pause[None]:
         """Wait until what was written has been handed to the kernel."""
         pause: Pause[None] = Pause()
-        if not self._out and (self._transport is None or not self._transport.get_write_buffer_size()):
+        if self.handed_over:
             pause.resolve(None)
             return pause
         if not self._out and not self._after:

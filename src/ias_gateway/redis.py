@@ -130,6 +130,10 @@ class Redis(asyncio.Protocol, Asking):
             self._spoke_at = now()
         self._outlet.write(packed, soon=not awaited or (awaited < _FEW and not last), last=last)
 
+    def handed_over(self, tag: str) -> bool:  # noqa: ARG002 - there is one server
+        """Whether the kernel has all that was written."""
+        return self._outlet.handed_over
+
     def flushed(self, tag: str) -> Pause[None]:  # noqa: ARG002 - there is one server
         """Wait until what was written has been handed to the kernel."""
         return self._outlet.flushed()

@@ -101,6 +101,11 @@ class Shards(Asking):
         else:
             home.write(tag, listener, packed, last=last)
 
+    def handed_over(self, tag: str) -> bool:
+        """Whether the kernel has all that was written for an organisation."""
+        home = self._homes[slot_of(tag)]
+        return home is not None and home.handed_over(tag)
+
     def flushed(self, tag: str) -> Pause[None]:
         """Wait until what was written for an organisation has been handed to the kernel."""
         home = self._homes[slot_of(tag)]

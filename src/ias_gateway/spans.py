@@ -21,6 +21,8 @@ _FAULT: Final = 500
 _FIELD: Final = HEADER.encode()
 
 Attributes = Mapping[str, str | int]
+_TAKEN_BACK: Final[Attributes] = {conventions.OUTCOME: "withdrawn"}
+"""What is said of an attempt whose request was not let in, or not as it was sent: nothing is wrong with its engine."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -35,15 +37,20 @@ class Span:
         self._parent = "" if parent is None else parent.span
         self._span = _random(64)
         self._began = time_ns()
-        self._attempts: list[tuple[str, int]] = []
+        self._attempts: list[tuple[str, int, bool]] = []
         self._known: Attributes = {}
 
     def carried(self, message: bytes) -> bytes:
         """A request to an engine, with the header that makes the engine's spans part of this attempt."""
-        self._attempts.append((_random(64), time_ns()))
+        self._attempts.append((_random(64), time_ns(), False))
         header = traceparent(self.trace, self._attempts[-1][0]).encode()
         first, end, rest = message.partition(b"\r\n")
         return b"%b%b%b: %b%b%b" % (first, end, _FIELD, header, end, rest)
+
+    def withdrawn(self) -> None:
+        """The last attempt was taken back before its request was let in."""
+        span, began, _ = self._attempts[-1]
+        self._attempts[-1] = span, began, True
 
     def settled(self, facts: bytes, known: Attributes) -> bytes:
         """The facts of a request, which say what it belongs to. `known` is what its span shall say."""
@@ -73,11 +80,11 @@ class Span:
         return [whole, *self._of_attempts(now, route, status)]
 
     def _of_attempts(self, now: int, route: str, status: int) -> Iterable["Written"]:
-        ends = [*(began for _, began in self._attempts[1:]), now][: len(self._attempts)]
+        ends = [*(began for _, began, _ in self._attempts[1:]), now][: len(self._attempts)]
         operation = conventions.operation(route)
         name = f"{operation} {self._known.get(conventions.REQUEST_MODEL, '')}".strip()
         named = {conventions.OPERATION: operation, conventions.PROVIDER: conventions.VLLM, **self._known}
-        for (span, began), ended in zip(self._attempts, ends, strict=True):
+        for (span, began, taken_back), ended in zip(self._attempts, ends, strict=True):
             last = ended == now
             yield Written(
                 self.trace,
@@ -87,8 +94,8 @@ class Span:
                 CLIENT,
                 str(began),
                 str(ended),
-                _attributes(named if last else {}),
-                _status(status if last else _FAULT),
+                _attributes(_TAKEN_BACK if taken_back else named if last else {}),
+                _status(0 if taken_back else status if last else _FAULT),
             )
 
 

@@ -28,6 +28,9 @@ class Store(Asking, Protocol):
     async def close(self) -> None:
         """Close for good; what still waits fails."""
 
+    def handed_over(self, tag: str) -> bool:
+        """Whether the kernel has all that was written for an organisation."""
+
     async def whole(self, tag: str) -> bool:
         """Whether every organisation that would be where this one is has been projected. Raises as `ask`."""
 

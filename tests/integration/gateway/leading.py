@@ -50,6 +50,13 @@ async def sent_early(tenant: Tenant) -> bool:
     return (await early(tenant.place))["confirmed"] > before["confirmed"]
 
 
+async def outstanding(place: Place, url: str) -> float:
+    """Requests that are under way on a replica, as the gateway counts them; -1 before it was first told."""
+    metrics = (await place.client.get(f"{place.probes}/metrics")).text
+    told = re.findall(rf'^ias_gateway_replica_outstanding{{replica="{url}"}} (\S+)$', metrics, re.MULTILINE)
+    return float(told[0]) if told else -1
+
+
 async def ask(tenant: Tenant, **more: object) -> httpx.Response:
     return await tenant.chat(max_tokens=OUTPUT, **more)
 

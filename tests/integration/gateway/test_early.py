@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 
 from tests.integration.gateway.leading import (
     ANSWER,
     DONE,
     EVENT,
+    OUTPUT,
     answers,
     ask,
     early,
@@ -142,3 +145,75 @@ async def test_an_organisation_goes_by_its_own_lead(
         before = await early(keen)
         assert (await other.place.client.post(CHAT, json=other.body(), headers=other.headers)).status_code == 200
         assert await early(keen) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"model": "mock-embed", "input": "x"}),
+        ("/v1/rerank", {"model": "mock-embed", "query": "a", "documents": ["b"]}),
+        ("/v1/completions", {"model": "mock-gpt", "prompt": "x", "max_tokens": OUTPUT}),
+        ("/v1/responses", {"model": "mock-gpt", "input": "x", "max_output_tokens": OUTPUT}),
+    ],
+)
+async def test_requests_of_every_kind_are_sent_early_as_they_are_let_in(
+    led_tenant: Tenant, path: str, body: dict[str, object]
+) -> None:
+    async with led(led_tenant):
+        before = await early(led_tenant.place)
+
+        async def confirmed() -> bool:
+            answer = await led_tenant.place.client.post(path, json=body, headers=led_tenant.headers)
+            assert answer.status_code == 200
+            return (await early(led_tenant.place))["confirmed"] > before["confirmed"] + 1
+
+        await eventually(confirmed)
+        assert (await early(led_tenant.place))["withdrawn"] == before["withdrawn"]
+
+
+async def test_a_much_larger_request_and_one_with_images_wait_for_redis(led_tenant: Tenant) -> None:
+    async with led(led_tenant):
+        before = await early(led_tenant.place)
+        assert (await ask(led_tenant, text="a" * 2000)).status_code == 200
+        picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+        body = led_tenant.body(max_tokens=OUTPUT) | {"messages": [{"role": "user", "content": [picture]}]}
+        answer = await led_tenant.place.client.post(CHAT, json=body, headers=led_tenant.headers)
+        assert (answer.status_code, "takes no images" in answer.text) == (400, True)
+        assert await early(led_tenant.place) == before
+
+
+async def test_what_holds_nothing_leads_nobody_past_a_budget(led_tenant: Tenant) -> None:
+    async def tokenizes(call: Call) -> None:
+        await call.send(whole(b'{"count":3,"max_model_len":100,"tokens":[1,2,3]}'))
+
+    async with led(led_tenant, tokenizes) as engine:
+        await led_tenant.limit(tokens=1)
+        assert (await ask(led_tenant)).status_code == 429
+        for _ in range(3):
+            asked = {"model": "mock-gpt", "prompt": "x"}
+            answer = await led_tenant.place.client.post("/tokenize", json=asked, headers=led_tenant.headers)
+            assert answer.status_code == 200
+            assert (await ask(led_tenant)).status_code == 429
+        assert [call.path for call in engine.calls[1:]] == ["/tokenize"] * 3
+
+
+async def test_a_client_that_left_while_its_key_was_looked_at_is_not_sent_on(led_tenant: Tenant) -> None:
+    place = led_tenant.place
+    async with led(led_tenant) as engine:
+        place.redis.stop()
+        try:
+            body = msgspec.json.encode(led_tenant.body("a" * 100_000, max_tokens=OUTPUT))
+            url = httpx.URL(place.url)
+            _, writer = await asyncio.open_connection(url.host, url.port)
+            head = f"POST {CHAT} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {led_tenant.token}\r\n"
+            writer.write(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+            # The gateway has read all that was sent before, its end too, once it answers somebody who came later.
+            assert (await place.client.get("/health")).status_code in {200, 404}
+        finally:
+            place.redis.cont()
+        (line,) = await led_tenant.lines()
+        assert (line["o"], line["pt"], line["ct"], engine.calls) == ("client_aborted", "0", "0", [])
+    await nothing_is_held(led_tenant)

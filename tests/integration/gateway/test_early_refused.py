@@ -16,8 +16,9 @@ from tests.integration.gateway.leading import (
     early,
     led,
     nothing_is_held,
+    outstanding,
 )
-from tests.integration.gateway.place import CHAT, ORG, USER, Place, Tenant, place_of
+from tests.integration.gateway.place import CHAT, ORG, USER, Place, Tenant, eventually, place_of
 from tests.integration.gateway.raw_engine import CHUNKED, Call, chunked, raw_engine, saying, whole
 from tests.services import Services
 
@@ -86,8 +87,9 @@ async def test_a_prompt_that_is_to_be_counted_first_is_taken_back_and_sent_again
         )
 
     async with led(led_tenant, counts) as engine:
-        await led_tenant.limit(tokens=600)
-        assert (await ask(led_tenant, text="a" * 1000)).status_code == 200
+        used = int((await led_tenant.edge.standing(led_tenant.tag, USER))[2])
+        await led_tenant.limit(tokens=used + 60)
+        assert (await ask(led_tenant, text="a" * 100)).status_code == 200
         taken_back, *others = [call.path for call in engine.calls]
         assert (taken_back, others) == (CHAT, ["/tokenize", CHAT])
         (line,) = await led_tenant.lines()
@@ -124,7 +126,7 @@ async def test_a_redis_that_does_not_answer_is_a_503_and_the_engine_is_left(
     async def silent(call: Call) -> None:
         await call.until_left()
 
-    settings = {"IAS_EARLY_DISPATCH_MS": "60000", "IAS_REDIS_TIMEOUT_MS": "250"}
+    settings = {"IAS_EARLY_DISPATCH_MS": "60000", "IAS_REDIS_TIMEOUT_MS": "250", "IAS_WATCH_INTERVAL": "0.1"}
     with place_of(services, tmp_path, **settings) as place:
         tenant = tenants(place)
         async with led(tenant, silent) as engine:
@@ -143,3 +145,28 @@ async def test_a_redis_that_does_not_answer_is_a_503_and_the_engine_is_left(
             lines = await tenant.lines()
             assert {(line["o"], line["pt"], line["ct"]) for line in lines} == {("rejected", "0", "0")}
             await nothing_is_held(tenant)
+
+            async def nothing_is_under_way() -> bool:
+                return await outstanding(place, engine.url) == 0
+
+            await eventually(nothing_is_under_way)
+
+
+async def test_a_stream_that_was_sent_early_is_cut_when_its_key_is_revoked(
+    services: Services, tmp_path: Path, tenants: Callable[[Place], Tenant]
+) -> None:
+    with place_of(services, tmp_path, IAS_EARLY_DISPATCH_MS="60000") as place:
+        tenant = tenants(place)
+        async with led(tenant, saying(CHUNKED + chunked([EVENT]))) as engine:
+            before = await early(place)
+            body = tenant.body(stream=True, max_tokens=OUTPUT)
+            async with place.client.stream("POST", CHAT, json=body, headers=tenant.headers) as answer:
+                pieces = answer.aiter_bytes()
+                await anext(pieces)
+                assert (await early(place))["confirmed"] == before["confirmed"] + 1
+                await revoked(tenant)
+                rest = b"".join([piece async for piece in pieces])
+            assert b'"access_withdrawn"' in rest
+            assert engine.calls[0].left_at
+            (line,) = await tenant.lines()
+            assert (line["o"], line["pt"], line["ct"]) == ("cut", "3", "2")

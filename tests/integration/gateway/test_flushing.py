@@ -101,6 +101,38 @@ async def test_a_pause_of_the_gateway_is_not_taken_for_a_redis_that_does_not_ans
         await redis.close()
 
 
+async def test_a_question_leaves_at_once_while_fewer_than_two_answers_are_awaited(services: Services) -> None:
+    with services.fresh("redis") as service:
+        redis = await connected(service.url, 10.0)
+        there = []
+        for _ in range(3):
+            redis.ask("", pack(("PING",)))
+            there.append(redis.handed_over(""))
+        assert there == [True, True, False]
+        await asyncio.sleep(0)
+        assert redis.handed_over("")
+        await redis.close()
+
+
+async def test_what_a_full_socket_does_not_take_is_not_handed_over(services: Services) -> None:
+    with services.fresh("redis") as service:
+        redis = await connected(service.url, 10.0)
+        service.stop()
+        try:
+            redis.write("", Then(lambda _: None), pack(("SET", "much", b"-" * MUCH)))
+            await asyncio.sleep(0)
+            redis.ask("", pack(("PING",)))
+            assert not redis.handed_over("")
+        finally:
+            service.cont()
+
+        async def taken() -> bool:
+            return redis.handed_over("")
+
+        await eventually(taken)
+        await redis.close()
+
+
 async def held_back(outlet: Outlet, far: socket.socket) -> bool:
     """Whether what is last is nowhere but in the kernel until the loop's next turn, and arrives then."""
     outlet.write(b"settled", soon=True, last=True)

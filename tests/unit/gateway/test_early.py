@@ -157,8 +157,8 @@ def route() -> Served:
     return Served(ModelRoute(name="m", model_id="i", upstream_name="u", replicas=("http://127.0.0.1:1",)))
 
 
-def answer(org: str = "o", usual: int = 1024) -> Admitted:
-    return Admitted(org, "u", "k", b"{}", "202611", 1, 1, usual=usual)
+def answer(org: str = "o", usual: int = 1024, route: bytes = b"{}", held: int = 9) -> Admitted:
+    return Admitted(org, "u", "k", route, "202611", 1, held, usual=usual)
 
 
 def test_a_lead_is_what_was_said_last() -> None:
@@ -179,10 +179,31 @@ def test_what_changed_is_another_lead(changed: str) -> None:
     there = route()
     note(leads, "m", answer(), there, 5.0)
     first = leads["m"]
-    given = {"organisation": answer(org="p"), "limit": answer(usual=7)}.get(changed, answer())
+    given = {"organisation": answer(org="p"), "limit": answer(usual=7), "route": answer(route=b"{1}")}[changed]
     note(leads, "m", given, route() if changed == "route" else there, 6.0)
     assert leads["m"] is not first
     assert (first.org, first.route, first.usual, first.until) == ("o", there, 1024, 5.0)
+
+
+def test_a_route_that_was_decoded_anew_is_the_same_route() -> None:
+    # While a changed one is projected, organisations that have it and that do not have it take turns.
+    leads: Leads = {}
+    note(leads, "m", answer(), route(), 5.0)
+    first = leads["m"]
+    note(leads, "m", answer(), route(), 6.0)
+    assert leads["m"] is first
+    assert first.fits(answer())
+
+
+def test_what_holds_nothing_says_nothing_of_limits() -> None:
+    leads: Leads = {}
+    note(leads, "m", answer(held=0), route(), 5.0)
+    assert not leads
+    note(leads, "m", answer(held=9), route(), 5.0)
+    note(leads, "m", answer(held=0), route(), 6.0)
+    assert (leads["m"].held, leads["m"].until) == (9, 5.0)
+    note(leads, "m", answer(held=4), route(), 7.0)
+    assert (leads["m"].held, leads["m"].until) == (4, 7.0)
 
 
 def test_near_a_limit_nobody_is_led() -> None:

@@ -35,6 +35,22 @@ def test_each_attempt_at_an_engine_is_a_span_of_its_own_and_the_last_one_says_ho
     assert (failed.status.code, done.status.code) == (2, 0)
 
 
+def test_an_attempt_that_was_taken_back_is_no_fault_of_its_engine() -> None:
+    span = Span(None)
+    span.carried(MESSAGE)
+    span.withdrawn()
+    span.carried(MESSAGE)
+    _, taken_back, done = span.ended(("POST", "/v1/chat/completions"), "r", 200)
+    assert [(one.key, one.value.string_value) for one in taken_back.attributes] == [("ias.outcome", "withdrawn")]
+    assert (taken_back.status.code, done.status.code) == (0, 0)
+
+    refused = Span(None)
+    refused.carried(MESSAGE)
+    refused.withdrawn()
+    whole, taken_back = refused.ended(("POST", "/v1/chat/completions"), "r", 503)
+    assert (whole.status.code, taken_back.status.code) == (2, 0)
+
+
 def test_an_export_is_otlps_json() -> None:
     whole = msgspec.json.decode(export({"service.name": "g"}, Span(None).ended(("GET", "/v1/models"), "r", 503)))
     (of,) = whole["resourceSpans"]
