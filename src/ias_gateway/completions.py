@@ -94,8 +94,8 @@ def _leave(door: Door, work: Work, request_id: str, under_way: tuple[Asked | Non
     if asked is not None and not asked.done:
         # Something broke meanwhile: what is let in now is let go.
         asked.fail(RedisDown("nobody waits for it any more"))
-    if early is not None and early.pending:
-        early.withdraw(door, work)
+    if early is not None and not early.accounted:
+        early.refused(door, work)
     # What was not settled is left to the sweeper: its lease must not be extended.
     door.ledger.open.pop(request_id, None)
     work.exchange.watcher = None
@@ -103,9 +103,9 @@ def _leave(door: Door, work: Work, request_id: str, under_way: tuple[Asked | Non
 
 def _refuse(door: Door, work: Work, who: tuple[str, Early | None], error: ApiError | RedisDown) -> None:
     request_id, early = who
-    if early is not None and early.pending:
+    if early is not None and not early.accounted:
         # Before the client hears of it, and may ask again.
-        early.withdraw(door, work)
+        early.refused(door, work)
     if isinstance(error, RedisDown):
         door.log.line("info", "admission could not be decided", request_id=request_id, error=str(error))
         error = errors.not_ready()

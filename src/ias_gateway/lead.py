@@ -8,27 +8,22 @@ class Lead:
     """How a request for a model would be sent, if it is let in as the last one was.
 
     Attributes:
-        org: the organisation's id.
+        last: how the last one was let in. One that is much larger may meet a limit.
         route: where the model is.
-        encoded: the route as it was told.
-        held: tokens that the last request held: a much larger one may meet a limit.
-        usual: the output limit of requests that ask for none.
         until: how long it may be gone by, in monotonic seconds.
     """
 
-    __slots__ = ("encoded", "held", "org", "route", "until", "usual")
+    __slots__ = ("last", "route", "until")
 
-    def __init__(self, answer: Admitted, route: Served, until: float) -> None:
-        self.org = answer.org
+    def __init__(self, last: Admitted, route: Served, until: float) -> None:
+        self.last = last
         self.route = route
-        self.encoded = answer.route
-        self.usual = answer.usual
-        self.held = answer.held
         self.until = until
 
     def fits(self, answer: Admitted) -> bool:
         """Whether a request that was let in so would be sent by it."""
-        return self.encoded == answer.route and self.org == answer.org
+        last = self.last
+        return last.route == answer.route and last.org == answer.org
 
 
 Leads = dict[str, Lead]
@@ -43,7 +38,7 @@ def note(leads: Leads, model: str, answer: Admitted, route: Served, until: float
             del leads[model]
     elif not answer.held:
         return
-    elif lead is not None and lead.fits(answer) and lead.usual == answer.usual:
-        lead.held, lead.until = answer.held, until
+    elif lead is not None and lead.fits(answer):
+        lead.last, lead.until = answer, until
     else:
         leads[model] = Lead(answer, route, until)

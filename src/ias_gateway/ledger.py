@@ -95,7 +95,7 @@ class Ledger:
 
     def release(self, caller: Caller, request_id: str, ask: Ask, reply: Reply) -> None:
         """Close a request that was admitted when its caller had been told that it could not be decided."""
-        if not isinstance(reply, list):
+        if not isinstance(reply, list) or request_id in self.unsettled:
             return
         answer = read_reserve(reply)
         if not isinstance(answer, Admitted):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ias.contract import admission
 from tests.integration.gateway.leading import (
     DONE,
     EVENT,
@@ -74,8 +73,11 @@ async def test_who_is_refused_meanwhile_is_told_so_and_the_engine_is_left_at_onc
         # Once refused, the caller has to be let in again before anything is sent for them.
         assert (await ask(led_tenant)).status_code == status
         assert len(engine.calls) == 1
+        # What an engine has seen has its line.
+        (line,) = await led_tenant.lines()
+        assert (line["o"], line["pt"], line["ct"], engine.url in line["f"]) == ("cut", "0", "0", True)
+        assert f"x-request-id: {line['r']}".encode() in call.head
     await nothing_is_held(led_tenant)
-    assert await led_tenant.edge.redis.xlen(admission.outbox(led_tenant.tag)) == 0
 
 
 async def test_a_prompt_that_is_to_be_counted_first_is_taken_back_and_sent_again(led_tenant: Tenant) -> None:
@@ -142,8 +144,11 @@ async def test_a_redis_that_does_not_answer_is_a_503_and_the_engine_is_left(
             finally:
                 place.redis.cont()
             # It was let in too late: that is settled as nothing, and held no longer.
-            lines = await tenant.lines()
-            assert {(line["o"], line["pt"], line["ct"]) for line in lines} == {("rejected", "0", "0")}
+            lines = await tenant.lines(2)
+            assert [(line["o"], line["pt"], line["ct"]) for line in lines] == [
+                ("cut", "0", "0"),
+                ("rejected", "0", "0"),
+            ]
             await nothing_is_held(tenant)
 
             async def nothing_is_under_way() -> bool:

@@ -166,23 +166,30 @@ def test_a_lead_is_what_was_said_last() -> None:
     there = route()
     note(leads, "m", answer(), there, 5.0)
     first = leads["m"]
-    assert (first.org, first.route, first.usual, first.until) == ("o", there, 1024, 5.0)
+    assert (first.last.org, first.route, first.last.usual, first.until) == ("o", there, 1024, 5.0)
     note(leads, "m", answer(), there, 6.0)
     assert leads["m"] is first
     assert first.until == 6.0
 
 
-@pytest.mark.parametrize("changed", ["organisation", "route", "limit"])
+@pytest.mark.parametrize("changed", ["organisation", "route"])
 def test_what_changed_is_another_lead(changed: str) -> None:
     # Requests under way by the old one must see that it is not theirs any more.
     leads: Leads = {}
     there = route()
     note(leads, "m", answer(), there, 5.0)
     first = leads["m"]
-    given = {"organisation": answer(org="p"), "limit": answer(usual=7), "route": answer(route=b"{1}")}[changed]
+    given = {"organisation": answer(org="p"), "route": answer(route=b"{1}")}[changed]
     note(leads, "m", given, route() if changed == "route" else there, 6.0)
     assert leads["m"] is not first
-    assert (first.org, first.route, first.usual, first.until) == ("o", there, 1024, 5.0)
+    assert (first.last.org, first.route, first.until) == ("o", there, 5.0)
+
+
+def test_another_output_limit_is_the_next_ones() -> None:
+    leads: Leads = {}
+    note(leads, "m", answer(), route(), 5.0)
+    note(leads, "m", answer(usual=7), route(), 6.0)
+    assert (leads["m"].last.usual, leads["m"].until) == (7, 6.0)
 
 
 def test_a_route_that_was_decoded_anew_is_the_same_route() -> None:
@@ -201,9 +208,9 @@ def test_what_holds_nothing_says_nothing_of_limits() -> None:
     assert not leads
     note(leads, "m", answer(held=9), route(), 5.0)
     note(leads, "m", answer(held=0), route(), 6.0)
-    assert (leads["m"].held, leads["m"].until) == (9, 5.0)
+    assert (leads["m"].last.held, leads["m"].until) == (9, 5.0)
     note(leads, "m", answer(held=4), route(), 7.0)
-    assert (leads["m"].held, leads["m"].until) == (4, 7.0)
+    assert (leads["m"].last.held, leads["m"].until) == (4, 7.0)
 
 
 def test_near_a_limit_nobody_is_led() -> None:
