@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Final, cast
+from typing import cast
 
 import hiredis
 
@@ -23,8 +23,6 @@ pack: Callable[[tuple[Argument, ...]], bytes] = hiredis.pack_command  # type: ig
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 1.0
 _WATCH_EVERY_S = 0.05
-_FEW: Final = 2
-"""While fewer answers are awaited, a question leaves at once: somebody waits for it. Else one write for many pays."""
 _NO_CONNECTION = "there is no connection to Redis"
 _DEAD_S = 2.0
 """A connection on which nothing is answered for so long is given up, and all that waits on it."""
@@ -101,9 +99,10 @@ class Redis(asyncio.Protocol, Asking):
         waiting = self._asked
         while waiting and waiting[0].done:
             _ = waiting.popleft()
-        asked = Asked(late)
+        asked, alone = Asked(late), not waiting
         waiting.append(asked)
-        self.write(tag, asked, packed)
+        # Where nobody else waits for an answer there is no write to share; a settlement under way is no reason to wait.
+        self.write(tag, asked, packed, soon=alone)
         return asked
 
     def write(
@@ -113,22 +112,24 @@ class Redis(asyncio.Protocol, Asking):
         packed: bytes,
         *,
         last: bool = False,
+        soon: bool = False,
     ) -> None:
         """Send a command that `pack` made; the listener is told the answer, or the exception in its place.
 
         One that is `last` may leave after what is written elsewhere in this turn of the loop; handed over it is before.
+        One that is sent `soon` does not wait for others of this turn, as none does for which no answer is awaited.
         """
         if not self.connected:
             listener.answered(RedisDown(_NO_CONNECTION))
         else:
-            self._write(listener, packed, last=last)
+            self._write(listener, packed, last=last, soon=soon)
 
-    def _write(self, listener: Listener, packed: bytes, *, last: bool = False) -> None:
-        awaited = len(self._waiting)
+    def _write(self, listener: Listener, packed: bytes, *, last: bool = False, soon: bool = False) -> None:
+        first = not self._waiting
         self._waiting.append(listener)
-        if not awaited:
+        if first:
             self._spoke_at = now()
-        self._outlet.write(packed, soon=not awaited or (awaited < _FEW and not last), last=last)
+        self._outlet.write(packed, soon=first or soon, last=last)
 
     def handed_over(self, tag: str) -> bool:  # noqa: ARG002 - there is one server
         """Whether the kernel has all that was written."""

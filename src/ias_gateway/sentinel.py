@@ -42,9 +42,9 @@ class Master(Redis):
         await end(self._listener)
         await super().close()
 
-    def write(self, tag: str, listener: Listener, packed: bytes, *, last: bool = False) -> None:
+    def write(self, tag: str, listener: Listener, packed: bytes, *, last: bool = False, soon: bool = False) -> None:
         """Send a command; a server that answers READONLY is left."""
-        super().write(tag, Then(partial(self._answered, listener)), packed, last=last)
+        super().write(tag, Then(partial(self._answered, listener)), packed, last=last, soon=soon)
 
     def _answered(self, listener: Listener, reply: Reply) -> None:
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("READONLY"):

@@ -67,9 +67,9 @@ class Shard(Redis):
         slots = ((slot_of(tag), slot_of(tag)),) if tag else self.spans
         return isinstance(told, bytes) and not unmarked(slots, told.decode())
 
-    def write(self, tag: str, listener: Listener, packed: bytes, *, last: bool = False) -> None:
+    def write(self, tag: str, listener: Listener, packed: bytes, *, last: bool = False, soon: bool = False) -> None:
         """Send a command; where the shard does not answer it, the cluster sees what is to be done."""
-        super().write(tag, Pending(self, tag, listener, packed), packed, last=last)
+        super().write(tag, Pending(self, tag, listener, packed), packed, last=last, soon=soon)
 
     def carry(self, pending: Pending) -> None:
         """Send a command that met trouble elsewhere."""

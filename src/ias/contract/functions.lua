@@ -25,7 +25,7 @@
 local TOMBSTONE_S = 172800
 local MAX_REMEMBERED = 1000
 local NO_TOKENS = -2
--- More than all gateways together have asked about and sent on already: each process two at most.
+-- More than all gateways together have asked about and sent on already: each process one at most.
 local MANY = 100
 
 -- A reservation is an array: the first 8 change or decide, the others are for the line of a lost gateway. Of the last, those

@@ -172,6 +172,7 @@ async def test_a_stream_that_was_sent_early_is_cut_when_its_key_is_revoked(
                 await revoked(tenant)
                 rest = b"".join([piece async for piece in pieces])
             assert b'"access_withdrawn"' in rest
-            assert engine.calls[0].left_at
+            async with asyncio.timeout(20):
+                await engine.calls[0].left.wait()
             (line,) = await tenant.lines()
             assert (line["o"], line["pt"], line["ct"]) == ("cut", "3", "2")

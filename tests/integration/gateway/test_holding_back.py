@@ -1,7 +1,8 @@
-"""That a settlement is held back holds wherever Redis is: a master that sentinels name, or a shard."""
+"""What leaves when holds wherever Redis is: a settlement is held back, a question goes past it."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
@@ -35,8 +36,8 @@ def connection(store: Store) -> Redis:
     return home
 
 
-async def held_back(url: str) -> list[bool]:
-    """Whether the kernel holds back a command that is last, and one that is not."""
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Store]:
     store = open_store(url, 10.0, lambda _, __: None)
     store.start()
 
@@ -44,6 +45,12 @@ async def held_back(url: str) -> list[bool]:
         return store.connected and connection(store).connected
 
     await eventually(is_open)
+    yield store
+    await store.close()
+
+
+async def held_back(store: Store) -> list[bool]:
+    """Whether the kernel holds back a command that is last, and one that is not."""
     found = []
     for last in (True, False):
         answers: list[object] = []
@@ -56,13 +63,26 @@ async def held_back(url: str) -> list[bool]:
             return answers == [b"-"]
 
         await eventually(answered)
-    await store.close()
     return found
 
 
-async def test_a_master_that_sentinels_name_is_told_after_the_client(gate: Watched) -> None:
-    assert await held_back(gate.url) == [True, False]
+def at_once(store: Store) -> list[bool]:
+    """Whether a question behind a settlement is with the kernel at once, and one behind that question."""
+    store.write(TAG, Then(lambda _: None), pack(("ECHO", "-")), last=True)
+    found = []
+    for _ in range(2):
+        store.ask(TAG, pack(("ECHO", "-")))
+        found.append(store.handed_over(TAG))
+    return found
 
 
-async def test_a_shard_is_told_after_the_client(trio: str) -> None:
-    assert await held_back(trio) == [True, False]
+async def test_a_master_that_sentinels_name_is_told_after_the_client_and_asked_at_once(gate: Watched) -> None:
+    async with opened(gate.url) as store:
+        assert await held_back(store) == [True, False]
+        assert at_once(store) == [True, False]
+
+
+async def test_a_shard_is_told_after_the_client_and_asked_at_once(trio: str) -> None:
+    async with opened(trio) as store:
+        assert await held_back(store) == [True, False]
+        assert at_once(store) == [True, False]
