@@ -52,6 +52,8 @@ class Books:
     """What of it is allowed."""
     unheard: dict[str, int] = field(default_factory=dict)
     """Tokens of billed requests of which the engine wrote no line: it was killed before their end."""
+    sent_anew: dict[str, int] = field(default_factory=dict)
+    """Tokens that the engine wrote of attempts before the last: broken before a byte was read, or taken back."""
     spent: Counter[str] = field(default_factory=Counter)
     """Tokens by organisation."""
     reserved: int = 0
@@ -78,7 +80,16 @@ class Books:
         """The same without what was wrong already."""
         for name in ("missing", "doubled"):
             setattr(self, name, [request for request in getattr(self, name) if request not in getattr(before, name)])
-        for name in ("different", "over_billed", "underseen", "difference", "lower_bounds", "unbilled_ms", "unheard"):
+        for name in (
+            "different",
+            "over_billed",
+            "underseen",
+            "difference",
+            "lower_bounds",
+            "unbilled_ms",
+            "unheard",
+            "sent_anew",
+        ):
             known = getattr(before, name)
             for request in [request for request in getattr(self, name) if request in known]:
                 del getattr(self, name)[request]
@@ -171,8 +182,9 @@ def _compare_request(books: Books, request: str, own: list[dict], known: tuple[l
         books.underseen[request] = said
         books.difference[request] = seen - billed[1]
     elif billed == wrote or billed in attempts:
-        # Of an attempt that broke before its first byte was read, nothing is billed.
+        # Of an attempt that broke before its first byte was read, or that was taken back, nothing is billed.
         books.same += 1
+        books.sent_anew |= {request: sum(wrote) - sum(billed)} if billed != wrote else {}
     elif lost or own[-1]["outcome"] in _EARLY:
         books.lower_bounds[request] = sum(wrote) - sum(billed)
         if lost and request in witness.delays_ms:

@@ -189,3 +189,10 @@ def test_an_adjustment_counts_with_its_line() -> None:
     assert books.same == 1
     assert not books.doubled
     assert compare([lines[1]], wrote(0, 6)).doubled == ["a"]
+
+
+def test_tokens_of_an_attempt_that_was_taken_back_are_told_apart() -> None:
+    line = {"id": "r", "line": 1, "org": "o", "prompt": 3, "completion": 5, "outcome": "completed"}
+    wrote = [{"request_id": "r", "prompt_tokens": 3, "completion_tokens": tokens} for tokens in (2, 5)]
+    books = compare([{**line, "lower_bound": False, "estimated": False}], wrote)
+    assert (books.same, books.sent_anew, books.lower_bounds, books.different) == (1, {"r": 5}, {}, {})

@@ -84,7 +84,10 @@ def _books(whole: Soak) -> Iterator[Row]:
     yield Row("  tokens", sum(books.lower_bounds.values()), "tokens")
     yield Row("requests billed of which a killed engine wrote nothing", len(books.unheard), "requests")
     yield Row("  tokens", sum(books.unheard.values()), "tokens")
-    unaccounted = books.ledger - books.written + sum(books.lower_bounds.values()) - sum(books.unheard.values())
+    yield Row("requests sent to an engine anew", len(books.sent_anew), "requests")
+    yield Row("  tokens of the attempt before", sum(books.sent_anew.values()), "tokens")
+    explained = sum(books.lower_bounds.values()) + sum(books.sent_anew.values()) - sum(books.unheard.values())
+    unaccounted = books.ledger - books.written + explained
     yield Row("tokens that none of this accounts for", abs(unaccounted), "tokens", 0)
     yield Row("events that nobody could read", books.quarantined, "events", 0)
 
@@ -186,7 +189,9 @@ def complaints(whole: Soak, most: int = 20) -> str:
     """The first answers that nothing explains."""
     found = [f"unexplained: {plan.kind}, {plan.tenant}: {seen}" for plan, seen in whole.unexplained()[:most]]
     books = whole.books
-    found += [f"{name}: {getattr(books, name)[:5]}" for name in ("missing", "doubled", "different", "over_billed")]
+    for name in ("missing", "doubled", "different", "over_billed"):
+        those = getattr(books, name)
+        found.append(f"{name}: {list(those.values() if isinstance(those, dict) else those)[:5]}")
     return "\n".join(found)
 
 

@@ -160,7 +160,7 @@ async def test_a_silent_stream_gets_comments_but_not_before_its_status_is_known(
         client = await RawClient.ask(tenant, stream=True)
         await client.until(PING, 2)
         may_go_on.set()
-        seen = await client.until(END)
+        seen = await client.until(b"[DONE]\n\n\r\n" + END)
     client.leave()
     assert seen.index(b"data:") < seen.index(PING)
     pieces = re.findall(rb"(?:^|\r\n)([0-9a-f]+)\r\n((?:data|:)(?:.|\n)*?\n\n)(?=\r\n)", seen.partition(b"\r\n\r\n")[2])
