@@ -217,7 +217,7 @@ async def outbox_at(node: Node, tag: str) -> dict[str, dict[str, str]]:
 async def lines_at(node: Node, tag: str, number: int) -> list[str]:
     """The answered requests in the outbox on this very node, once there are so many.
 
-    One that was told 503 may be let in by a moment too late, or be with its engine by then: it is in the outbox too, and
+    One that was told 503 may be let in by a moment too late, or be with its engine by then: it is in the outbox, and
     free of charge.
     """
     found: list[str] = []
