@@ -17,23 +17,12 @@ from tests.integration.gateway.leading import (
     nothing_is_held,
     outstanding,
 )
-from tests.integration.gateway.place import CHAT, ORG, USER, Place, Tenant, eventually, place_of
+from tests.integration.gateway.place import CHAT, USER, Place, Tenant, eventually, place_of
 from tests.integration.gateway.raw_engine import CHUNKED, Call, chunked, raw_engine, saying, whole
+from tests.integration.gateway.test_withdrawn import revoke, suspend_organisation, suspend_user
 from tests.services import Services
 
 # -- not let in --------------------------------------------------------------------------------------------------------
-
-
-async def revoked(tenant: Tenant) -> None:
-    await tenant.edge.revoke(tenant.tag, tenant.record, 2)
-
-
-async def suspended(tenant: Tenant) -> None:
-    await tenant.project("org", {"id": ORG, "st": "suspended"})
-
-
-async def user_suspended(tenant: Tenant) -> None:
-    await tenant.project("org", {"id": ORG, "st": "active", f"x:{USER}": 1})
 
 
 async def without_the_model(tenant: Tenant) -> None:
@@ -51,7 +40,7 @@ async def out_of_requests(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("withdraw", "status"),
     [
-        *((revoked, 401), (suspended, 403), (user_suspended, 403), (without_the_model, 404)),
+        *((revoke, 401), (suspend_organisation, 403), (suspend_user, 403), (without_the_model, 404)),
         *((out_of_tokens, 429), (out_of_requests, 429)),
     ],
 )
@@ -169,7 +158,7 @@ async def test_a_stream_that_was_sent_early_is_cut_when_its_key_is_revoked(
                 pieces = answer.aiter_bytes()
                 await anext(pieces)
                 assert (await early(place))["confirmed"] == before["confirmed"] + 1
-                await revoked(tenant)
+                await revoke(tenant)
                 rest = b"".join([piece async for piece in pieces])
             assert b'"access_withdrawn"' in rest
             async with asyncio.timeout(20):
