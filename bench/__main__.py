@@ -10,15 +10,16 @@ import uvloop
 from bench.bar import OURS
 from bench.chart import chart
 from bench.peers import AS_WRITTEN, OFFERS
+from bench.records import Effort, Results
 from bench.report import ROOT, Report, machine, report, write
 from bench.rig import open_rig
-from bench.rounds import DIRECT, Effort, Results, measure
 from bench.table import gaps, table, verdict
+from bench.turns import DIRECT, measure
 
 LATEST = ROOT / "bench/results/latest.json"
 CHART = ROOT / "docs/images/bench.svg"
 QUICK = (OURS, "nginx", "vllm-router")
-QUICK_SECONDS = 0.8
+QUICK_TURNS, QUICK_LOOK_S, QUICK_SECONDS = 3, 0.25, 0.8
 
 
 def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
@@ -30,32 +31,58 @@ def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[st
 
 
 @click.command()
-@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True)
 @click.option(
-    "--seconds", type=click.FloatRange(0.05), default=2.0, show_default=True, help="How long each look takes."
+    "--turns",
+    type=click.IntRange(1),
+    default=15,
+    show_default=True,
+    help="Turns, all proxies being open. One of three has those proxies that the bar is not about, and paced streams.",
+)
+@click.option(
+    "--look", type=click.FloatRange(0.05), default=0.35, show_default=True, help="Seconds of each look of a turn."
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="How often each proxy is started anew, alone, for its memory and the most streams.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0.05), default=2.0, show_default=True, help="Seconds of the look of a round."
 )
 @click.option("--streams", type=click.IntRange(1), default=1000, show_default=True, help="Streams open at most.")
 @click.option("--only", callback=_names, help=f"Names with commas between: {', '.join(OFFERS)}.")
-@click.option("--quick", is_flag=True, help=f"One short round of {', '.join(QUICK)}, within a minute.")
+@click.option("--quick", is_flag=True, help=f"A few short turns of {', '.join(QUICK)}, within a minute.")
 @click.option("--as-written", is_flag=True, help="Do not compile the gateway, nor look for a compiler.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Where the JSON goes; a whole run: bench/results/latest.json."
 )
 def main(  # noqa: PLR0913 - one argument an option
-    *, rounds: int, seconds: float, streams: int, only: tuple[str, ...], quick: bool, as_written: bool, out: Path | None
+    *,
+    turns: int,
+    look: float,
+    rounds: int,
+    seconds: float,
+    streams: int,
+    only: tuple[str, ...],
+    quick: bool,
+    as_written: bool,
+    out: Path | None,
 ) -> None:
     """Measure the gateway side by side with other proxies on this machine."""
     if as_written:
         OFFERS[OURS] = OFFERS[AS_WRITTEN]
-    effort = Effort(1, QUICK_SECONDS, streams) if quick else Effort(rounds, seconds, streams)
+    effort = Effort(turns, look, rounds, seconds, streams)
+    if quick:
+        effort = Effort(QUICK_TURNS, QUICK_LOOK_S, 1, QUICK_SECONDS, streams)
     names = only or (QUICK if quick else tuple(OFFERS))
     place = machine()
     with open_rig() as rig, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         results = runner.run(measure(rig, names, effort, _say))
     whole = report(results, place, effort)
-    rows = {name: record.medians() for name, record in results.records.items()}
     missing = {name: record.missing for name, record in results.records.items()}
-    click.echo("\n\n".join(filter(None, (table(rows), verdict(whole.bar), gaps(results.absent, missing)))))
+    click.echo("\n\n".join(filter(None, (table(results.rows()), verdict(whole.bar), gaps(results.absent, missing)))))
     _keep(whole, results, out, partial=bool(only or quick))
 
 
@@ -67,9 +94,9 @@ def _keep(whole: Report, results: Results, out: Path | None, *, partial: bool) -
     write(whole, path)
     click.echo(f"\nwritten: {path}", err=True)
     if path == LATEST:
-        rows = {name: record.medians() for name, record in results.records.items() if name != DIRECT}
+        rows = {name: medians for name, medians in results.medians().items() if name != DIRECT}
         cpu, cores = whole.machine.cpu, whole.machine.cores
-        CHART.write_text(chart(rows, f"{cpu}, {cores} cores, medians of {whole.rounds} interleaved rounds"))
+        CHART.write_text(chart(rows, f"{cpu}, {cores} cores, medians of {whole.turns} turns"))
 
 
 def _say(text: str) -> None:

@@ -1,10 +1,13 @@
 """The bar that the gateway has to clear, side by side in one run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from statistics import median, quantiles
 
 import msgspec
 
-Row = Mapping[str, float]
+Turns = Mapping[int, float]
+"""A figure of a proxy by the turn that it is of."""
+Row = Mapping[str, Turns]
 Rows = Mapping[str, Row]
 
 OURS = "ias-gateway"
@@ -12,12 +15,23 @@ YARDSTICKS = ("nginx", "vllm-router")
 
 
 class Demand(msgspec.Struct, frozen=True):
-    """One demand: what was measured, and whether it is met; None where it could not be measured."""
+    """One demand: what was measured, and whether it is met; None where it could not be measured.
+
+    `measured` is the median over the turns, `middle` where the middle half of the turns lies.
+    """
 
     what: str
     limit: float
     measured: float | None
     met: bool | None
+    middle: tuple[float, float] | None = None
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What turns have in common: their median and their quartiles."""
+
+    median: float
+    middle: tuple[float, float]
 
 
 class _Ratio(msgspec.Struct, frozen=True):
@@ -35,35 +49,45 @@ _RATIOS = (
     _Ratio("first token added, p50: of vllm-router's", "first_token_added_us_p50", "vllm-router", 1.15),
     _Ratio("first token added, p95: of vllm-router's", "first_token_added_us_p95", "vllm-router", 1.15),
 )
-_FIXED: tuple[tuple[str, float, bool, Callable[[Row], float]], ...] = (
-    ("one connection, p50 µs", 250, False, lambda row: row["unary_us_p50"]),
-    ("KB resident an open stream", 12, False, lambda row: row["rss_kb_per_stream"]),
-    ("requests/s a core (a second of CPU)", 20_000, True, lambda row: 1e6 / row["unary_cpu_us"]),
-    ("1,000 streams: share of tokens in time", 0.99, True, lambda row: row["paced_many_delivered"]),
+_FIXED: tuple[tuple[str, float, bool, str, Callable[[float], float]], ...] = (
+    ("one connection, p50 µs", 250, False, "unary_us_p50", float),
+    ("KB resident an open stream", 12, False, "rss_kb_per_stream", float),
+    ("requests/s a core (a second of CPU)", 20_000, True, "unary_cpu_us", lambda each_us: 1e6 / each_us),
+    ("1,000 streams: share of tokens in time", 0.99, True, "paced_many_delivered", float),
 )
 
 
 def demands(rows: Rows) -> list[Demand]:
     """Each demand, judged."""
     ratios = [_judge(ask.what, ask.at_most, ratio(rows, ask.figure, ask.peer), at_least=False) for ask in _RATIOS]
-    fixed = [_judge(what, limit, _figure(rows, of), at_least=least) for what, limit, least, of in _FIXED]
+    ours = rows.get(OURS, {})
+    fixed = [
+        _judge(what, limit, seen(map(of, ours.get(figure, {}).values())), at_least=least)
+        for what, limit, least, figure, of in _FIXED
+    ]
     return ratios + fixed
 
 
-def ratio(rows: Rows, figure: str, peer: str) -> float | None:
-    """A figure of ours over a peer's."""
-    ours, theirs = rows.get(OURS, {}).get(figure), rows.get(peer, {}).get(figure)
-    return ours / theirs if ours is not None and ours >= 0 and theirs and theirs > 0 else None
+def ratio(rows: Rows, figure: str, peer: str) -> Seen | None:
+    """A figure of ours over a peer's of the same turn, for what the machine's neighbours do changes with the turns."""
+    ours, theirs = rows.get(OURS, {}).get(figure, {}), rows.get(peer, {}).get(figure, {})
+    both = sorted(ours.keys() & theirs.keys())
+    return seen(ours[turn] / theirs[turn] for turn in both if ours[turn] >= 0 and theirs[turn] > 0)
 
 
-def _figure(rows: Rows, of: Callable[[Row], float]) -> float | None:
-    try:
-        return of(rows[OURS])
-    except KeyError:
+def seen(values: Iterable[float]) -> Seen | None:
+    """The median and the quartiles; None of nothing."""
+    ranked = sorted(values)
+    if not ranked:
         return None
+    if len(ranked) == 1:
+        return Seen(ranked[0], (ranked[0], ranked[0]))
+    low, _, high = quantiles(ranked, n=4, method="inclusive")
+    return Seen(median(ranked), (low, high))
 
 
-def _judge(what: str, limit: float, measured: float | None, *, at_least: bool) -> Demand:
-    if measured is None:
+def _judge(what: str, limit: float, found: Seen | None, *, at_least: bool) -> Demand:
+    if found is None:
         return Demand(what, limit, None, None)
-    return Demand(what, limit, measured, measured >= limit if at_least else measured <= limit)
+    met = found.median >= limit if at_least else found.median <= limit
+    return Demand(what, limit, found.median, met, found.middle)

@@ -1,11 +1,12 @@
 """The chart for the docs: a panel a figure, a bar a proxy, readable on light and on dark pages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
-from bench.bar import OURS, Rows
-from bench.rounds import DIRECT
+from bench.bar import OURS
+from bench.turns import DIRECT
 
+Rows = Mapping[str, Mapping[str, float]]
 WIDTH = 960
 _PANELS = (
     ("unary_cpu_us", "CPU a request, without streaming, 64 connections", "µs"),

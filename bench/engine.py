@@ -55,6 +55,11 @@ class Clock:
         self._place = 0
         self._tick()
 
+    def hush(self) -> None:
+        """End every stream."""
+        for stream in tuple(self.streams):
+            stream.end()
+
     def _tick(self) -> None:
         self._place = (self._place + 1) % len(_SCRIPTS[0].paced)
         chunks = [script.paced[self._place] for script in _SCRIPTS]
@@ -105,11 +110,19 @@ class Connection(asyncio.Protocol):
             chunk += _SCRIPTS[self.usage].brief_end
         self._transport.write(chunk)
 
+    def end(self) -> None:
+        """End this stream before its time."""
+        self._clock.streams.discard(self)
+        self._transport.write(_SCRIPTS[self.usage].brief_end)
+
     def _serve(self, request: bytes) -> None:
         mark = request.find(b"[[", 0, _KEPT)
         kind = request[mark : mark + 9].decode() if mark >= 0 else ""
         if kind == exchange.UNARY:
             self._transport.write(_UNARY)
+        elif kind == exchange.HUSH:
+            self._clock.hush()
+            self._transport.write(_SMALL)
         elif kind:
             self._stream(kind, exchange.WITH_USAGE in request)
         else:

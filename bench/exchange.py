@@ -24,6 +24,8 @@ BURST = "[[burst]]"
 PACED = "[[paced]]"
 BRIEF = "[[brief]]"
 """A paced stream that ends after a token."""
+HUSH = "[[quiet]]"
+"""No completion: the engine ends the streams that are open."""
 
 _encode = msgspec.json.Encoder().encode
 

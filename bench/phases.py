@@ -1,7 +1,8 @@
 """What is measured of one proxy: each phase loads it, waits until it runs evenly, then looks for a while."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -9,8 +10,12 @@ from bench import exchange
 from bench.load import Caller, Load, Tally, Target, calling
 from bench.rig import Meter
 
-WARM_S = 0.3
+WARM_S = 0.15
 OPEN_WITHIN_S = 20.0
+LONGEST_S = 5.0
+"""Within which a slow proxy answers every connection once, else a look ends without."""
+REST_S = 0.02
+IDLE_SHARE = 0.1
 MANY = 64
 FEW_STREAMS = 200
 PROBES = 4
@@ -23,9 +28,13 @@ class PhaseFailed(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """The proxy under measurement; `meter` is None for the engine itself, `streams` how many are open at most."""
+    """The proxy under measurement, and the port of its engine; `meter` is None for the engine itself.
+
+    A look takes `seconds`, and `streams` are open at most.
+    """
 
     target: Target
+    engine: int
     meter: Meter | None
     seconds: float
     streams: int
@@ -108,19 +117,30 @@ async def first_tokens(subject: Subject) -> Figures:
 
 
 Phase = Callable[[Subject], Awaitable[Figures]]
-# Memory on a process of its own: what other phases leave in its allocator would hide the streams, and what some proxies
-# do not close behind a thousand clients that left would weigh on the others.
-LAUNCHES: tuple[tuple[Phase, ...], ...] = ((unary_alone, unary, bursts, large, first_tokens, paced), (memory,))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A phase of a turn, and in one of how many turns it comes."""
+
+    phase: Phase
+    every: int = 1
+
+
+IN_TURNS = (Part(unary_alone), Part(unary), Part(bursts), Part(large), Part(first_tokens), Part(paced, every=3))
+ALONE = memory
+"""On a process of its own: what other phases leave in its allocator would hide the streams, and what some proxies do
+not close behind a thousand clients that left would weigh on the others."""
 
 
 async def _asked(subject: Subject, load: Load) -> tuple[Look, Tally]:
     """Connections that ask again when they are answered."""
     tally = Tally()
-    async with calling(load, tally):
-        await asyncio.sleep(WARM_S)
+    async with _loading(subject, load, tally):
+        await _until(tally, WARM_S, load.connections)
         tally.first_s.clear()
         tally.whole_s.clear()
-        look = await _look(subject, tally)
+        look = await _look(subject, tally, load.connections)
     _judge(tally, look.answers or look.events)
     return look, tally
 
@@ -128,16 +148,26 @@ async def _asked(subject: Subject, load: Load) -> tuple[Look, Tally]:
 async def _paced(subject: Subject, streams: int) -> Figures:
     tally = Tally()
     load = Load(subject.target, exchange.request_body(exchange.PACED), streams)
-    async with calling(load, tally) as callers:
+    async with _loading(subject, load, tally) as callers:
         await _all_started(callers)
-        await asyncio.sleep(WARM_S)
-        look = await _look(subject, tally)
+        await asyncio.sleep(WARM_S * 2)
+        look = await _look(subject, tally, 0)
         rss = subject.meter.rss_kb() if subject.meter else 0.0
-    await asyncio.sleep(WARM_S)
     _judge(tally, look.events)
     # Who gets more than is due has been behind before, and catches up.
     share = look.events / (streams * look.seconds / exchange.PACE_S)
     return {"cpu_us": _per(look, look.events), "delivered": min(share, 1 / share), "rss_kb": rss}
+
+
+@asynccontextmanager
+async def _loading(subject: Subject, load: Load, tally: Tally) -> AsyncIterator[list[Caller]]:
+    """Callers; once they have left, however it went, who comes next has the core to itself."""
+    try:
+        async with calling(load, tally) as callers:
+            yield callers
+    finally:
+        await _hush(subject)
+        await _rest(subject)
 
 
 async def _all_started(callers: Sequence[Caller]) -> None:
@@ -146,14 +176,40 @@ async def _all_started(callers: Sequence[Caller]) -> None:
         raise PhaseFailed(f"{len(waiting)} of {len(callers)} streams did not begin within {OPEN_WITHIN_S:.0f} s")
 
 
-async def _look(subject: Subject, tally: Tally) -> Look:
-    """Look for the seconds that the run gives."""
+async def _look(subject: Subject, tally: Tally, enough: int) -> Look:
+    """Look for the seconds that the run gives, and longer where it takes longer until so many answers came."""
     meter = subject.meter
     began, cpu, answers, events = perf_counter(), meter.cpu_s() if meter else 0.0, tally.answers, tally.events
-    await asyncio.sleep(subject.seconds)
+    await _until(tally, subject.seconds, enough)
     seconds = perf_counter() - began
     used = (meter.cpu_s() if meter else 0.0) - cpu
     return Look(seconds, used, tally.answers - answers, tally.events - events)
+
+
+async def _until(tally: Tally, seconds: float, answers: int) -> None:
+    """These seconds; then until so many answers came since the start, unless one fails or it takes too long."""
+    due, last = tally.answers + answers, perf_counter() + LONGEST_S
+    await asyncio.sleep(seconds)
+    while perf_counter() < last:
+        if tally.answers >= due or tally.failures:
+            return
+        await asyncio.sleep(0.01)
+
+
+async def _hush(subject: Subject) -> None:
+    """End the streams that the engine still writes: some proxies read on for clients that left."""
+    async with calling(Load(Target(subject.engine), exchange.request_body(exchange.HUSH), 1), Tally()) as callers:
+        await _all_started(callers)
+
+
+async def _rest(subject: Subject) -> None:
+    """Until the proxy has put away what clients left behind."""
+    last = perf_counter() + LONGEST_S
+    busy = True
+    while busy and perf_counter() < last:
+        cpu = subject.meter.cpu_s() if subject.meter else 0.0
+        await asyncio.sleep(REST_S)
+        busy = (subject.meter.cpu_s() if subject.meter else 0.0) - cpu > REST_S * IDLE_SHARE
 
 
 def _judge(tally: Tally, good: int) -> None:

@@ -3,13 +3,14 @@
 import os
 import platform
 import subprocess
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from bench.bar import Demand, demands
-from bench.rounds import Effort, Results
+from bench.records import Effort, Results
 
 ROOT = Path(__file__).parents[1]
 Value = str | float | dict[str, str | list[float]]
@@ -27,14 +28,17 @@ class Machine(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """The whole of `latest.json`. Times are microseconds, memory KB; of each figure the median of its rounds.
+    """The whole of `latest.json`. Times are microseconds, memory KB; of each figure the median of its turns.
 
-    `paced_many_…` and the memory are of `streams` streams, other paced figures of 200 at most.
+    `paced_many_…` and the memory are of `rounds` of `seconds` with `streams` streams; all else of `turns` of `look`
+    seconds, and other paced figures of 200 streams at most.
     """
 
     commit: str
     changed: bool
     measured_at: str
+    turns: int
+    look: float
     rounds: int
     seconds: float
     streams: int
@@ -59,18 +63,19 @@ def machine() -> Machine:
 
 def report(results: Results, place: Machine, effort: Effort) -> Report:
     """All of a run."""
-    rows = {name: record.medians() for name, record in results.records.items()}
     return Report(
         commit=commit(),
         changed=changed(),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        turns=effort.turns,
+        look=effort.look,
         rounds=effort.rounds,
         seconds=effort.seconds,
         streams=effort.streams,
         machine=place,
-        rows=[_row(name, results) for name in rows],
+        rows=[_row(name, results) for name in results.records],
         absent=results.absent,
-        bar=demands(rows),
+        bar=demands(results.rows()),
     )
 
 
@@ -93,9 +98,13 @@ def write(whole: msgspec.Struct, path: Path) -> None:
 def _row(name: str, results: Results) -> dict[str, Value]:
     record = results.records[name]
     medians: dict[str, Value] = {figure: round(value, 3) for figure, value in record.medians().items()}
-    spread: Value = {figure: [round(min(seen), 3), round(max(seen), 3)] for figure, seen in record.figures.items()}
+    spread: Value = {figure: _ends(turns.values()) for figure, turns in record.figures.items()}
     missing: Value = dict[str, str | list[float]](record.missing)
     return {"name": name, "version": record.peer.version, **medians, "spread": spread, "missing": missing}
+
+
+def _ends(seen: Collection[float]) -> list[float]:
+    return [round(min(seen), 3), round(max(seen), 3)]
 
 
 def _cpu() -> str:

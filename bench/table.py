@@ -1,8 +1,9 @@
 """The results as text for a terminal: one table, and the bar."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
-from bench.bar import OURS, YARDSTICKS, Demand, Rows, ratio
+from bench.bar import OURS, YARDSTICKS, Demand, Rows, Seen, Turns, ratio
 
 _LINES = (
     ("unary_cpu_us", "64 connections: CPU µs a request"),
@@ -29,20 +30,23 @@ _LINES = (
 
 
 def table(rows: Rows) -> str:
-    """A column for each proxy, then ours over the yardsticks'."""
+    """A column for each proxy with its medians, then ours over the yardsticks' turn by turn."""
     against = [peer for peer in YARDSTICKS if peer in rows and OURS in rows]
     lines = [["", *rows, *(f"ours/{peer}" for peer in against)]]
     for figure, what in _LINES:
-        values = [_number(row.get(figure)) for row in rows.values()]
-        lines.append([what, *values, *(_number(ratio(rows, figure, peer)) for peer in against)])
+        values = [_number(_median(row.get(figure))) for row in rows.values()]
+        lines.append([what, *values, *(_number(_of(ratio(rows, figure, peer))) for peer in against)])
     return _columns(lines)
 
 
 def verdict(demands: Sequence[Demand]) -> str:
     """The bar, and whether it is met."""
     words = {True: "met", False: "MISSED", None: "not measured"}
-    lines = [["the bar", "limit", "measured", ""]]
-    lines += [[each.what, _number(each.limit), _number(each.measured), words[each.met]] for each in demands]
+    lines = [["the bar", "limit", "measured", "half of the turns", ""]]
+    lines += [
+        [each.what, _number(each.limit), _number(each.measured), _between(each.middle), words[each.met]]
+        for each in demands
+    ]
     return _columns(lines)
 
 
@@ -51,6 +55,18 @@ def gaps(absent: Mapping[str, str], missing: Mapping[str, Mapping[str, str]]) ->
     lines = [f"{name} is absent: {why}" for name, why in absent.items()]
     lines += [f"{name}, {phase}: {why}" for name, phases in missing.items() for phase, why in phases.items()]
     return "\n".join(lines)
+
+
+def _median(turns: Turns | None) -> float | None:
+    return median(turns.values()) if turns else None
+
+
+def _of(found: Seen | None) -> float | None:
+    return found.median if found else None
+
+
+def _between(middle: tuple[float, float] | None) -> str:
+    return f"{_number(middle[0])} to {_number(middle[1])}" if middle else "-"
 
 
 def _number(value: float | None) -> str:

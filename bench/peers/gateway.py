@@ -74,13 +74,15 @@ def _python() -> Path:
 
 @asynccontextmanager
 async def _start(python: Path, sources: Path, rig: Rig, engine: int) -> AsyncIterator[Running]:
-    launch = Launch(rig.folder / NAME, free_port(), engine)
+    port = free_port()
+    name = f"{NAME}-{port}"  # two of them are open at once
+    launch = Launch(rig.folder / name, port, engine)
     launch.home.mkdir(exist_ok=True)
     with rig.services.fresh("redis") as redis:
         async with _organisation(redis.url, launch) as token:
             argv = (python, "-m", "ias_gateway")
             env = {**_environment(redis.url, launch), "PYTHONPATH": f"{sources}{os.pathsep}{PACKAGES}"}
-            async with launched(rig, NAME, launch, argv, env) as process:
+            async with launched(rig, name, launch, argv, env) as process:
                 target = Target(launch.port, token)
                 await answering(target, process)
                 yield Running(target, process)
