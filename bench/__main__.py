@@ -19,7 +19,7 @@ from bench.turns import DIRECT, measure
 LATEST = ROOT / "bench/results/latest.json"
 CHART = ROOT / "docs/images/bench.svg"
 QUICK = (OURS, "nginx", "vllm-router")
-QUICK_TURNS, QUICK_LOOK_S, QUICK_SECONDS = 3, 0.25, 0.8
+QUICK_TURNS, QUICK_LOOK_S, QUICK_SECONDS = 3, 0.24, 0.8
 
 
 def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[st
     help="Turns, all proxies being open. One of three has those proxies that the bar is not about, and paced streams.",
 )
 @click.option(
-    "--look", type=click.FloatRange(0.05), default=0.35, show_default=True, help="Seconds of each look of a turn."
+    "--look", type=click.FloatRange(0.05), default=0.36, show_default=True, help="Seconds of each look of a turn."
 )
 @click.option(
     "--rounds",
@@ -49,7 +49,7 @@ def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[st
     help="How often each proxy is started anew, alone, for its memory and the most streams.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0.05), default=2.0, show_default=True, help="Seconds of the look of a round."
+    "--seconds", type=click.FloatRange(0.05), default=1.5, show_default=True, help="Seconds of the look of a round."
 )
 @click.option("--streams", type=click.IntRange(1), default=1000, show_default=True, help="Streams open at most.")
 @click.option("--only", callback=_names, help=f"Names with commas between: {', '.join(OFFERS)}.")
