@@ -17,6 +17,8 @@ _LEVEL: Final = socket.IPPROTO_TCP
 _CORK: Final = cast("int", getattr(socket, "TCP_CORK", 0))
 """Linux's, see tcp(7): the kernel keeps what is written and sends it when this is taken back, or the socket is closed,
 also where that is because its process was killed. 0 elsewhere."""
+_HANDED_OVER: Final[Pause[None]] = Pause()
+_HANDED_OVER.resolve(None)
 
 
 class Outlet:
@@ -81,10 +83,9 @@ class Outlet:
 
     def flushed(self) -> Pause[None]:
         """Wait until what was written has been handed to the kernel."""
-        pause: Pause[None] = Pause()
         if self.handed_over:
-            pause.resolve(None)
-            return pause
+            return _HANDED_OVER
+        pause: Pause[None] = Pause()
         if not self._out and not self._after:
             self._loop.call_soon(self._flush)
         self._after.append(pause)
