@@ -103,6 +103,17 @@ class Tenant:
     async def chat(self, text: str = "hello", **more: Any) -> httpx.Response:
         return await self.place.client.post(CHAT, json=self.body(text, **more), headers=self.headers)
 
+    async def used(self) -> int:
+        """Tokens of the month, once nothing is held: an answer may be read before Redis has read its settlement."""
+        standing: list[Any] = []
+
+        async def settled() -> bool:
+            standing[:] = await self.edge.standing(self.tag, USER)
+            return int(standing[3]) == 0
+
+        await eventually(settled)
+        return int(standing[2])
+
     async def lines(self, number: int = 1) -> list[dict[str, str]]:
         """The outbox, once it has so many lines."""
 

@@ -26,10 +26,6 @@ async def tokens_of(tenant: Tenant, text: str, **more: object) -> int:
     return usage["prompt_tokens"]
 
 
-async def used(tenant: Tenant) -> int:
-    return int((await tenant.edge.standing(tenant.tag, USER))[2])
-
-
 async def counted_in_time(tenant: Tenant, ask: Callable[[], Awaitable[httpx.Response]]) -> tuple[httpx.Response, int]:
     """The answer, and how many prompts were counted for it: asked for again where the engine did not count in time.
 
@@ -48,15 +44,15 @@ async def test_a_prompt_whose_bound_does_not_fit_is_counted_and_gets_what_is_lef
 ) -> None:
     text = "[[mock tokens=20]] " + "count me " * 100
     prompt = await tokens_of(tenant, text, **more)
-    before = await used(tenant)
+    before = await tenant.used()
     await tenant.limit(tokens=before + prompt + 60)
     answer, counted = await counted_in_time(tenant, lambda: tenant.chat(text, max_tokens=20, **more))
     assert answer.status_code == 200, answer.text
     assert answer.json()["usage"]["completion_tokens"] == 20
     assert counted == 1
-    assert await used(tenant) == before + prompt + 20
+    assert await tenant.used() == before + prompt + 20
     assert (await tenant.chat(text, max_tokens=20, **more)).status_code == 429
-    assert await used(tenant) <= before + prompt + 60
+    assert await tenant.used() <= before + prompt + 60
 
 
 async def test_a_text_prompt_is_counted_too(tenant: Tenant) -> None:
@@ -89,18 +85,18 @@ async def test_where_no_engine_counts_the_upper_bound_decides(tenant: Tenant) ->
 async def test_strict_budgets_are_never_passed_by_many_at_once_though_prompts_are_counted(tenant: Tenant) -> None:
     text = "count me " * 100
     await tokens_of(tenant, text)
-    limit = await used(tenant) + 2000
+    limit = await tenant.used() + 2000
     await tenant.limit(tokens=limit)
     answers = await asyncio.gather(*(tenant.chat(text, max_tokens=30) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200, 429}
-    assert await used(tenant) <= limit
+    assert await tenant.used() <= limit
     assert await metric(tenant, "ias_gateway_overshot_tokens_total") == 0
 
 
 async def test_counting_is_the_engines_work_and_is_taken_from_the_rate_once(tenant: Tenant) -> None:
     text = "count me " * 100
     prompt = await tokens_of(tenant, text)
-    before = await used(tenant)
+    before = await tenant.used()
     await tenant.limit(tokens=before + prompt + 60, rps=1, burst=1)
 
     async def admitted() -> httpx.Response:

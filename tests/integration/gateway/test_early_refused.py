@@ -17,7 +17,7 @@ from tests.integration.gateway.leading import (
     nothing_is_held,
     outstanding,
 )
-from tests.integration.gateway.place import CHAT, USER, Place, Tenant, eventually, place_of
+from tests.integration.gateway.place import CHAT, Place, Tenant, eventually, place_of
 from tests.integration.gateway.raw_engine import CHUNKED, Call, chunked, raw_engine, saying, whole
 from tests.integration.gateway.test_withdrawn import revoke, suspend_organisation, suspend_user
 from tests.services import Services
@@ -78,8 +78,7 @@ async def test_a_prompt_that_is_to_be_counted_first_is_taken_back_and_sent_again
         )
 
     async with led(led_tenant, counts) as engine:
-        used = int((await led_tenant.edge.standing(led_tenant.tag, USER))[2])
-        await led_tenant.limit(tokens=used + 60)
+        await led_tenant.limit(tokens=await led_tenant.used() + 60)
         assert (await ask(led_tenant, text="a" * 100)).status_code == 200
         taken_back, *others = [call.path for call in engine.calls]
         assert (taken_back, others) == (CHAT, ["/tokenize", CHAT])
