@@ -12,7 +12,7 @@ from ias.contract.admitted import Admitted
 from ias.contract.asks import Ask
 from ias.contract.catalogue import ModelRoute
 from ias.contract.usage import decode_facts
-from ias_gateway.account import Times, account, request_line
+from ias_gateway.account import Times, account, milliseconds, request_line
 from ias_gateway.admission import Caller
 from ias_gateway.live import Open
 from ias_gateway.served import Served, quoted
@@ -54,7 +54,7 @@ def test_what_did_not_happen_has_no_time() -> None:
 
 @given(st.floats(0, 1e6))
 def test_a_span_is_told_to_the_microsecond(seconds: float) -> None:
-    assert decode_facts(told(Times(0.0, seconds, None))).queue_ms == pytest.approx(seconds * 1000, abs=0.0011)
+    assert float(milliseconds(seconds)) == pytest.approx(seconds * 1000, abs=0.0011)
 
 
 @given(st.text(), st.integers(100, 599), st.floats(0, 1e4))
