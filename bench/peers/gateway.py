@@ -27,6 +27,7 @@ COMPILED = ROOT / ".cache" / "compiled"
 PACKAGES = sysconfig.get_paths()["platlib"]
 JANITOR_EVERY_S = 0.25
 MAX_STREAMS = 5000
+STALL_MS = "5000"
 _UUID = "00000000-0000-7000-8000-{:012d}"
 _NO_LIMITS = ("tokens", "udef", "rps", "burst", "tpm", "conc", "urps", "uburst", "utpm", "uconc", "cap")
 
@@ -96,6 +97,9 @@ def _environment(redis_url: str, launch: Launch) -> dict[str, str]:
         "IAS_CACHE_SALT_SECRET": "a secret of the benchmark, long enough",
         "IAS_MAX_STREAMS": str(MAX_STREAMS),
         "IAS_UPSTREAM_ALLOW": "127.0.0.0/8",
+        # A machine that stands still for a moment is told as slow, as it is of the others, who refuse nothing then.
+        "IAS_SHED_LAG_MS": STALL_MS,
+        "IAS_REDIS_TIMEOUT_MS": STALL_MS,
     }
 
 

@@ -58,6 +58,17 @@ class Place:
         async with httpx.AsyncClient() as client:
             return {entry["request_id"]: entry for entry in (await client.get(f"{self.control}/log")).json()}
 
+    async def wrote(self, request_id: str) -> dict[str, Any]:
+        """What the engine wrote of a request that is over: of one that is cut, others hear before the engine does."""
+        found: list[dict[str, Any]] = []
+
+        async def over() -> bool:
+            found.extend(entry for name, entry in (await self.oracle()).items() if name == request_id)
+            return bool(found)
+
+        await eventually(over)
+        return found[0]
+
 
 @dataclass
 class Tenant:
@@ -127,16 +138,31 @@ class Tenant:
         entries = await self.edge.redis.xrange(admission.outbox(self.tag))
         return [{name.decode(): value.decode() for name, value in fields.items()} for _, fields in entries]
 
+    async def lines_of(self, *request_ids: str) -> list[dict[str, str]]:
+        """The lines of these requests. One that is refused has a line too, where it was on its way to the engine."""
+        found: dict[str, dict[str, str]] = {}
+
+        async def there() -> bool:
+            found.update({line["r"]: line for line in await self.lines()})
+            return found.keys() >= set(request_ids)
+
+        await eventually(there)
+        return [found[request_id] for request_id in request_ids]
+
     async def books_agree(self, number: int = 1) -> list[dict[str, str]]:
         """The outbox's lines, which say of each request what the engine wrote."""
-        lines, oracle = await self.lines(number), await self.place.oracle()
+        lines = await self.lines(number)
+        await self.engine_agrees(lines)
+        return lines
+
+    async def engine_agrees(self, lines: list[dict[str, str]]) -> None:
+        """These lines say what the engine wrote."""
         for line in lines:
-            wrote = oracle[line["r"]]
+            wrote = await self.place.wrote(line["r"])
             assert (int(line["pt"]), int(line["ct"])) == (wrote["prompt_tokens"], wrote["completion_tokens"]), (
                 line,
                 wrote,
             )
-        return lines
 
 
 def tokens_told(stream: bytes) -> int:

@@ -221,7 +221,7 @@ async def test_sigterm_lets_short_streams_end_and_cuts_long_ones_with_an_error_a
     assert await asyncio.to_thread(lone.place.gateway.child.wait, 30) == 0
     lines = await lone.lines(2)
     assert sorted(line["o"] for line in lines) == ["completed", "drained"]
-    wrote = (await lone.place.oracle())[lines[1]["r"]]["completion_tokens"]
+    wrote = (await lone.place.wrote(lines[1]["r"]))["completion_tokens"]
     assert tokens_told(cut) == int(lines[1]["ct"]) <= wrote
 
 
@@ -240,7 +240,7 @@ async def test_a_killed_gateways_stream_is_swept_from_its_last_checkpoint(lone: 
 
     await eventually(swept)
     (line,) = await lone.lines()
-    wrote = (await lone.place.oracle())[line["r"]]["completion_tokens"]
+    wrote = (await lone.place.wrote(line["r"]))["completion_tokens"]
     assert (line["o"], line["b"]) == ("gateway_lost", "1")
     # What a tick leaves, and what the engine wrote to nobody while the machine stalled.
     assert 0 <= wrote - int(line["ct"]) <= 25 + 150

@@ -33,6 +33,7 @@ class Stream:
 
     def __init__(self, answer: httpx.Response) -> None:
         self._parts = answer.aiter_bytes()
+        self.request_id = answer.headers["x-request-id"]
         self.text = b""
 
     async def first(self) -> None:
@@ -101,8 +102,10 @@ async def test_streams_are_put_back_into_an_emptied_redis_and_end_with_one_line(
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limit_exceeded")
         texts = await one.rest(), await other.rest()
     assert all(text.endswith(b"data: [DONE]\n\n") for text in texts)
-    lines = await lone.books_agree(2)
+    lines = await lone.lines_of(one.request_id, other.request_id)
+    await lone.engine_agrees(lines)
     assert [(line["l"], line["o"], line["ct"]) for line in lines] == [("1", "completed", str(TOKENS))] * 2
+    assert len([line for line in await lone.lines() if line["ct"] != "0"]) == len(lines)
     assert await held(lone) == (0, 0)
 
 
