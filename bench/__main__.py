@@ -36,7 +36,7 @@ def _names(_: click.Context, __: click.Parameter, given: str | None) -> tuple[st
     type=click.IntRange(1),
     default=15,
     show_default=True,
-    help="Turns, all proxies being open. One of three has those proxies that the bar is not about, and paced streams.",
+    help="Turns, all proxies being open. One of three has what the bar is not about: other proxies, large prompts.",
 )
 @click.option(
     "--look", type=click.FloatRange(0.05), default=0.36, show_default=True, help="Seconds of each look of a turn."

@@ -127,7 +127,8 @@ class Part:
     every: int = 1
 
 
-IN_TURNS = (Part(unary_alone), Part(unary), Part(bursts), Part(large), Part(first_tokens), Part(paced, every=3))
+IN_TURNS = (Part(unary_alone), Part(unary), Part(bursts), Part(large, every=3), Part(first_tokens), Part(paced))
+"""Each turn has what the bar asks about."""
 ALONE = memory
 """On a process of its own: what other phases leave in its allocator would hide the streams, and what some proxies do
 not close behind a thousand clients that left would weigh on the others."""
