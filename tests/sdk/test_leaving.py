@@ -20,12 +20,9 @@ async def abandoned(tenant: Tenant) -> tuple[int, int]:
     """Tokens settled and tokens written, once the engine has stopped because nobody listened."""
     (line,) = await tenant.lines()
     assert line["o"] == "client_aborted"
-
-    async def stopped() -> bool:
-        return (await tenant.place.oracle()).get(line["r"], {}).get("outcome") == "aborted"
-
-    await eventually(stopped)
-    return int(line["ct"]), (await tenant.place.oracle())[line["r"]]["completion_tokens"]
+    wrote = await tenant.place.wrote(line["r"])
+    assert wrote["outcome"] == "aborted"
+    return int(line["ct"]), wrote["completion_tokens"]
 
 
 async def running(tenant: Tenant) -> None:

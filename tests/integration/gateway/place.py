@@ -60,14 +60,14 @@ class Place:
 
     async def wrote(self, request_id: str) -> dict[str, Any]:
         """What the engine wrote of a request that is over: of one that is cut, others hear before the engine does."""
-        found: list[dict[str, Any]] = []
+        seen: dict[str, dict[str, Any]] = {}
 
         async def over() -> bool:
-            found.extend(entry for name, entry in (await self.oracle()).items() if name == request_id)
-            return bool(found)
+            seen.update(await self.oracle())
+            return request_id in seen
 
         await eventually(over)
-        return found[0]
+        return seen[request_id]
 
 
 @dataclass
@@ -148,6 +148,12 @@ class Tenant:
 
         await eventually(there)
         return [found[request_id] for request_id in request_ids]
+
+    async def no_others(self, lines: list[dict[str, str]]) -> None:
+        """There are these lines, and at most that of one who was refused on the way to the engine, and got nothing."""
+        rest = [line for line in await self.lines() if line not in lines]
+        assert not {line["r"] for line in rest} & {line["r"] for line in lines}, rest
+        assert [(line["o"], line["pt"], line["ct"]) for line in rest] in ([], [("cut", "0", "0")])
 
     async def books_agree(self, number: int = 1) -> list[dict[str, str]]:
         """The outbox's lines, which say of each request what the engine wrote."""

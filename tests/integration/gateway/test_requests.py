@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from ias.contract import admission, keys
-from tests.integration.gateway.place import CHAT, USER, Tenant, eventually, tokens_told
+from tests.integration.gateway.place import CHAT, USER, Tenant, tokens_told
 
 HELLO = [{"role": "user", "content": "hello"}]
 
@@ -207,12 +207,9 @@ async def test_a_client_that_leaves_stops_the_engine_and_pays_what_was_written(t
             break
     (line,) = await tenant.lines()
     assert line["o"] == "client_aborted"
-
-    async def stopped() -> bool:
-        return (await tenant.place.oracle()).get(line["r"], {}).get("outcome") == "aborted"
-
-    await eventually(stopped)
-    wrote = (await tenant.place.oracle())[line["r"]]["completion_tokens"]
+    written = await tenant.place.wrote(line["r"])
+    assert written["outcome"] == "aborted"
+    wrote = written["completion_tokens"]
     assert got <= int(line["ct"]) <= wrote < 3000
 
 
@@ -258,10 +255,7 @@ async def test_several_choices_are_paid_for_when_the_client_leaves_half_way(tena
         parts = answer.aiter_bytes()
         got = tokens_told(b"".join([await anext(parts) for _ in range(30)]))
     (line,) = await tenant.lines()
-
-    async def stopped() -> bool:
-        return (await tenant.place.oracle()).get(line["r"], {}).get("outcome") == "aborted"
-
-    await eventually(stopped)
-    wrote = (await tenant.place.oracle())[line["r"]]["completion_tokens"]
+    written = await tenant.place.wrote(line["r"])
+    assert written["outcome"] == "aborted"
+    wrote = written["completion_tokens"]
     assert 20 < got <= int(line["ct"]) <= wrote < 3 * 400
