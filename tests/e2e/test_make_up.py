@@ -177,6 +177,23 @@ def test_ias_dev_env_can_be_evaluated_by_a_shell(running: Stack) -> None:
     assert said.stdout == running.variables()["OPENAI_API_KEY"]
 
 
+def test_ias_dev_run_gives_a_command_what_the_stacks_processes_are_told(running: Stack) -> None:
+    doctor = running.run(".venv/bin/ias", "dev", "run", "ias", "doctor", "--json")
+    found = {(each["subject"], each["fact"]): each["well"] for each in msgspec.json.decode(doctor.stdout)["findings"]}
+    assert found["postgresql", "migrations"]
+    assert found["redis", "function library"]
+    assert found["gateways", "running"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"), [("false", 1, ""), ("true", 0, ""), ("nothing-like-it", 1, "'nothing-like-it'")]
+)
+def test_ias_dev_run_ends_as_its_command_does(running: Stack, command: str, code: int, words: str) -> None:
+    ended = running.run(".venv/bin/ias", "dev", "run", command)
+    assert ended.returncode == code
+    assert words in ended.stderr
+
+
 def test_make_up_while_everything_runs_says_so_and_repeats_the_summary(running: Stack) -> None:
     before = running.pids()
     again = running.run("make", "up")

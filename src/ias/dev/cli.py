@@ -1,8 +1,12 @@
 """`ias dev`: brings the embedded stack up and down, shows it, and follows it."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import which
 from types import FrameType
 
 import rich_click as click
@@ -79,6 +83,21 @@ def env() -> None:
         raise Fault("there is no stack here yet: run 'make up'.")
     for name, value in dev_env.variables(state.load(FOLDER)).items():
         click.echo(f"export {name}='{value}'")
+
+
+@dev.command(context_settings={"allow_interspersed_args": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(command: tuple[str, ...]) -> None:
+    """Run a command with the settings of the stack's processes, as in `ias dev run ias doctor`."""
+    known = state.load(FOLDER)
+    if not known.ports:
+        raise Fault("there is no stack here yet: run 'make up'.")
+    told = inherited() | services.environment(known)
+    told["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), told.get("PATH", os.defpath)))
+    found = which(command[0], path=told["PATH"])
+    if found is None:
+        raise Fault(f"there is no program '{command[0]}' that could be run.")
+    os.execve(found, command, told)  # noqa: S606 - the command is the caller's own
 
 
 @dev.command("logs")

@@ -26,7 +26,7 @@ Variables    {folder.env_file}   (set -a; . .ias/dev.env; set +a)
 Try it:
 {curl(state, model)}
 
-make logs, make down; .venv/bin/ias dev status"""
+make logs, make down; .venv/bin/ias dev status, .venv/bin/ias dev run ias doctor"""
 
 
 def curl(state: State, model: str) -> str:
