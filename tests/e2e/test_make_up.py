@@ -194,6 +194,15 @@ def test_ias_dev_run_ends_as_its_command_does(running: Stack, command: str, code
     assert words in ended.stderr
 
 
+def test_ias_dev_run_says_of_a_file_that_is_no_program_that_it_cannot_be_run(running: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "notes"
+    file.write_bytes(b"\0 not a program")
+    file.chmod(0o755)
+    ended = running.run(".venv/bin/ias", "dev", "run", str(file))
+    assert ended.returncode == 1
+    assert ended.stderr == f"ias dev: {file} cannot be run: Exec format error.\n"
+
+
 def test_make_up_while_everything_runs_says_so_and_repeats_the_summary(running: Stack) -> None:
     before = running.pids()
     again = running.run("make", "up")

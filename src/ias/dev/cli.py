@@ -97,7 +97,10 @@ def run(command: tuple[str, ...]) -> None:
     found = which(command[0], path=told["PATH"])
     if found is None:
         raise Fault(f"there is no program '{command[0]}' that could be run.")
-    os.execve(found, command, told)  # noqa: S606 - the command is the caller's own
+    try:
+        os.execve(found, command, told)  # noqa: S606 - the command is the caller's own
+    except OSError as error:
+        raise Fault(f"{found} cannot be run: {error.strerror}.") from None
 
 
 @dev.command("logs")
