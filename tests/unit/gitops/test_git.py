@@ -1,5 +1,6 @@
 """What git leaves behind is buried, also by a worker that is process 1 of a container and inherits it."""
 
+import asyncio
 import ctypes
 import sys
 from collections.abc import Iterator
@@ -33,3 +34,13 @@ async def test_nobody_that_git_started_stays_unburied_when_it_takes_too_long(tmp
     with pytest.raises(GitFailed):
         await Git(folder, Limits(seconds=1.0)).run("-c", slow, "slow")
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+@pytest.mark.parametrize("to", ["1", "2"])
+async def test_git_that_says_too_much_is_left_at_once_though_nobody_reads_the_rest(tmp_path: Path, to: str) -> None:
+    git = Git(tmp_path / "repo.git", Limits(output_bytes=1 << 20))
+    await prepared(git.folder, git.limits)
+    for _ in range(5):  # asyncio reads ahead, and then no further, in one of two
+        with pytest.raises(GitFailed, match="more than 1 MiB to say"):
+            async with asyncio.timeout(30):
+                await git.run("-c", f"alias.chat=!yes 'a line of some length, again and again' >&{to}", "chat")

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -198,10 +199,16 @@ def _made(folder: Path) -> bool:
 async def _talked(child: asyncio.subprocess.Process, stdin: bytes, most: int) -> tuple[int, bytes, bytes]:
     if child.stdout is None or child.stderr is None:
         raise GitFailed("git has no pipes")
-    _, out, err, code = await asyncio.gather(
-        _fed(child.stdin, stdin), _read(child.stdout, most), _read(child.stderr, MEBIBYTE), _over(child)
-    )
-    return code, out, err
+    try:
+        async with asyncio.TaskGroup() as parts:
+            if child.stdin is not None:
+                parts.create_task(_fed(child.stdin, stdin))
+            out = parts.create_task(_read(child.stdout, most))
+            err = parts.create_task(_read(child.stderr, MEBIBYTE))
+            code = parts.create_task(_over(child))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return code.result(), out.result(), err.result()
 
 
 async def _over(child: asyncio.subprocess.Process) -> int:
@@ -212,9 +219,7 @@ async def _over(child: asyncio.subprocess.Process) -> int:
     return code
 
 
-async def _fed(pipe: asyncio.StreamWriter | None, stdin: bytes) -> None:
-    if pipe is None:
-        return
+async def _fed(pipe: asyncio.StreamWriter, stdin: bytes) -> None:
     # Git may end before it has read it; uvloop says so with a RuntimeError.
     with contextlib.suppress(ConnectionError, RuntimeError):
         pipe.write(stdin)
@@ -235,7 +240,10 @@ async def _ended(child: asyncio.subprocess.Process) -> None:
     """Whatever git has started ends with it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    await child.wait()
+    # asyncio tells of an end when the pipes are closed, too, and reads no further of one whose buffer is full.
+    left = (_read(pipe, sys.maxsize) for pipe in (child.stdout, child.stderr) if pipe is not None)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(child.wait(), *left), _PATIENCE_S)
     with contextlib.suppress(ChildProcessError):  # none of them is our child
         for _ in range(_BURIALS):
             if os.waitpid(-child.pid, os.WNOHANG) == (0, 0):  # noqa: ASYNC222 - it does not wait
