@@ -63,10 +63,7 @@ def down() -> None:
 @dev.command()
 def status() -> None:
     """List the processes: pid, port, and whether each is ready. Exit code 1 where one is not."""
-    known = state.load(FOLDER)
-    if not known.ports:
-        raise Fault("nothing was started here yet: run 'make up'.")
-    whole = True
+    known, whole = _started(), True
     for service in services.everything(FOLDER, known, {}):
         record = processes.running(FOLDER, service.name)
         missing = service.missing() if record else "not running"
@@ -89,10 +86,7 @@ def env() -> None:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(command: tuple[str, ...]) -> None:
     """Run a command with the settings of the stack's processes, as in `ias dev run ias doctor`."""
-    known = state.load(FOLDER)
-    if not known.ports:
-        raise Fault("there is no stack here yet: run 'make up'.")
-    told = inherited() | services.environment(known)
+    told = inherited() | services.environment(_started())
     told["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), told.get("PATH", os.defpath)))
     found = which(command[0], path=told["PATH"])
     if found is None:
@@ -118,6 +112,14 @@ def show_logs(names: tuple[str, ...], *, follow: bool) -> None:
     with suppress(KeyboardInterrupt):
         for line in filter(None, logs.follow(FOLDER, names) if follow else ()):
             click.echo(line)
+
+
+def _started() -> State:
+    """The stack that was started here, whether or not it runs."""
+    known = state.load(FOLDER)
+    if not known.ports:
+        raise Fault("nothing was started here yet: run 'make up'.")
+    return known
 
 
 @contextmanager

@@ -240,10 +240,10 @@ async def _ended(child: asyncio.subprocess.Process) -> None:
     """Whatever git has started ends with it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    # asyncio tells of an end when the pipes are closed, too, and reads no further of one whose buffer is full.
-    left = (_read(pipe, sys.maxsize) for pipe in (child.stdout, child.stderr) if pipe is not None)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.gather(child.wait(), *left), _PATIENCE_S)
+    if child.returncode is None:  # asyncio tells of an end when the pipes are closed, too, and reads no full one on
+        left = (_read(pipe, sys.maxsize) for pipe in (child.stdout, child.stderr) if pipe is not None)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(child.wait(), *left), _PATIENCE_S)
     with contextlib.suppress(ChildProcessError):  # none of them is our child
         for _ in range(_BURIALS):
             if os.waitpid(-child.pid, os.WNOHANG) == (0, 0):  # noqa: ASYNC222 - it does not wait
